@@ -1,0 +1,63 @@
+"""mixkit: composable mixing operators for audio.
+
+Declare a Mixer in a short gin file, train it with one command, and learn with another which perspective earns its
+place.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mixkit.registry import augmentation, features, head, loss, operator, optimizer, schedule, task
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mixkit.model.mixer import build as build
+    from mixkit.model.site import Grid as Grid
+    from mixkit.model.site import Site as Site
+    from mixkit.recipe.gin_file import load_recipe as load_recipe
+    from mixkit.recipe.writer import to_gin as to_gin
+    from mixkit.tasks.clip import Clip as Clip
+    from mixkit.training.checkpoint import load as load
+    from mixkit.training.loop import train as train
+
+# Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
+_LAZY = {
+    "Clip": "mixkit.tasks.clip",
+    "Grid": "mixkit.model.site",
+    "Site": "mixkit.model.site",
+    "build": "mixkit.model.mixer",
+    "load": "mixkit.training.checkpoint",
+    "load_recipe": "mixkit.recipe.gin_file",
+    "to_gin": "mixkit.recipe.writer",
+    "train": "mixkit.training.loop",
+}
+
+__all__ = [
+    "Clip",
+    "Grid",
+    "Site",
+    "augmentation",
+    "build",
+    "features",
+    "head",
+    "load",
+    "load_recipe",
+    "loss",
+    "operator",
+    "optimizer",
+    "schedule",
+    "task",
+    "to_gin",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'mixkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

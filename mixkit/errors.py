@@ -1,0 +1,77 @@
+"""Errors that a user can act on: each names the thing, the value and the fix, and carries its exit code."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class MixkitError(Exception):
+    """Something the user can mend. The command line prints the message alone and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class SettingError(MixkitError):
+    """A setting has a value that cannot work; `setting` is its key, so that a recipe can say file and line."""
+
+    def __init__(self, setting: str, message: str):
+        super().__init__(setting, message)
+        self.setting = setting
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.message}"
+
+
+class DataError(MixkitError):
+    """Recordings or their listing are not as they have to be."""
+
+
+class RunError(MixkitError):
+    """A run folder, or a command on one, is not as it has to be."""
+
+
+class TrustError(MixkitError):
+    """Something would run code that the user did not ask for."""
+
+    exit_code = 3
+
+
+class DamagedError(MixkitError):
+    """A file is not what was written: cut short, changed, or of another kind."""
+
+    exit_code = 4
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, and the list.
+
+    Returns ` Did you mean 'channel'? Known: channel, roll, token.` with its leading space.
+    """
+    names = sorted(known)
+    near = nearest(name, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return f"{hint} Known: {', '.join(names)}." if names else hint
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that was probably meant; of two that are about as near, the one of the same length.
+
+    difflib takes a letter too many for less than a wrong one: `asm_r` for nearer to `asm_rg` than `asm_rh`.
+    """
+    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff)
+    alike = [other for other in near if _alike(name, other) > _alike(name, near[0]) - 0.1]
+    return min(alike, key=lambda other: len(other) != len(name), default=None)
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
+
+
+def printable(text: str) -> str:
+    """Text that is safe to print: control, bidirectional and undecodable characters become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def per_cent(share: float | None) -> str:
+    """A share for people: `93.5%`, or `-` where there is none."""
+    return "-" if share is None else f"{share:.1%}"

@@ -1,0 +1,116 @@
+"""Gin text to a recipe: files, layers and settings in; a frozen recipe out, or every fault at once."""
+
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from mixkit.recipe import catalog
+from mixkit.recipe.check import check
+from mixkit.recipe.faults import Faults, Place, RecipeError
+from mixkit.recipe.files import Reader, shown
+from mixkit.recipe.keys import STUDY
+from mixkit.recipe.limits import show_token
+from mixkit.recipe.resolve import Resolver
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.statements import Binding
+from mixkit.recipe.syntax import lost
+from mixkit.recipe.unused import note_unused
+from mixkit.recipe.writer import specs_of
+from mixkit.registry import REGISTRIES
+
+
+def load_recipe(
+    source: str | Path, layers: Iterable[str | Path] = (), settings: Iterable[str] = (), plugins: Collection[str] = ()
+) -> Recipe:
+    """Reads a recipe.
+
+    Later wins: what the recipe includes, the recipe, the layers in their order, the settings.
+
+    Args:
+        source: a path, or the name of a shipped recipe.
+        layers: recipes to lay over it, by name (`size/base`) or path.
+        settings: lines to lay over that, such as `train.epochs = 5`.
+        plugins: modules that the recipe may import, as `mixkit.plugins.load_plugins` returns them.
+
+    Raises:
+        RecipeError: something is wrong; the message is every fault with file and line.
+        UntrustedRecipeError: the recipe would run code, or read a file, that the user did not ask for.
+    """
+    path = catalog.find(source)
+    faults = Faults()
+    with faults.report():
+        reader = Reader(faults, plugins)
+        included, own = reader.read(path)
+        layered = [binding for layer in layers for binding in _layer(str(layer), path, reader, faults)]
+        lines = [binding for line in settings for binding in reader.read_line(line)]
+        recipe = _resolved(included, own, layered, lines, faults, path.stem, shown(path))
+    return _with_plugins(recipe, reader.imported, plugins)
+
+
+def recipe_from_text(
+    text: str, name: str, plugins: Collection[str] = (), settings: Iterable[str] = (), file: str | None = None
+) -> Recipe:
+    """Reads a recipe that was written out by `to_gin`.
+
+    Args:
+        text: the recipe; it may include nothing.
+        name: what it is called, unless it says so itself.
+        plugins: modules that it may import.
+        settings: lines to lay over it.
+        file: what faults call the text; `NAME.gin` if not given.
+
+    Raises:
+        RecipeError: something is wrong; the message is every fault with its line.
+        UntrustedRecipeError: the recipe would run code, or read a file, that the user did not ask for.
+    """
+    faults = Faults()
+    label = file or f"{name}{catalog.SUFFIX}"
+    with faults.report():
+        reader = Reader(faults, plugins)
+        own = reader.read_text(text, label)
+        lines = [binding for line in settings for binding in reader.read_line(line)]
+        recipe = _resolved([], own, [], lines, faults, name, label)
+    return _with_plugins(recipe, reader.imported, plugins)
+
+
+def _layer(name: str, recipe: Path, reader: Reader, faults: Faults) -> list[Binding]:
+    place = Place(f'--with "{show_token(name)}"')
+    try:
+        included, own = reader.read(catalog.find_layer(name, recipe.parent))
+    except RecipeError as error:
+        faults.add(place, error.faults[0].message)
+        return [lost(place)]
+    return [*included, *own]
+
+
+def _resolved(
+    included: list[Binding],
+    own: list[Binding],
+    layered: list[Binding],
+    lines: list[Binding],
+    faults: Faults,
+    name: str,
+    file: str,
+) -> Recipe | None:
+    everything = [*included, *own, *layered, *lines]
+    known = check(everything, faults)
+    if any(binding.selector == STUDY for binding in everything):
+        return None
+    whole = Resolver(everything, faults, file)
+    recipe = whole.recipe(name)
+    alone = whole
+    if layered or lines:  # what the file sets has to have an effect without them
+        alone = Resolver([*included, *own], Faults(limit=sys.maxsize), file)
+        alone.recipe(name)
+    note_unused((binding for binding in own if binding.key in known), (alone, whole), faults)
+    note_unused((binding for binding in lines if binding.key in known), (whole,), faults)
+    return replace(recipe, sources=whole.sources()) if recipe else None
+
+
+def _with_plugins(recipe: Recipe | None, imported: Iterable[str], named: Collection[str]) -> Recipe:
+    """The recipe with the plugins that it imports, and those that it uses by grace of the command line."""
+    assert recipe is not None, "a recipe that cannot be built has a fault"
+    modules = {REGISTRIES[spec.kind].entry(spec.name).target.__module__ for spec in specs_of(recipe)}
+    used = [plugin for plugin in named if any(f"{module}.".startswith(f"{plugin}.") for module in modules)]
+    return replace(recipe, plugins=tuple(dict.fromkeys([*imported, *used])))

@@ -1,0 +1,146 @@
+"""Which keys a recipe may write: sections and their fields, registered things and their settings."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from mixkit.errors import SettingError, did_you_mean, nearest
+from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, Train
+from mixkit.recipe.statements import Key, written
+from mixkit.registry import REGISTRIES, Spec
+from mixkit.values import describe, fit, show
+
+STUDY = "study"
+BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
+
+COMPARED = 100
+
+
+class UnknownName(Exception):
+    """A key or reference to something that is not there; `trust` if it seems to name code outside mixkit."""
+
+    def __init__(self, message: str, trust: bool = False):
+        super().__init__(message)
+        self.message = message
+        self.trust = trust
+
+
+@functools.cache
+def section_fields(name: str) -> dict[str, Any]:
+    """The settable fields of a section and their annotations."""
+    hints = get_type_hints(SECTIONS[name], include_extras=True)
+    return {part.name: hints[part.name] for part in fields(SECTIONS[name]) if part.name not in BY_LOADER}  # type: ignore[arg-type]
+
+
+def settings_of(selector: str) -> dict[str, Any]:
+    """The settings of a section (`train`) or a registered thing (`operator.channel`), and what each takes.
+
+    Raises:
+        UnknownName: there is no such section, kind or name.
+    """
+    if selector in SECTIONS:
+        return section_fields(selector)
+    kind, _, name = selector.partition(".")
+    if kind not in REGISTRIES or not name:
+        raise _unknown_selector(selector)
+    if name not in REGISTRIES[kind].names():
+        raise UnknownName(f"no {kind} named {name!r}.{did_you_mean(name, REGISTRIES[kind].names())}")
+    return {setting.name: setting.annotation for setting in REGISTRIES[kind].entry(name).settings}
+
+
+def annotation_of(key: Key) -> Any:
+    """What a key takes.
+
+    Raises:
+        UnknownName: there is no such setting.
+    """
+    _, selector, setting = key
+    if selector in REGISTRIES:
+        raise UnknownName(f"{written(key)} names the {selector} itself. Write {selector}.{setting}.SETTING = value.")
+    known = settings_of(selector)
+    if setting in BY_LOADER and selector == "recipe":
+        raise UnknownName(f"recipe.{setting} is not set by hand. Write `import NAME` at the top for a plugin.")
+    if setting not in known:
+        raise UnknownName(f"{selector}.{setting} is no setting.{did_you_mean(setting, known)}")
+    return known[setting]
+
+
+def fitted(value: Any, annotation: Any, selector: str, setting: str, shown: Any) -> Any:
+    """The value as the setting takes it.
+
+    Args:
+        value: as evaluated.
+        annotation: what the setting takes.
+        selector: section or registered thing.
+        setting: its setting.
+        shown: the value as the recipe writes it, for the error.
+
+    Raises:
+        SettingError: the value is of another type, out of range, or not finite.
+    """
+    try:
+        found = fit(value, annotation, f"{selector}.{setting}")
+    except SettingError as error:
+        reason = error.message.removeprefix(f"is {show(value)}").removesuffix(f" It takes {describe(annotation)}.")
+        message = f"is {show(shown)}{reason} It takes {in_words(annotation, setting)}."
+        raise SettingError(f"{selector}.{setting}", message) from None
+    kind = kind_of(setting)
+    for item in found if isinstance(found, tuple) else (found,):
+        if selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
+            message = f"is {show(shown)}. It takes {in_words(annotation, setting)}."
+            raise SettingError(f"{selector}.{setting}", message)
+    return found
+
+
+def kind_of(setting: str) -> str | None:
+    """The kind of registered things that a setting holds, by its name: `loss`, or `augmentations`."""
+    kind = setting if setting in REGISTRIES else setting.removesuffix("s")
+    return kind if kind in REGISTRIES else None
+
+
+def in_words(annotation: Any, setting: str) -> str:
+    """What a setting takes, with references as a recipe writes them: `a list, each @operator.NAME()`."""
+    example = f"@{kind_of(setting) or 'operator'}.NAME()"
+    words = {
+        Spec: example,
+        Branch: "@operator.NAME() or @branch()",
+        Block: "@block()",
+        Model: "@model()",
+        Train: "@train()",
+    }
+    text = describe(annotation)
+    for target, reference in words.items():
+        text = text.replace(describe(target), reference)
+    return text
+
+
+def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that was probably meant."""
+    names = sorted(known)
+    if len(name) > COMPARED or len(names) > COMPARED:  # no recipe has so many; the search takes quadratic time
+        return None
+    return nearest(name, names, cutoff)
+
+
+def _unknown_selector(selector: str) -> UnknownName:
+    head, _, rest = selector.partition(".")
+    if head in REGISTRIES:
+        return UnknownName(f"{head} is a kind. Write {head}.NAME.{did_you_mean('', REGISTRIES[head].names())}")
+    if rest in REGISTRIES and head in SECTIONS:
+        return UnknownName(f"{selector} holds a reference. Write the settings of what it holds as {rest}.NAME.SETTING.")
+    if head in SECTIONS:
+        return UnknownName(
+            f"{selector} has no settings. Write {head}.SETTING.{did_you_mean(rest, section_fields(head))}"
+        )
+    for kind, registry in REGISTRIES.items():
+        if not rest and head in registry.names():
+            return UnknownName(f"{selector} is not named in full. Write {kind}.{selector}.")
+    meant = near(head, (*SECTIONS, *REGISTRIES), cutoff=0.7)  # closer than `print` to `train`
+    if meant and (not rest if meant in SECTIONS else near(rest, REGISTRIES[meant].names())):
+        return UnknownName(f"no section or kind named {head!r}.{did_you_mean(head, (*SECTIONS, *REGISTRIES))}")
+    return UnknownName(
+        f"{selector} is nothing that mixkit knows, and a recipe does not reach other code. "
+        "Write a plugin for it, and name that with --plugin.",
+        trust=True,
+    )

@@ -1,0 +1,160 @@
+"""A recipe written out: as gin text that loads equal, every default in it, and as plain JSON data."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from mixkit.errors import SettingError, printable
+from mixkit.recipe.keys import section_fields
+from mixkit.recipe.schema import Block, Branch, Recipe, Section
+from mixkit.registry import Spec
+
+
+def to_gin(recipe: Recipe) -> str:
+    """The complete recipe as gin text: `recipe_from_text(to_gin(recipe), ...)` equals the recipe.
+
+    Raises:
+        SettingError: a setting holds what gin text cannot say (a number that is not finite, an object).
+    """
+    return _Writer(recipe).text()
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """The complete recipe as plain data: sections are objects, specs are objects with kind, name and params."""
+    data = _plain(recipe)
+    assert isinstance(data, dict)
+    return data
+
+
+def specs_of(value: Any) -> Iterator[Spec]:
+    """Every spec in a section or spec, those inside others as well."""
+    for part in _parts(value):
+        if isinstance(part, Spec):
+            yield part
+
+
+def _parts(value: Any) -> Iterator[Section | Spec]:
+    """The sections and specs in a value, each before those that it holds."""
+    if isinstance(value, Section):
+        yield value
+        for name in _settings(value):
+            yield from _parts(getattr(value, name))
+    elif isinstance(value, Spec):
+        yield value
+        for item in value.params.values():
+            yield from _parts(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _parts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _parts(item)
+
+
+class _Writer:
+    """Gives every distinct section and spec a place in the text, and a scope where a name has several."""
+
+    def __init__(self, recipe: Recipe):
+        self._recipe = recipe
+        self._known: dict[str, list[Section | Spec]] = {}
+        self._plain_branch = _most_common(recipe)
+        for part in _parts(recipe):
+            if isinstance(part, Branch) and self._is_plain(part):
+                continue
+            variants = self._known.setdefault(_selector(part), [])
+            if part not in variants:
+                variants.append(part)
+
+    def text(self) -> str:
+        """The whole text."""
+        head = [f"# {printable(self._recipe.name)}, resolved: every setting of the run, none left to a default."]
+        head += [f"import {plugin}" for plugin in self._recipe.plugins]
+        paragraphs = ["\n".join(head)]
+        for selector in sorted(self._known, key=_order):
+            paragraphs += [self._settings(part) for part in self._known[selector] if _values(part)]
+            if selector == "block":
+                norm, residual = self._plain_branch
+                paragraphs.append(f"branch.norm = {norm!r}\nbranch.residual = {residual!r}")
+        return "\n\n".join(paragraphs) + "\n"
+
+    def _settings(self, part: Section | Spec) -> str:
+        prefix = f"{self._scope(part)}{_selector(part)}"
+        lines = []
+        for name, value in _values(part).items():
+            if isinstance(part, Block) and name == "branches":
+                written = f"[{', '.join(self._branch(branch) for branch in part.branches)}]"
+            else:
+                written = self._value(value, f"{_selector(part)}.{name}")
+            lines.append(f"{prefix}.{name} = {written}")
+        return "\n".join(lines)
+
+    def _value(self, value: Any, setting: str) -> str:
+        if isinstance(value, Section | Spec):
+            return f"@{self._scope(value)}{_selector(value)}()"
+        if isinstance(value, list | tuple):
+            return f"[{', '.join(self._value(item, setting) for item in value)}]"
+        if isinstance(value, Mapping):
+            items = (f"{self._value(key, setting)}: {self._value(item, setting)}" for key, item in value.items())
+            return f"{{{', '.join(items)}}}"
+        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and _finite(value)):
+            return repr(value)
+        raise SettingError(setting, f"is {value!r}, which a recipe cannot say. Use text, finite numbers and lists.")
+
+    def _branch(self, branch: Branch) -> str:
+        if not self._is_plain(branch):
+            return self._value(branch, "block.branches")
+        return self._value(branch.operators if len(branch.operators) > 1 else branch.operators[0], "block.branches")
+
+    def _scope(self, part: Section | Spec) -> str:
+        """A scope of its own where several have one name: keys without a scope would hold for all of them."""
+        variants = self._known[_selector(part)]
+        if len(variants) == 1 and not isinstance(part, Branch):
+            return ""
+        name = _selector(part).rpartition(".")[2]
+        return f"{name}_{variants.index(part) + 1}/"
+
+    def _is_plain(self, branch: Branch) -> bool:
+        return (branch.norm, branch.residual) == self._plain_branch
+
+
+def _most_common(recipe: Recipe) -> tuple[str, bool]:
+    """Norm and residual of most branches: those are written once, and their operators without a reference."""
+    kinds = [(branch.norm, branch.residual) for block in recipe.model.pattern for branch in block.branches]
+    usual = (Branch.norm, Branch.residual)
+    return max(dict.fromkeys(kinds), key=lambda kind: (kinds.count(kind), kind == usual))
+
+
+def _selector(part: Section | Spec) -> str:
+    return type(part).__name__.lower() if isinstance(part, Section) else f"{part.kind}.{part.name}"
+
+
+def _order(selector: str) -> tuple[int, str]:
+    kinds = ["recipe", "model", "block", "branch", "operator", "head", "features", "task", "augmentation", "train"]
+    kind = selector.partition(".")[0]
+    return (kinds.index(kind) if kind in kinds else len(kinds), selector)
+
+
+def _settings(section: Section) -> tuple[str, ...]:
+    return tuple(section_fields(type(section).__name__.lower()))
+
+
+def _values(part: Section | Spec) -> dict[str, Any]:
+    if isinstance(part, Spec):
+        return dict(part.params)
+    return {name: getattr(part, name) for name in _settings(part)}
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value) if part.name != "sources"}  # type: ignore[arg-type]
+    if isinstance(value, Spec):
+        return {"kind": value.kind, "name": value.name, "params": _plain(value.params)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

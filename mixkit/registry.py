@@ -1,0 +1,224 @@
+"""Registries: the only list of what mixkit can be made of. A decorator is the only way in, for us and for plugins."""
+
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+from mixkit.errors import MixkitError, SettingError, did_you_mean
+from mixkit.values import fit
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+
+class RegistryError(MixkitError):
+    """A definition that a registry cannot take, or a name that it does not have."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to build: a kind, a registered name and its settings, defaults written in. Data, not a module."""
+
+    kind: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    described: ClassVar[str] = "a reference, written @KIND.NAME()"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name, tuple(self.params.items())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Spec, (self.kind, self.name, dict(self.params)))
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}={_plain(value)}" for name, value in self.params.items())
+        return f"{self.name}({settings})"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One keyword of a registered thing: its name, what it takes, and its default."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a registry knows of a name: the code, its settings, and facts such as `mixes` and `paper`."""
+
+    kind: str
+    name: str
+    target: Callable[..., Any]
+    settings: tuple[Setting, ...]
+    facts: Mapping[str, Any]
+    where: str
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring."""
+        return inspect.cleandoc(self.target.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+
+class Registry:
+    """Names of one kind (operators, tasks, ...) and the code behind them.
+
+    Args:
+        kind: the word for it in recipes and errors, such as `operator`.
+        context: the positional parameters that the builder gives to every entry, such as `site`.
+        home: the module that registers our own entries; imported at the first look-up, so that the list is
+            complete and a command that needs none of it starts fast.
+        facts: keywords of the decorator; one whose value is `REQUIRED` has to be given.
+    """
+
+    REQUIRED = object()
+
+    def __init__(self, kind: str, home: str, context: tuple[str, ...] = (), **facts: Any):
+        self.kind = kind
+        self.home = home
+        self.context = context
+        self._facts = facts
+        self._entries: dict[str, Entry] = {}
+
+    def __call__(self, name: str, **facts: Any) -> Callable[[Target], Target]:
+        """Register the class or function below: `@operator("roll_time", mixes={"time"}, paper="...")`."""
+
+        def register(target: Target) -> Target:
+            self._entries[name] = self._entry(name, target, facts)
+            return target
+
+        return register
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def names(self) -> tuple[str, ...]:
+        """Every registered name, sorted."""
+        importlib.import_module(self.home)
+        return tuple(sorted(self._entries))
+
+    def entry(self, name: str) -> Entry:
+        """What is known of a name.
+
+        Raises:
+            RegistryError: nothing has that name; the nearest one is suggested.
+        """
+        if name not in self.names():
+            raise RegistryError(f"no {self.kind} named {name!r}.{did_you_mean(name, self._entries)}")
+        return self._entries[name]
+
+    def spec(self, name: str, **params: Any) -> Spec:
+        """A checked spec with every default written in.
+
+        Raises:
+            RegistryError: nothing has that name.
+            SettingError: a setting is unknown, of the wrong type, or out of range.
+        """
+        entry = self.entry(name)
+        settings = {setting.name: setting for setting in entry.settings}
+        for key in params:
+            if key not in settings:
+                raise SettingError(f"{self.kind}.{name}.{key}", f"is no setting.{did_you_mean(key, settings)}")
+        return Spec(
+            self.kind,
+            name,
+            {
+                key: fit(params[key], setting.annotation, f"{self.kind}.{name}.{key}")
+                if key in params
+                else setting.default
+                for key, setting in settings.items()
+            },
+        )
+
+    def build(self, spec: Spec, *context: Any) -> Any:
+        """The thing itself: `operator.build(operator.spec("roll"), site)`.
+
+        Raises:
+            SettingError: a setting cannot work in this context (say, a width that groups do not divide).
+        """
+        if spec.kind != self.kind:
+            raise RegistryError(f"{spec} is of kind {spec.kind!r}, not {self.kind!r}.")
+        try:
+            return self.entry(spec.name).target(*context, **spec.params)
+        except SettingError as error:
+            prefix = f"{self.kind}.{spec.name}."
+            inside = error.setting in spec.params and not error.setting.startswith(prefix)
+            raise SettingError(prefix + error.setting, error.message) if inside else error from None
+
+    def _entry(self, name: str, target: Callable[..., Any], facts: dict[str, Any]) -> Entry:
+        where = _where(target)
+        asked = f"{self.kind} {name!r} ({where})"
+        known = self._entries.get(name)
+        if known and known.where != where:
+            raise RegistryError(f"{asked} is already defined at {known.where}. Choose another name.")
+        if not name.isidentifier() or name != name.lower():
+            raise RegistryError(f"{asked} is no snake_case name. Use letters, digits and _.")
+        if not (target.__doc__ or "").strip():
+            raise RegistryError(f"{asked} has no docstring. Say in a sentence what it does.")
+        for fact in facts:
+            if fact not in self._facts:
+                raise RegistryError(f"{asked} says {fact!r}, which is not known.{did_you_mean(fact, self._facts)}")
+        missing = [fact for fact, default in self._facts.items() if default is self.REQUIRED and fact not in facts]
+        if missing:
+            raise RegistryError(f"{asked} does not say {missing[0]!r}. Write it in the decorator.")
+        return Entry(self.kind, name, target, self._settings(asked, target), {**self._facts, **facts}, where)
+
+    def _settings(self, asked: str, target: Callable[..., Any]) -> tuple[Setting, ...]:
+        parameters = list(inspect.signature(target).parameters.values())
+        annotations = typing.get_type_hints(
+            target.__init__ if inspect.isclass(target) else target,
+            include_extras=True,
+        )
+        positional = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        if positional != self.context:
+            wanted = f"({', '.join((*self.context, '*', '...'))})"
+            raise RegistryError(f"{asked} takes ({', '.join(positional)}) by position. It should take {wanted}.")
+        settings = []
+        for parameter in parameters[len(positional) :]:
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                raise RegistryError(f"{asked} takes {parameter}. Name every setting, so that a typo is noticed.")
+            if parameter.name not in annotations:
+                raise RegistryError(f"{asked} has a setting {parameter.name!r} without annotation. Say its type.")
+            if parameter.default is parameter.empty:
+                raise RegistryError(f"{asked} has a setting {parameter.name!r} without default. Choose one.")
+            annotation = annotations[parameter.name]
+            default = fit(parameter.default, annotation, f"the default of {parameter.name!r} in {asked}")
+            settings.append(Setting(parameter.name, annotation, default))
+        return tuple(settings)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_plain(item) for item in value)}]"
+    return str(value) if isinstance(value, Spec) else repr(value)
+
+
+def _where(target: Callable[..., Any]) -> str:
+    try:
+        return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
+    except (OSError, TypeError):
+        return f"{target.__module__}.{target.__qualname__}"
+
+
+operator = Registry("operator", "mixkit.operators", ("site",), mixes=Registry.REQUIRED, paper="")
+task = Registry("task", "mixkit.tasks")
+features = Registry("features", "mixkit.audio", ("sample_rate", "seconds"))
+augmentation = Registry("augmentation", "mixkit.audio", on=Registry.REQUIRED, paper="")
+head = Registry("head", "mixkit.model", ("width", "classes"))
+loss = Registry("loss", "mixkit.training", ("class_weights",))
+optimizer = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
+schedule = Registry("schedule", "mixkit.training", ("epochs",))
+
+REGISTRIES: Mapping[str, Registry] = {
+    registry.kind: registry for registry in (operator, task, features, augmentation, head, loss, optimizer, schedule)
+}

@@ -1,0 +1,158 @@
+"""Literal values of settings, checked against the annotations of the code that takes them."""
+
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from mixkit.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, for `Annotated[int, Range(least=1)]`."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def holds(self, number: float) -> bool:
+        """Whether the number lies within every bound that is set."""
+        return (
+            (self.least is None or number >= self.least)
+            and (self.most is None or number <= self.most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def __str__(self) -> str:
+        words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
+        bounds = [f"{text} {getattr(self, name):g}" for name, text in words.items() if getattr(self, name) is not None]
+        return " and ".join(bounds)
+
+
+Count = Annotated[int, Range(least=1)]
+Whole = Annotated[int, Range(least=0)]
+Positive = Annotated[float, Range(above=0)]
+NotNegative = Annotated[float, Range(least=0)]
+Share = Annotated[float, Range(least=0, most=1)]
+Rate = Annotated[float, Range(least=0, below=1)]  # a probability of leaving something out
+
+
+def describe(annotation: Any) -> str:
+    """An annotation in words: `an int, at least 1`, `'mean' or 'prefix'`, `a float or None`."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        bounds = ", ".join(str(bound) for bound in arguments[1:] if isinstance(bound, Range))
+        return f"{describe(arguments[0])}, {bounds}" if bounds else describe(arguments[0])
+    if origin is Literal:
+        return " or ".join(repr(choice) for choice in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(choice) for choice in arguments)
+    if origin is tuple:
+        inner = [describe(item) for item in arguments if item is not Ellipsis]
+        return f"a list, each {inner[0]}" if Ellipsis in arguments else f"a list of {len(inner)}: {'; '.join(inner)}"
+    if annotation in (None, type(None)):
+        return "None"
+    if annotation is bool:
+        return "True or False"
+    if described := getattr(annotation, "described", None):
+        return str(described)
+    name = str(getattr(annotation, "__name__", annotation))
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def fit(value: Any, annotation: Any, setting: str) -> Any:
+    """The value as the annotation wants it: ints become floats where a float is due, lists become tuples.
+
+    Args:
+        value: a literal, or a value already built from one (a spec, a section of a recipe).
+        annotation: a type, `X | None`, `Literal`, `tuple[X, ...]`, or `Annotated` with a `Range`.
+        setting: the key, for the error.
+
+    Raises:
+        SettingError: the value is of another type, out of range, or not finite.
+    """
+    try:
+        return _fit(value, annotation)
+    except _Misfit as misfit:
+        reason = f" ({misfit})" if str(misfit) else ""
+        raise SettingError(setting, f"is {show(value)}{reason}. It takes {describe(annotation)}.") from None
+
+
+def freeze(value: Any) -> Any:
+    """The value with lists as tuples, all the way down."""
+    return tuple(freeze(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def show(value: Any) -> str:
+    """A value as a recipe writes it, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+class _Misfit(Exception):
+    pass
+
+
+def _fit(value: Any, annotation: Any) -> Any:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        value = _fit(value, arguments[0])
+        if isinstance(value, int | float) and not all(b.holds(value) for b in arguments[1:] if isinstance(b, Range)):
+            raise _Misfit
+        return value
+    if origin is Literal:
+        if not any(value == choice and type(value) is type(choice) for choice in arguments):
+            raise _Misfit
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _fit_any(value, arguments)
+    if origin is tuple:
+        return _fit_items(value, arguments)
+    if annotation in (None, type(None)):
+        if value is not None:
+            raise _Misfit
+        return None
+    if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise _Misfit("not a finite number")
+        return float(value)
+    if annotation is Any:
+        return freeze(value)
+    if origin is not None:  # Mapping[str, str] and the like: only the container is checked
+        annotation = origin
+    if (isinstance(value, bool) and annotation is not bool) or not isinstance(value, annotation):
+        raise _Misfit(_kind_of(value))
+    return value
+
+
+def _fit_any(value: Any, choices: tuple[Any, ...]) -> Any:
+    reasons = []
+    for choice in choices:
+        try:
+            return _fit(value, choice)
+        except _Misfit as misfit:
+            reasons.append(str(misfit))
+    raise _Misfit(min(reasons, key=len))  # an empty reason: the type is right, the range is not
+
+
+def _fit_items(value: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _Misfit(_kind_of(value))
+    if len(items) == 2 and items[1] is Ellipsis:
+        return tuple(_fit(item, items[0]) for item in value)
+    if len(items) != len(value):
+        raise _Misfit(f"{len(value)} of them")
+    return tuple(_fit(item, kind) for item, kind in zip(value, items, strict=True))
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "" if value is None else f"a {type(value).__name__}".replace("a int", "an int")

@@ -1,0 +1,62 @@
+"""What several test files share: the command line in this process, and small recordings."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+# One thread is faster than two for networks this small, and gives the same bits wherever the tests run.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What mixkit makes for itself in the tests goes where pytest clears up, and never into the user's cache."""
+    os.environ["MIXKIT_DATA"] = str(tmp_path_factory.mktemp("data"))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mixkit_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs `mixkit ...` in this process."""
+    from mixkit.cli import main
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["mixkit", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> Path:
+    """A folder of 2 classes x 6 recordings, half a second each."""
+    root = tmp_path / "tones"
+    dice = np.random.default_rng(0)
+    for label, pitch in (("low", 300.0), ("high", 1500.0)):
+        (root / label).mkdir(parents=True)
+        for number in range(6):
+            time = np.arange(8000) / 16_000
+            sound = 0.3 * np.sin(2 * np.pi * pitch * dice.uniform(0.9, 1.1) * time) + 0.02 * dice.standard_normal(8000)
+            soundfile.write(root / label / f"{number}.wav", sound, 16_000)
+    return root

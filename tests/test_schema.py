@@ -1,0 +1,55 @@
+"""Sections of a recipe check themselves, in Python as in gin."""
+
+import pytest
+
+from mixkit.errors import SettingError
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Train
+from mixkit.registry import Spec
+
+CHANNEL = Spec("operator", "channel")
+TASK = Spec("task", "demo")
+
+
+def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
+    block = Block([CHANNEL, [CHANNEL, CHANNEL]])  # type: ignore[arg-type]
+    assert block.branches == (Branch((CHANNEL,)), Branch((CHANNEL, CHANNEL)))
+    assert hash(block) == hash(Block((Branch((CHANNEL,)), Branch((CHANNEL, CHANNEL)))))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Train(epochs=-1), "train.epochs is -1. It takes an int, at least 1."),
+        (lambda: Train(gradient_clip=0), "train.gradient_clip is 0. It takes a float, above 0 or None."),
+        (lambda: Train(best="loss"), "train.best is 'loss'. It takes 'accuracy' or 'auc' or 'f1'."),
+        (
+            lambda: Train(loss=Spec("optimizer", "adam")),
+            "train.loss is the optimizer 'adam'. It takes a loss, such as @loss.NAME().",
+        ),
+        (lambda: Train(loss="evil:go"), "train.loss is 'evil:go' (a str). It takes a reference, written @KIND.NAME()."),
+        (lambda: Block(()), "block.branches is empty. Name at least one operator."),
+        (lambda: Branch(()), "branch.operators is empty. Name at least one operator."),
+        (lambda: Branch((TASK,)), "branch.operators holds the task 'demo'. It takes operators."),
+        (
+            lambda: Block((Branch((CHANNEL,)),), drop_path=1.0),
+            "block.drop_path is 1.0. It takes a float, at least 0 and below 1.",
+        ),
+        (
+            lambda: Model((Block((CHANNEL,)),), pool="prefix"),
+            "model.pool is 'prefix', but model.prefix is 0. Set model.prefix = 1 or more.",
+        ),
+        (lambda: Model(()), "model.pattern is empty. Name at least one block."),
+        (
+            lambda: Model((Block((CHANNEL,)),), patch=(16,)),
+            "model.patch is (16,) (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1.",
+        ),
+        (
+            lambda: Recipe(Model((Block((CHANNEL,)),)), Train(), CHANNEL),
+            "recipe.task is the operator 'channel'. It takes a task, such as @task.NAME().",
+        ),
+    ],
+)
+def test_wrong_values_are_named(make, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SettingError) as caught:
+        make()
+    assert str(caught.value) == message
