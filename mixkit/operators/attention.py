@@ -1,0 +1,52 @@
+"""Self-attention over all tokens."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixkit.errors import SettingError
+from mixkit.model.site import Site
+from mixkit.registry import operator
+from mixkit.values import Count, Rate
+
+
+@operator("attention", mixes={"frequency", "time", "channel"}, paper="arXiv:2010.11929")
+class Attention(nn.Module):
+    """Lets every place in the spectrogram choose, by what it contains, which others to hear.
+
+    Shape:
+        `b n c -> b n c`, prefix tokens included
+
+    Args:
+        site: where it stands.
+        head_width: channels of a head; there are width / head_width heads, or one where the model is narrower. 64 gives
+            the heads of ViT and AST: 3 at a width of 192, 6 at 384, 12 at 768.
+        bias: queries, keys and values have a bias.
+        dropout: probability of ignoring a token, and of silencing a value after the last map.
+
+    Raises:
+        SettingError: `head_width` does not divide the width.
+
+    Paper: Dosovitskiy et al. 2021, arXiv:2010.11929, appendix A, as in AST (Gong et al. 2021, arXiv:2104.01778).
+    """
+
+    def __init__(self, site: Site, *, head_width: Count = 64, bias: bool = True, dropout: Rate = 0.0):
+        super().__init__()
+        head_width = min(head_width, site.width)
+        if site.width % head_width:
+            divisor = next(width for width in range(head_width, 0, -1) if site.width % width == 0)
+            raise SettingError(
+                "head_width",
+                f"is {head_width}, which does not divide a width of {site.width}. Use a divisor, such as {divisor}.",
+            )
+        self.qkv = nn.Linear(site.width, 3 * site.width, bias=bias)
+        self.projection = nn.Linear(site.width, site.width)
+        self.dropout = nn.Dropout(dropout)
+        self._heads = (3, site.width // head_width, head_width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend."""
+        query, key, value = self.qkv(x).unflatten(-1, self._heads).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout.p if self.training else 0.0
+        heard = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        projected: Tensor = self.dropout(self.projection(heard.transpose(1, 2).flatten(2)))
+        return projected

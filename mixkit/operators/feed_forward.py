@@ -1,0 +1,99 @@
+"""The small network that operators share: two linear maps with a bend between them."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+
+Activation = Literal["gelu", "silu", "mish", "acon_c"]
+
+
+class AconC(nn.Module):
+    """A bend that learns for every hidden unit how much of it to keep straight.
+
+    `(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x`.
+
+    Shape:
+        `... h -> ... h`
+
+    Args:
+        hidden: number of units h; each has a p1, p2 and beta of its own.
+
+    Paper: Ma et al. 2021, arXiv:2009.04759; in a Mixer: ASM, arXiv:2401.11102.
+
+    Differs: p1 = 1, p2 = 0, beta = 1 at the start, so that it begins as SiLU; the original draws p1 and p2 from
+    N(0, 1). ASM reports that changed start values work best and does not say which.
+    """
+
+    def __init__(self, hidden: int):
+        super().__init__()
+        self.p1 = nn.Parameter(torch.ones(hidden))
+        self.p2 = nn.Parameter(torch.zeros(hidden))
+        self.beta = nn.Parameter(torch.ones(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bend."""
+        bent = (self.p1 - self.p2) * x
+        return bent * torch.sigmoid(self.beta * bent) + self.p2 * x
+
+
+class FeedForward(nn.Module):
+    """Recombines the values along the last axis: into hidden units, through a bend, and back.
+
+    Weights start as those of `torch.nn.Linear` do.
+
+    Shape:
+        `... n -> ... n`
+
+    Args:
+        length: values along the axis, n.
+        hidden: hidden units, h.
+        activation: the bend; `gelu` is the exact one (erf).
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1.
+    """
+
+    def __init__(self, length: int, hidden: int, *, activation: Activation = "gelu", dropout: float = 0.0):
+        super().__init__()
+        self.expand = nn.Linear(length, hidden)
+        self.activation = _activation(activation, hidden)
+        self.contract = nn.Linear(hidden, length)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Recombine."""
+        units = self.dropout(self.activation(self.expand(x)))
+        recombined: Tensor = self.dropout(self.contract(units))
+        return recombined
+
+
+def hidden_units(width: int, expansion: float, hidden: int | None) -> int:
+    """How many hidden units: `hidden` where it is given, else `expansion` times the width of the model, rounded.
+
+    Always the width, also along time or frequency: the convention of Mixer-B/16, which at a width of 768 has 384 units
+    over tokens (0.5) and 3072 over channels (4).
+
+    Raises:
+        SettingError: that is less than one.
+    """
+    units = round(expansion * width) if hidden is None else hidden
+    if units < 1:
+        raise SettingError(
+            "expansion", f"is {expansion:g}, which leaves no hidden unit at a width of {width}. Use more."
+        )
+    return units
+
+
+def _activation(name: Activation, hidden: int) -> nn.Module:
+    match name:
+        case "gelu":
+            return nn.GELU()
+        case "silu":
+            return nn.SiLU()
+        case "mish":
+            return nn.Mish()
+        case "acon_c":
+            return AconC(hidden)

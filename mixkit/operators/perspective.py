@@ -1,0 +1,206 @@
+"""Feed-forwards along chosen axes of the token grid: the perspectives of a Mixer."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+from mixkit.model.site import Site
+from mixkit.operators.axes import AXES, Axis
+from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
+from mixkit.registry import operator
+from mixkit.values import Count, Positive, Rate
+
+
+def _named_axes(params: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(params["axes"])
+
+
+@operator("perspective", mixes=_named_axes)
+class Perspective(nn.Module):
+    """Listens along chosen axes together - frequency, time, channel - and holds the others still.
+
+    All values that differ only along the chosen axes become one vector, and one feed-forward recombines every such
+    vector. `token`, `channel`, `time` and `frequency` are its named cases.
+
+    Shape:
+        `b (f t) c -> b (f t) c`; over both grid axes, or none, also with prefix tokens: `b n c -> b n c`
+
+    Args:
+        site: where it stands. Frequency or time alone needs the bare grid.
+        axes: `frequency`, `time`, `channel`, singly or together; their order does not matter.
+        expansion: hidden units, as a multiple of the model's width, whatever the axes (the Mixer convention: at a
+            width of 768, 0.5 is 384 units over tokens and 4 is 3072 over channels).
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Raises:
+        SettingError: no axis is named, or one is named twice.
+        MixkitError: frequency or time alone, with prefix tokens.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        axes: tuple[Axis, ...] = ("frequency", "time"),
+        expansion: Positive = 0.5,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__()
+        if not axes or len(set(axes)) < len(axes):
+            raise SettingError("axes", f"is {list(axes)!r}. Name at least one of {', '.join(AXES)}, each once.")
+        whole = ("frequency" in axes) == ("time" in axes)
+        grid = None if whole else site.bare("+".join(axes))
+        # Without a cut between frequency and time, all tokens stand along the first axis and the second has length 1.
+        sizes = (grid.frequency, grid.time, site.width) if grid else (site.tokens, 1, site.width)
+        mixed = [place for place, axis in enumerate(AXES, start=1) if axis in axes]
+        held = [place for place in (1, 2, 3) if place not in mixed]
+        self._sizes = sizes
+        self._mixed = tuple(sizes[place - 1] for place in mixed)
+        self._order = (0, *held, *mixed)
+        self._back = tuple(self._order.index(place) for place in range(4))
+        units = hidden_units(site.width, expansion, hidden)
+        self.feed_forward = FeedForward(math.prod(self._mixed), units, activation=activation, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix along the chosen axes."""
+        vectors = x.reshape(x.shape[0], *self._sizes).permute(self._order).flatten(4 - len(self._mixed))
+        mixed: Tensor = self.feed_forward(vectors).unflatten(-1, self._mixed).permute(self._back).flatten(1, 2)
+        return mixed
+
+
+@operator("token", mixes={"frequency", "time"}, paper="arXiv:2105.01601, eq. 1")
+class Token(Perspective):
+    """Lets every place in the spectrogram hear every other, one channel at a time.
+
+    Shape:
+        `b n c -> b n c`, prefix tokens included
+
+    Args:
+        site: where it stands.
+        expansion: hidden units, as a multiple of the model's width.
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1, token mixing.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        expansion: Positive = 0.5,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__(
+            site,
+            axes=("frequency", "time"),
+            expansion=expansion,
+            hidden=hidden,
+            activation=activation,
+            dropout=dropout,
+        )
+
+
+@operator("channel", mixes={"channel"}, paper="arXiv:2105.01601, eq. 1")
+class Channel(Perspective):
+    """Recombines the features of each place in the spectrogram, every place by itself.
+
+    Shape:
+        `b n c -> b n c`, prefix tokens included
+
+    Args:
+        site: where it stands.
+        expansion: hidden units, as a multiple of the model's width.
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1, channel mixing.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        expansion: Positive = 4.0,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__(
+            site, axes=("channel",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
+        )
+
+
+@operator("time", mixes={"time"})
+class Time(Perspective):
+    """Follows each frequency band through time, one channel at a time.
+
+    Shape:
+        `b (f t) c -> b (f t) c`
+
+    Args:
+        site: where it stands; it needs the bare grid.
+        expansion: hidden units, as a multiple of the model's width.
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Raises:
+        MixkitError: the model has prefix tokens.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        expansion: Positive = 0.5,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__(
+            site, axes=("time",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
+        )
+
+
+@operator("frequency", mixes={"frequency"})
+class Frequency(Perspective):
+    """Compares low and high at each moment, one channel at a time.
+
+    Shape:
+        `b (f t) c -> b (f t) c`
+
+    Args:
+        site: where it stands; it needs the bare grid.
+        expansion: hidden units, as a multiple of the model's width.
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Raises:
+        MixkitError: the model has prefix tokens.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        expansion: Positive = 0.5,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__(
+            site, axes=("frequency",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
+        )

@@ -1,0 +1,127 @@
+"""RollBlock: a fixed permutation of the whole table of tokens and channels."""
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+from mixkit.model.site import Site
+from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
+from mixkit.registry import operator
+from mixkit.values import Count, Positive, Rate
+
+
+@operator("roll", mixes={"frequency", "time", "channel"}, paper="arXiv:2402.18007, II-B")
+class Roll(nn.Module):
+    """Slides runs of tokens along their own channels and along their neighbours in time, and learns nothing.
+
+    The table of n tokens and c channels is read in one line and cut in `groups`, each of n / bands rows; with 4 bands a
+    row is a quarter of a token. With g = groups // (1 + layer) and step = depth - layer, the first g groups slide
+    forward along the columns, the next g backward, the next g forward along the rows, the next g backward, each
+    in a circle; the others stay. Deeper layers move less and less far, and from layer `groups` on nothing moves.
+
+    A permutation, with the inverse that slides the other way. Tokens are read frequency-major, so that runs are mostly
+    runs in time. Layer 0 moves channels only, all tokens alike: the next linear map can absorb it.
+
+    Shape:
+        `b n c -> b n c`, prefix tokens among the others
+
+    Args:
+        site: where it stands.
+        groups: parts of the table; at 600 tokens, 16 parts are 37.5 tokens each.
+        bands: rows of a group are n / bands.
+
+    Raises:
+        SettingError: `bands` does not divide the tokens, or `groups` does not divide width * bands.
+
+    Paper: ASM-RH, arXiv:2402.18007, II-B, with C = 16 groups, C_a = 4 bands and gamma = 1 / (1 + layer).
+
+    Differs: out of place (the paper's listing writes into its argument), and layers count from 0, which the paper
+    leaves open; from 1 the last layer would do nothing.
+    """
+
+    def __init__(self, site: Site, *, groups: Count = 16, bands: Count = 4):
+        super().__init__()
+        if site.tokens % bands:
+            count = f"{site.tokens} tokens" + (f", {site.prefix} of them prefix" if site.prefix else "")
+            remedy = "Set model.prefix = 0, or use" if site.prefix else "Use"
+            raise SettingError("bands", f"is {bands}, which does not divide {count}. {remedy} a divisor.")
+        if site.width * bands % groups:
+            raise SettingError(
+                "groups", f"is {groups}, which does not divide bands x width, {bands} x {site.width}. Use a divisor."
+            )
+        self._view = (groups, site.tokens // bands, site.width * bands // groups)
+        self._parts = self._slides(groups // (1 + site.layer), site.depth - site.layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Slide."""
+        table = x.reshape(x.shape[0], *self._view)
+        parts, start = [], 0
+        for size, axis, shift in self._parts:
+            parts.append(_slid(table.narrow(1, start, size), axis, shift))
+            start += size
+        return torch.cat(parts, dim=1).view(x.shape)
+
+    def _slides(self, share: int, step: int) -> tuple[tuple[int, int, int], ...]:
+        groups, rows, columns = self._view
+        slides, left = [], groups
+        for axis, shift in ((3, step % columns), (3, -step % columns), (2, step % rows), (2, -step % rows)):
+            size = min(share, left)
+            slides.append((size, axis, shift))
+            left -= size
+        slides.append((left, 3, 0))
+        return tuple(slide for slide in slides if slide[0])
+
+
+def _slid(part: Tensor, axis: int, shift: int) -> Tensor:
+    # Two slices rather than torch.roll: the compiler turns these into plain copies, torch.roll into indexing.
+    if not shift:
+        return part
+    kept = part.shape[axis] - shift
+    return torch.cat((part.narrow(axis, kept, shift), part.narrow(axis, 0, kept)), dim=axis)
+
+
+@operator("roll_time", mixes={"frequency", "time", "channel"}, paper="arXiv:2402.18007, II-B")
+class RollTime(nn.Module):
+    """Slides runs of tokens past each other, mostly in time, and recombines the features of what then stands together.
+
+    `roll`, then a feed-forward over channels. In ASM-RH it takes the place of channel mixing.
+
+    Shape:
+        `b n c -> b n c`
+
+    Args:
+        site: where it stands.
+        groups: parts of the table that `roll` cuts; see there.
+        bands: rows of a group are n / bands.
+        expansion: hidden units, as a multiple of the model's width.
+        hidden: hidden units outright; `expansion` then has no effect.
+        activation: the bend between the two linear maps.
+        dropout: probability of silencing a value after the bend, and after the second map.
+
+    Raises:
+        SettingError: `bands` does not divide the tokens, or `groups` does not divide width * bands.
+
+    Paper: ASM-RH, arXiv:2402.18007, II-B. The number of hidden units, activation and dropout are not given there; ours
+    are those of Mixer-B/16.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        groups: Count = 16,
+        bands: Count = 4,
+        expansion: Positive = 4.0,
+        hidden: Count | None = None,
+        activation: Activation = "gelu",
+        dropout: Rate = 0.0,
+    ):
+        super().__init__()
+        self.roll = Roll(site, groups=groups, bands=bands)
+        units = hidden_units(site.width, expansion, hidden)
+        self.feed_forward = FeedForward(site.width, units, activation=activation, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Slide, then recombine."""
+        mixed: Tensor = self.feed_forward(self.roll(x))
+        return mixed

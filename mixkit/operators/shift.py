@@ -1,0 +1,67 @@
+"""Partial shift: some channels of each patch are those of its neighbours."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+from mixkit.model.site import Site
+from mixkit.registry import operator
+from mixkit.values import Range
+
+
+@operator("shift", mixes={"frequency", "time"}, paper="arXiv:2201.10801")
+class Shift(nn.Module):
+    """Hands a few channels of every patch to its neighbours - earlier, later, lower, higher - and learns nothing.
+
+    The channels are cut in `parts`. The first part moves one step back in time, the second one step on, the third one
+    step down in frequency, the fourth one step up; the rest stays.
+
+    Shape:
+        `b (f t) c -> b (f t) c`
+
+    Args:
+        site: where it stands; it needs the bare grid.
+        parts: a part is width // parts channels; 12 moves a third of the channels, 16 a quarter, 4 (the least) all.
+        wrap: what leaves the grid comes back at the other side; otherwise it is lost, and zeros come in.
+
+    Raises:
+        SettingError: there are more parts than channels.
+        MixkitError: the model has prefix tokens.
+
+    Paper: ShiftViT, Wang et al. 2022, arXiv:2201.10801. There the shift stands outside the residual: as a recipe, a
+    branch of its own with `residual = False` and `norm = 'none'`, before the feed-forward. `wrap` is ours.
+    """
+
+    def __init__(self, site: Site, *, parts: Annotated[int, Range(least=4)] = 12, wrap: bool = False):
+        super().__init__()
+        grid = site.bare("shift")
+        if parts > site.width:
+            raise SettingError(
+                "parts", f"is {parts}, so nothing moves at a width of {site.width}. Use {site.width} or less."
+            )
+        self._grid = (grid.frequency, grid.time)
+        share = site.width // parts
+        self._parts = [share, share, share, share, site.width - 4 * share]
+        self._wrap = wrap
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift."""
+        cube = x.reshape(x.shape[0], *self._grid, x.shape[2])
+        earlier, later, lower, higher, rest = torch.split(cube, self._parts, dim=3)
+        shifted = (self._back(earlier, 2), self._on(later, 2), self._back(lower, 1), self._on(higher, 1), rest)
+        return torch.cat(shifted, dim=3).flatten(1, 2)
+
+    def _back(self, part: Tensor, axis: int) -> Tensor:
+        """Position p takes the value of p + 1."""
+        edge = part.narrow(axis, 0, 1)
+        return torch.cat((part.narrow(axis, 1, part.shape[axis] - 1), self._entering(edge)), dim=axis)
+
+    def _on(self, part: Tensor, axis: int) -> Tensor:
+        """Position p takes the value of p - 1."""
+        edge = part.narrow(axis, part.shape[axis] - 1, 1)
+        return torch.cat((self._entering(edge), part.narrow(axis, 0, part.shape[axis] - 1)), dim=axis)
+
+    def _entering(self, edge: Tensor) -> Tensor:
+        return edge if self._wrap else torch.zeros_like(edge)

@@ -1,0 +1,95 @@
+"""An operator that cannot stand somewhere says why, and what would stand."""
+
+from dataclasses import replace
+
+import pytest
+
+from mixkit.errors import MixkitError
+from mixkit.model.site import Grid, Site
+from mixkit.registry import Spec, operator
+
+BASE = Site(Grid(12, 50), width=768, depth=12)
+
+REFUSALS = [
+    (
+        operator.spec("roll"),
+        replace(BASE, prefix=2),
+        "operator.roll.bands is 4, which does not divide 602 tokens, 2 of them prefix. "
+        "Set model.prefix = 0, or use a divisor.",
+    ),
+    (
+        operator.spec("roll_time"),
+        replace(BASE, grid=Grid(3, 5)),
+        "operator.roll_time.bands is 4, which does not divide 15 tokens. Use a divisor.",
+    ),
+    (
+        operator.spec("roll", groups=5),
+        BASE,
+        "operator.roll.groups is 5, which does not divide bands x width, 4 x 768. Use a divisor.",
+    ),
+    (
+        operator.spec("time"),
+        replace(BASE, prefix=2),
+        "time mixes the 12 x 50 grid and has no place for 2 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("perspective", axes=("frequency", "channel")),
+        replace(BASE, prefix=1),
+        "frequency+channel mixes the 12 x 50 grid and has no place for 1 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("shift"),
+        replace(BASE, prefix=1),
+        "shift mixes the 12 x 50 grid and has no place for 1 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("shift"),
+        replace(BASE, width=8),
+        "operator.shift.parts is 12, so nothing moves at a width of 8. Use 8 or less.",
+    ),
+    (
+        operator.spec("attention"),
+        replace(BASE, width=100),
+        "operator.attention.head_width is 64, which does not divide a width of 100. Use a divisor, such as 50.",
+    ),
+    (
+        operator.spec("perspective", axes=()),
+        BASE,
+        "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",
+    ),
+    (
+        operator.spec("perspective", axes=("time", "time")),
+        BASE,
+        "operator.perspective.axes is ['time', 'time']. Name at least one of frequency, time, channel, each once.",
+    ),
+    (
+        operator.spec("token", expansion=0.01),
+        replace(BASE, width=16),
+        "operator.token.expansion is 0.01, which leaves no hidden unit at a width of 16. Use more.",
+    ),
+    (
+        operator.spec("hermit_frequency", variant="lossless"),
+        replace(BASE, width=1),
+        "operator.hermit_frequency.variant is 'lossless', which needs 2 values or more, not 1. Use 'paper'.",
+    ),
+    (
+        operator.spec("hermit", around=(operator.spec("roll"),)),
+        BASE,
+        "operator.roll.groups is 16, which does not divide bands x width, 4 x 385. Use a divisor.",
+    ),
+    (
+        operator.spec("hermit", around=(Spec("head", "linear"),)),
+        BASE,
+        "linear() is of kind 'head', not 'operator'.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "site", "message"), REFUSALS, ids=lambda value: str(value)[:40])
+def test_refusals_say_what_to_do(spec: Spec, site: Site, message: str) -> None:
+    with pytest.raises(MixkitError) as caught:
+        operator.build(spec, site)
+    assert str(caught.value) == message

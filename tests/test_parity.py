@@ -1,0 +1,151 @@
+"""Operators are what others built: timm, SciPy, torch's FFTs, and the listing that the paper prints."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mixkit.model.site import Grid, Site
+from mixkit.registry import operator
+
+BASE = Site(Grid(12, 50), width=768, depth=12)
+
+
+def listing(x: Tensor, alpha: int, depth: int) -> Tensor:
+    """RollBlock as ASM-RH prints it: in place, four sliced assignments. arXiv:2402.18007, II-B."""
+    batch, tokens, width = x.shape
+    groups, bands = 16, 4
+    gamma, step = 1 / (1 + alpha), depth - alpha
+    table = x.reshape(batch, groups, tokens // bands, bands * width // groups)
+    g = int(groups * gamma)
+    table[:, :g] = torch.roll(table[:, :g], shifts=step, dims=3)
+    table[:, g : 2 * g] = torch.roll(table[:, g : 2 * g], shifts=-step, dims=3)
+    table[:, 2 * g : 3 * g] = torch.roll(table[:, 2 * g : 3 * g], shifts=step, dims=2)
+    table[:, 3 * g : 4 * g] = torch.roll(table[:, 3 * g : 4 * g], shifts=-step, dims=2)
+    return table.reshape(batch, tokens, width)
+
+
+@pytest.mark.parametrize("layer", range(12))
+def test_roll_is_the_listing(layer: int) -> None:
+    site = Site(BASE.grid, BASE.width, layer, depth=12)
+    x = torch.randn(2, site.tokens, site.width)
+    before = x.clone()
+    rolled = operator.build(operator.spec("roll"), site)(x)
+    assert torch.equal(x, before)
+    assert torch.equal(rolled, listing(x.clone(), layer, 12))
+
+
+@pytest.mark.parametrize("layer", [0, 2, 11])
+def test_roll_has_the_gradient_of_the_listing(layer: int) -> None:
+    site = Site(BASE.grid, BASE.width, layer, depth=12)
+    x = torch.randn(1, site.tokens, site.width, requires_grad=True)
+    weights = torch.randn(1, site.tokens, site.width)
+    ours = torch.autograd.grad((operator.build(operator.spec("roll"), site)(x) * weights).sum(), x)
+    theirs = torch.autograd.grad((listing(x.clone(), layer, 12) * weights).sum(), x)
+    assert torch.equal(*ours, *theirs)
+
+
+def full_width(x: Tensor, feed_forward: nn.Module, norm: str) -> Tensor:
+    """II-C to the letter: HFFT, transpose, feed-forward over tokens, transpose, IRFFT, all columns computed."""
+    width = x.shape[2]
+    spectrum = torch.fft.hfft(x, n=width, norm=norm)
+    mixed = feed_forward(spectrum.transpose(1, 2)).transpose(1, 2)
+    return torch.fft.irfft(mixed, n=width, norm=norm)
+
+
+@pytest.mark.parametrize(
+    ("site", "norm"),
+    [
+        (BASE, "backward"),
+        *((Site(Grid(4, 5), width), norm) for width in (16, 15, 3, 2, 1) for norm in ("backward", "ortho", "forward")),
+    ],
+    ids=str,
+)
+def test_half_the_columns_are_the_full_transform(site: Site, norm: str) -> None:
+    torch.manual_seed(0)
+    module = operator.build(operator.spec("hermit_frequency", norm=norm, hidden=24), site).double()
+    x = torch.randn(2, site.tokens, site.width, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(x.shape, dtype=torch.float64)
+    outs = module(x), full_width(x, module.feed_forward, norm)
+    torch.testing.assert_close(*outs, rtol=1e-10, atol=1e-10)
+    gradients = [torch.autograd.grad((out * weights).sum(), [x, *module.parameters()]) for out in outs]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+@pytest.mark.parametrize("width", [2, 7, 16])
+def test_lossless_is_the_longer_transform(width: int, norm: str) -> None:
+    site = Site(Grid(3, 4), width)
+    module = operator.build(operator.spec("hermit_frequency", variant="lossless", norm=norm, hidden=5), site).double()
+    x = torch.randn(2, site.tokens, width, dtype=torch.float64)
+    period = 2 * (width - 1)
+    mixed = module.feed_forward(torch.fft.hfft(x, n=period, norm=norm).transpose(1, 2)).transpose(1, 2)
+    expected = torch.fft.irfft(mixed, n=period, norm=norm)[..., :width]
+    torch.testing.assert_close(module(x), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("width", [2, 16, 768])
+def test_the_spectrum_is_a_cosine_transform(width: int) -> None:
+    fft = pytest.importorskip("scipy.fft")
+    x = torch.randn(3, 4, width, dtype=torch.float64)
+    for variant, used in (("paper", width // 2 + 1), ("lossless", width)):
+        pair = operator.build(operator.spec("hermit", variant=variant), Site(Grid(2, 2), width)).double().pair
+        expected = torch.from_numpy(fft.dct(x[..., :used].numpy(), type=1))
+        torch.testing.assert_close(pair.spectrum(x), expected, rtol=1e-10, atol=1e-10)
+        back = torch.from_numpy(fft.idct(expected.numpy(), type=1))
+        torch.testing.assert_close(pair.signal(expected)[..., :used], back, rtol=1e-10, atol=1e-10)
+
+
+def take(ours: nn.Module, theirs: nn.Module, names: dict[str, str]) -> None:
+    """Give ours the weights of theirs."""
+    state = theirs.state_dict()
+    ours.load_state_dict({ours_name + part: state[name + part] for name, ours_name in names.items() for part in PARTS})
+
+
+PARTS = (".weight", ".bias")
+MLP = {"fc1": "feed_forward.expand", "fc2": "feed_forward.contract"}
+
+
+def noise(module: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return module.double().eval()
+
+
+def test_token_and_channel_are_timms_mixer_block() -> None:
+    mlp_mixer = pytest.importorskip("timm.models.mlp_mixer", reason="extra mixkit[parity] is not installed")
+    site = Site(Grid(3, 5), width=32)
+    block = noise(mlp_mixer.MixerBlock(32, site.tokens))
+    token = operator.build(operator.spec("token"), site).double()
+    channel = operator.build(operator.spec("channel"), site).double()
+    take(token, block.mlp_tokens, MLP)
+    take(channel, block.mlp_channels, MLP)
+    x = torch.randn(2, site.tokens, 32, dtype=torch.float64)
+    y = x + token(block.norm1(x))
+    y = y + channel(block.norm2(y))
+    torch.testing.assert_close(y, block(x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("prefix", [0, 2])
+def test_attention_and_channel_are_timms_transformer_block(prefix: int) -> None:
+    transformer = pytest.importorskip("timm.models.vision_transformer", reason="extra mixkit[parity] is not installed")
+    site = Site(Grid(3, 5), width=32, prefix=prefix)
+    block = noise(transformer.Block(32, num_heads=4, qkv_bias=True))
+    attention = operator.build(operator.spec("attention", head_width=8), site).double()
+    channel = operator.build(operator.spec("channel"), site).double()
+    take(attention, block.attn, {"qkv": "qkv", "proj": "projection"})
+    take(channel, block.mlp, MLP)
+    x = torch.randn(2, site.tokens, 32, dtype=torch.float64)
+    y = x + attention(block.norm1(x))
+    torch.testing.assert_close(attention(x), block.attn(x), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(y + channel(block.norm2(y)), block(x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(192, 3), (384, 6), (768, 12), (16, 1)])
+def test_default_heads_are_those_of_vit(width: int, heads: int) -> None:
+    transformer = pytest.importorskip("timm.models.vision_transformer", reason="extra mixkit[parity] is not installed")
+    theirs = noise(transformer.Attention(width, num_heads=heads, qkv_bias=True))
+    ours = operator.build(operator.spec("attention"), Site(Grid(1, 3), width)).double()
+    take(ours, theirs, {"qkv": "qkv", "proj": "projection"})
+    x = torch.randn(2, 3, width, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-10, atol=1e-10)
