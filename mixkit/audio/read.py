@@ -1,0 +1,239 @@
+"""From a sound file to a waveform: the only decoder."""
+
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from mixkit.audio.resample import resample
+from mixkit.errors import DataError, printable
+
+KINDS = ("AIFF", "FLAC", "MP3", "OGG", "RF64", "WAV", "WAVEX")
+CHANNELS = (1, 32)
+SAMPLE_RATES = (1_000, 384_000)  # Hz
+LOUDEST = 16.0  # lossy decoders overshoot full scale: a square wave comes back at 1.4 from MP3, at 2.8 from Opus
+SLACK = 0.05  # seconds that the listed end of a clip may lie past the end of its file: listings round
+BLOCK = 2**18  # samples of all channels decoded at a time
+
+REMOVE = "Remove the file, or list it in task.folder.skip."
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a sound file says of itself.
+
+    Args:
+        frames: samples of one channel; None where the file does not say (a FLAC that was streamed).
+        sample_rate: Hz.
+        channels: 1 for mono.
+        kind: one of `KINDS`.
+    """
+
+    frames: int | None
+    sample_rate: int
+    channels: int
+    kind: str
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the recording; None where the file does not say."""
+        return None if self.frames is None else self.frames / self.sample_rate
+
+
+class _Refused(Exception):
+    """Why a file cannot be used, and the fix; the path is put in front where it is known."""
+
+    def __init__(self, reason: str, fix: str = REMOVE):
+        super().__init__(f"{reason} {fix}")
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc, unused-ignore]
+    """A decoder that only reads on: soundfile's bookkeeping seeks after every block, which some good files refuse."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def inspect(path: str | os.PathLike[str]) -> Header:
+    """What a sound file says of itself, without decoding it.
+
+    Args:
+        path: a WAV, FLAC, OGG, MP3 or AIFF file.
+
+    Raises:
+        DataError: the file is missing, of another kind, empty, or says something that no recording can be.
+    """
+    with _open(path) as (_, header):
+        return header
+
+
+def read(
+    path: str | os.PathLike[str],
+    sample_rate: int,
+    start: float | None = None,
+    stop: float | None = None,
+    longest: float = 3600.0,
+) -> Tensor:
+    """Listen to a file, or to a section of it, in mono.
+
+    Args:
+        path: a WAV, FLAC, OGG, MP3 or AIFF file.
+        sample_rate: of the result, in Hz.
+        start: where the section begins, in seconds of the file; None for its beginning.
+        stop: where the section ends, in seconds of the file; None for its end.
+        longest: seconds that are decoded at most; above 48 kHz fewer, so that memory stays the same.
+
+    Returns:
+        The mean over the channels, float32, `s`.
+
+    Raises:
+        DataError: the file cannot be used; the message begins with its path and says why.
+    """
+    with _open(path) as (stream, header):
+        first, wanted = _section(header, start, stop)
+        most = int(longest * min(header.sample_rate, 48_000))
+        if wanted is not None and wanted > most:
+            raise _too_long(header, most)
+        buffer = np.empty((max(BLOCK // header.channels, 1), header.channels), np.float32)
+        _skip(stream, header, first, buffer)
+        waveform = _decode(stream, header, wanted, most, buffer)
+    return resample(torch.from_numpy(waveform), header.sample_rate, sample_rate)
+
+
+@contextmanager
+def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
+    shown = printable(os.fspath(path))
+    try:
+        # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise DataError(f"{shown}: no such file. Check the path, or the folder that the task names.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{shown}: cannot be opened ({reason}). {REMOVE}") from None
+    try:
+        _check_content(descriptor)
+        with _Stream(descriptor, closefd=False) as stream:
+            yield stream, _check_header(stream)
+    except _Refused as refused:
+        raise DataError(f"{shown}: {refused}") from None
+    except OSError as error:
+        raise DataError(f"{shown}: cannot be read ({error.strerror}). {REMOVE}") from None
+    except soundfile.LibsndfileError as error:
+        reason = printable(error.error_string.strip().rstrip("."))
+        raise DataError(f"{shown}: cannot be decoded ({reason}). {REMOVE}") from None
+    finally:
+        os.close(descriptor)
+
+
+def _check_content(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise _Refused("is not a regular file.")
+    head = os.pread(descriptor, 12, 0)
+    if not head:
+        raise _Refused("0 samples of audio.")
+    chunks = {b"RIFF": (b"WAVE",), b"RIFX": (b"WAVE",), b"RF64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC")}
+    mpeg = head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")
+    if not (mpeg or head[:4] in (b"fLaC", b"OggS") or head[8:] in chunks.get(head[:4], ())):
+        raise _Refused("is not WAV, FLAC, OGG, MP3 or AIFF.", "Convert it, or list it in task.folder.skip.")
+
+
+def _check_header(stream: _Stream) -> Header:
+    frames = stream.frames if stream.frames < 2**62 else None  # libsndfile's word for an unknown length
+    header = Header(frames, stream.samplerate, stream.channels, stream.format)
+    if header.kind not in KINDS:
+        raise _Refused(f"is of the kind {header.kind}.", f"Convert it to one of {', '.join(KINDS)}.")
+    _check_whole(stream.extra_info)
+    for value, (least, most), unit in (
+        (header.channels, CHANNELS, "channels"),
+        (header.sample_rate, SAMPLE_RATES, "Hz"),
+    ):
+        if not least <= value <= most:
+            raise _Refused(f"says {value} {unit}; recordings have {least} to {most}.")
+    if frames is not None and frames < 1:
+        raise _Refused("0 samples of audio.")
+    return header
+
+
+def _check_whole(log: str) -> None:
+    """Of a WAV or AIFF that was cut short, libsndfile decodes what is there and says so in its log alone."""
+    size = re.search(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)$", log, re.MULTILINE)
+    if size is None:
+        return
+    said, found = int(size[1]), int(size[2])
+    streamed = said >= 2**31 - 2**16  # written before the length was known
+    if found < 0.99 * said and not streamed:
+        raise _Refused(f"says {said} bytes of audio and has {found}.", f"The file is damaged. {REMOVE}")
+
+
+def _section(header: Header, start: float | None, stop: float | None) -> tuple[int, int | None]:
+    """The first frame, and how many from there; None for as many as there are."""
+    first = round((start or 0.0) * header.sample_rate)
+    last = header.frames if stop is None else round(stop * header.sample_rate)
+    asked = f"from {start or 0:g} s to {'the end' if stop is None else f'{stop:g} s'}"
+    if first < 0 or (stop is not None and last is not None and last <= first):
+        raise _Refused(f"the section {asked} is empty.", "Correct the listing of the task.")
+    if header.frames is not None and last is not None:
+        if first >= header.frames or last > header.frames + SLACK * header.sample_rate:
+            message = f"the section {asked} is outside the file, which has {header.seconds:.3f} s."
+            raise _Refused(message, "Correct the listing of the task.")
+        last = min(last, header.frames)
+    return first, None if last is None else last - first
+
+
+def _skip(stream: _Stream, header: Header, frames: int, buffer: Any) -> None:
+    can_seek = header.frames is not None and soundfile.SoundFile.seekable(stream)
+    if frames and can_seek and not stream.subtype.startswith("DWVW"):  # of which libsndfile finds the wrong place
+        # An MP3 frame leans on those before it: decoded from the frame itself, the first tenths of a second are wrong.
+        place = max(frames - header.sample_rate, 0) if header.kind == "MP3" else frames
+        stream.seek(place)
+        frames -= place
+    while frames:
+        dropped = len(stream.read(out=buffer[:frames]))
+        if not dropped:
+            raise _Refused(f"ends {frames} samples before the section begins.", "Correct the listing of the task.")
+        frames -= dropped
+
+
+def _decode(stream: _Stream, header: Header, wanted: int | None, most: int, buffer: Any) -> Any:
+    blocks, count = [], 0
+    while wanted is None or count < wanted:
+        block = stream.read(out=buffer if wanted is None else buffer[: wanted - count])
+        if not len(block):
+            break
+        peak = float(np.abs(block).max())
+        if not math.isfinite(peak):
+            raise _Refused("has samples that are not numbers.")
+        if peak > LOUDEST:
+            raise _Refused(
+                f"has samples up to {peak:g}, far outside -1 to 1.", "Scale it, or list it in task.folder.skip."
+            )
+        blocks.append(block.mean(axis=1))
+        count += len(block)
+        if count > most:
+            raise _too_long(header, most)
+    if not count:
+        raise _Refused("0 samples of audio.")
+    if wanted is not None and count < wanted:
+        if header.frames is not None:
+            raise _Refused(f"only {count} of {wanted} samples can be decoded.", f"The file is damaged. {REMOVE}")
+        if count < wanted - SLACK * header.sample_rate:
+            message = f"ends {wanted - count} samples before the section does."
+            raise _Refused(message, "Correct the listing of the task.")
+    return np.concatenate(blocks)
+
+
+def _too_long(header: Header, most: int) -> _Refused:
+    return _Refused(
+        f"more than {most / header.sample_rate:g} s of audio at {header.sample_rate} Hz.",
+        "Cut it, list sections of it, or list it in task.folder.skip.",
+    )
