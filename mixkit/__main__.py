@@ -1,0 +1,5 @@
+"""`python -m mixkit`."""
+
+from mixkit.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""How training looks in a terminal, and in a log file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mixkit.errors import per_cent, printable
+
+
+class Live:
+    """A bar with epoch, batch, clips/s, time left, loss and validation; plain lines where there is no terminal."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.epochs = 0
+        self.batches = 0
+        self.progress: Progress | None = None
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+        self.console.print(Text(printable(text)), soft_wrap=True)
+
+    def start(self, epochs: int, batches: int) -> None:
+        """Training begins."""
+        self.epochs, self.batches = epochs, batches
+        if not self.console.is_terminal:
+            return
+        columns: list[ProgressColumn] = [
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            BarColumn(bar_width=24),
+            TextColumn("batch {task.fields[batch]}/{task.fields[batches]}"),
+            TextColumn("{task.fields[speed]:.0f} clips/s"),
+            _Left(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[valid]}"),
+        ]
+        self.progress = Progress(*columns, console=self.console, transient=True)
+        self.progress.add_task(
+            "train",
+            total=epochs * batches,
+            epoch=1,
+            epochs=epochs,
+            batch=0,
+            batches=batches,
+            speed=0.0,
+            loss=float("nan"),
+            valid="",
+        )
+        self.progress.start()
+
+    def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
+        """A batch of an epoch is done."""
+        if self.progress:
+            done = (epoch - 1) * self.batches + batch
+            bar = self.progress.task_ids[0]
+            self.progress.update(bar, completed=done, epoch=epoch, batch=batch, loss=loss, speed=clips_per_second)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch is done and validated."""
+        valid = record["valid"]
+        star = "  best so far" if record["best"] else ""
+        line = (
+            f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
+            f"valid loss {valid['loss']:.3f}  accuracy {valid['accuracy']:6.1%}  auc {per_cent(valid['auc']):>6}  "
+            f"{record['clips_per_second']:.0f} clips/s{star}"
+        )
+        self.console.print(Text(line, style="bold" if record["best"] else ""), soft_wrap=True)
+        if self.progress:
+            self.progress.update(self.progress.task_ids[0], valid=f"valid {valid['accuracy']:.1%}")
+
+    def stop(self) -> None:
+        """Training has ended, or failed."""
+        if self.progress:
+            self.progress.stop()
+            self.progress = None
+
+
+class _Left(TimeRemainingColumn):
+    def render(self, task: Task) -> Text:
+        left = super().render(task)
+        return Text("time left ") + left

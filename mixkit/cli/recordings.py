@@ -1,0 +1,66 @@
+"""How a look over recordings is shown in a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mixkit.data.check import FAULTS, REMARKS, Report
+from mixkit.errors import printable
+from mixkit.tasks.clip import SPLITS
+
+CLASSES = 60  # rows of a table that somebody still reads
+EXAMPLES = 3
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints splits, classes and findings."""
+    for line in (report.settings, *report.notes, ""):
+        console.print(Text(printable(line)), soft_wrap=True)
+    console.print(_splits(report))
+    console.print(_classes(report))
+    rates = ", ".join(f"{rate:,} Hz: {count:,}" for rate, count in report.rates.most_common(8))
+    channels = ", ".join(f"{number}: {count:,}" for number, count in report.channels.most_common(8))
+    console.print(Text(f"sample rates  {rates or 'none'}\nchannels      {channels or 'none'}\n"), soft_wrap=True)
+    if any(report.findings.values()):
+        console.print(_findings(report), soft_wrap=True)
+    else:
+        console.print("Nothing is damaged, nothing leaks, nothing is odd.")
+
+
+def _splits(report: Report) -> Table:
+    table = Table(title="splits", title_justify="left")
+    for column in ("split", "clips", "groups", "minutes", "shortest s", "longest s"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in SPLITS:
+        lengths = [heard.seconds for heard in report.good if heard.split == split]
+        bounds = (f"{min(lengths):.2f}", f"{max(lengths):.2f}") if lengths else ("", "")
+        clips = sum(heard.split == split for heard in report.heard)
+        table.add_row(split, f"{clips:,}", f"{report.groups(split):,}", f"{sum(lengths) / 60:,.1f}", *bounds)
+    return table
+
+
+def _classes(report: Report) -> Table:
+    counts = {split: report.balance(split) for split in SPLITS}
+    labels = list(dict.fromkeys(label for split in SPLITS for label in counts[split]))
+    table = Table(title="clips of each class", title_justify="left")
+    table.add_column("class")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
+    for label in labels[:CLASSES]:
+        table.add_row(Text(printable(label)), *(f"{counts[split].get(label, 0):,}" for split in SPLITS))
+    if len(labels) > CLASSES:
+        table.add_row(f"and {len(labels) - CLASSES} more", *[""] * len(SPLITS))
+    return table
+
+
+def _findings(report: Report) -> Text:
+    text = Text("what was found (--json lists all of it)\n", style="italic")
+    for kind, words in {**FAULTS, **REMARKS}.items():
+        found = report.findings[kind]
+        if found:
+            clips = "1 clip" if len(found) == 1 else f"{len(found):,} clips"
+            text.append(f"{clips}: {words}\n", style="not italic bold red" if kind in FAULTS else "not italic bold")
+            lines = [f"    {finding.split}: {finding.path} ({finding.detail})" for finding in found[:EXAMPLES]]
+            more = [f"    and {len(found) - EXAMPLES:,} more"] if len(found) > EXAMPLES else []
+            text.append("".join(f"{printable(line)}\n" for line in [*lines, *more]), style="not italic")
+    return text

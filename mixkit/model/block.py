@@ -1,0 +1,119 @@
+"""Blocks: operators under norm, residual, drop path and layer scale. The only place that knows of these four."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.model.site import Site
+from mixkit.recipe.schema import Block, Branch
+from mixkit.registry import operator
+
+
+class DropPath(nn.Module):
+    """Leaves a branch out for some samples of a batch while training, and makes up for it in the others.
+
+    Shape: `b n c -> b n c`.
+
+    Args:
+        rate: probability of leaving it out.
+
+    Paper: Huang et al. 2016, arXiv:1603.09382.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The branch, or nothing, sample by sample."""
+        if not self.training or self.rate == 0.0:
+            return x
+        keep = torch.rand(x.shape[0], 1, 1, device=x.device) >= self.rate
+        return x * keep / (1.0 - self.rate)
+
+
+class LayerScale(nn.Module):
+    """A learned gain per channel.
+
+    Shape: `b n c -> b n c`.
+
+    Paper: Touvron et al. 2021, arXiv:2103.17239, section 2.
+    """
+
+    def __init__(self, width: int, start: float):
+        super().__init__()
+        self.gain = nn.Parameter(torch.full((width,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel times its gain."""
+        return x * self.gain
+
+
+class GridNorm(nn.Module):
+    """GroupNorm with one group: statistics over tokens and channels together, gain and bias per channel.
+
+    Shape: `b n c -> b n c`.
+
+    Paper: Wu and He 2018, arXiv:1803.08494; as PoolFormer and ShiftViT use it.
+    """
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The batch with every sample at mean 0 and variance 1."""
+        out: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
+        return out
+
+
+class MixerBranch(nn.Module):
+    """`x + drop_path(scale * operators(norm(x)))`, or the operators alone where there is no residual.
+
+    Shape: `b n c -> b n c`.
+    """
+
+    def __init__(self, branch: Branch, site: Site, drop_path: float, layer_scale: float | None, norm_eps: float):
+        super().__init__()
+        self.norm = norm_layer(branch.norm, site.width, norm_eps)
+        self.operators = nn.Sequential(*(operator.build(spec, site) for spec in branch.operators))
+        self.scale = nn.Identity() if layer_scale is None else LayerScale(site.width, layer_scale)
+        self.drop_path = DropPath(drop_path) if branch.residual else nn.Identity()
+        self.residual = branch.residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The branch applied to a batch of tokens."""
+        change: Tensor = self.drop_path(self.scale(self.operators(self.norm(x))))
+        return x + change if self.residual else change
+
+
+class MixerBlock(nn.Module):
+    """A row of branches at one layer.
+
+    Shape: `b n c -> b n c`.
+
+    Args:
+        block: the branches.
+        site: where the block stands; drop path grows linearly with its layer.
+        norm_eps: added to the variance in every norm.
+    """
+
+    def __init__(self, block: Block, site: Site, norm_eps: float):
+        super().__init__()
+        drop_path = block.drop_path * site.layer / max(1, site.depth - 1)
+        self.branches = nn.Sequential(
+            *(MixerBranch(branch, site, drop_path, block.layer_scale, norm_eps) for branch in block.branches)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The branches, one after another."""
+        out: Tensor = self.branches(x)
+        return out
+
+
+def norm_layer(kind: Literal["layer", "group", "none"], width: int, eps: float) -> nn.Module:
+    """The norm of a branch by its name in the recipe."""
+    if kind == "none":
+        return nn.Identity()
+    return nn.LayerNorm(width, eps=eps) if kind == "layer" else GridNorm(width, eps)

@@ -1,0 +1,99 @@
+"""The network of a recipe: log-mel in, logits out; and with its features in front, waveform in."""
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.model.block import MixerBlock
+from mixkit.model.patches import Patches, patch_grid
+from mixkit.model.site import Site
+from mixkit.recipe.schema import Model, Recipe
+from mixkit.registry import features, head
+
+
+class Mixer(nn.Module):
+    """Patches, prefix and position, blocks tiled over the depth, norm, pooling, head.
+
+    Shape: `b m l -> b k`.
+
+    Args:
+        model: the network as data.
+        bins: mel bins of the input.
+        frames: frames of the input.
+        classes: how many there are to tell apart.
+
+    Raises:
+        MixkitError: a setting that cannot work at this size.
+    """
+
+    def __init__(self, model: Model, bins: int, frames: int, classes: int):
+        super().__init__()
+        self.grid = patch_grid(bins, frames, model.patch, model.stride)
+        self.pool = model.pool
+        self.patches = Patches(model.width, model.patch, model.stride)
+        sites = [Site(self.grid, model.width, layer, model.depth, model.prefix) for layer in range(model.depth)]
+        self.prefix = _embedding(model.prefix, model.width)
+        self.position = _embedding(sites[0].tokens if model.positional else 0, model.width)
+        self.blocks = nn.Sequential(
+            *(MixerBlock(model.pattern[site.layer % len(model.pattern)], site, model.norm_eps) for site in sites)
+        )
+        self.norm = nn.LayerNorm(model.width, eps=model.norm_eps)
+        self.head = head.build(model.head, model.width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of a batch of log-mel spectrograms."""
+        logits: Tensor = self.head(self.embed(x))
+        return logits
+
+    def embed(self, x: Tensor) -> Tensor:
+        """The pooled vector ahead of the head: `b m l -> b c`."""
+        x = self.patches(x)
+        if self.prefix is not None:
+            x = torch.cat([self.prefix.expand(x.shape[0], -1, -1).to(x.dtype), x], dim=1)
+        if self.position is not None:
+            x = x + self.position
+        x = self.norm(self.blocks(x))
+        prefix = 0 if self.prefix is None else self.prefix.shape[1]
+        return x[:, :prefix].mean(1) if self.pool == "prefix" else x[:, prefix:].mean(1)
+
+
+class Classifier(nn.Module):
+    """A whole recipe as one network.
+
+    Shape: waveform `b s -> b k` logits; any length, cut or padded with silence to what the recipe says.
+
+    Args:
+        recipe: the features and the network.
+        classes: how many there are to tell apart.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int):
+        super().__init__()
+        self.recipe = recipe
+        self.sample_rate: int = recipe.task.params["sample_rate"]
+        self.labels: tuple[str, ...] = ()
+        self.features = features.build(recipe.features, self.sample_rate, recipe.task.params["seconds"])
+        self.mixer = Mixer(recipe.model, self.features.bins, self.features.frames, classes)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Logits of a batch of waveforms."""
+        logits: Tensor = self.mixer(self.features(waveform))
+        return logits
+
+
+def build(recipe: Recipe, classes: int) -> Classifier:
+    """The network of a recipe with fresh weights, the same ones for the same `train.seed`.
+
+    Args:
+        recipe: what to build.
+        classes: how many there are to tell apart.
+
+    Raises:
+        MixkitError: a setting that cannot work at this size.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        return Classifier(recipe, classes)
+
+
+def _embedding(tokens: int, width: int) -> nn.Parameter | None:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, tokens, width), std=0.02)) if tokens else None

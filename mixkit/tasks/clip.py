@@ -1,0 +1,74 @@
+"""A labelled recording, and what lists them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mixkit.errors import MixkitError, printable
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A labelled stretch of a recording.
+
+    Args:
+        path: the audio file.
+        label: what is heard.
+        group: speaker, source recording or device; clips of one group stay in one split.
+        start: where the stretch begins, seconds; None for the beginning of the file.
+        stop: where it ends, seconds; None for the end of the file.
+    """
+
+    path: Path
+    label: str
+    group: str
+    start: float | None = None
+    stop: float | None = None
+
+
+class Task(Protocol):
+    """Where labelled clips come from. A task lists them; it never opens one."""
+
+    sample_rate: int
+    """Hz, as the model hears it."""
+    seconds: float
+    """Length of a clip as the model hears it."""
+
+    @property
+    def protocol(self) -> str:
+        """By what rule clips came into the splits; it stands beside every figure."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the listing: clips missing, listed twice, left out. Reading it lists the clips."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label, in the order of the model's classes."""
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the folds that the data come in, in order; empty where there are none."""
+
+    def clips(self, split: str) -> tuple[Clip, ...]:
+        """The clips of `train`, `valid` or `test`, in the same order every time."""
+
+
+def expect_split(split: str) -> None:
+    """Refuse a split that no task has.
+
+    Raises:
+        MixkitError: it is not train, valid or test.
+    """
+    if split not in SPLITS:
+        raise MixkitError(f"no split named {split!r}. There are train, valid and test.")
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """The first few of many names, safe to print: `a, b, c and 4 more`."""
+    names = list(names)
+    text = ", ".join(printable(name) for name in names[:most])
+    return f"{text} and {len(names) - most} more" if len(names) > most else text

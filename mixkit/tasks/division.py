@@ -1,0 +1,154 @@
+"""Entries into train, valid and test. Groups stay whole, and no seed has a say: the same files always part alike."""
+
+import difflib
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mixkit.errors import DataError, SettingError, did_you_mean
+from mixkit.tasks.clip import SPLITS, some
+from mixkit.tasks.entry import Entry
+
+
+def folds_of(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Names of the folds that entries come in; numbers in their order, ahead of words."""
+    folds = {entry.fold for entry in entries if entry.fold is not None}
+    return tuple(sorted(folds, key=lambda fold: (0, int(fold), "") if fold.isdecimal() else (1, 0, fold)))
+
+
+@dataclass(frozen=True)
+class Division:
+    """How to part the entries. What is set here wins over what the files say.
+
+    Args:
+        fold: for test; the next one in order is for validation, cyclically, where there are three or more.
+        valid_groups: for validation.
+        test_groups: for test.
+        valid_share: of the clips that are not for test, where nothing else says which are for validation.
+        test_share: of all clips, where nothing else says which are for test.
+    """
+
+    fold: int | None
+    valid_groups: tuple[str, ...]
+    test_groups: tuple[str, ...]
+    valid_share: float
+    test_share: float
+
+    def protocol(self, entries: Sequence[Entry]) -> str:
+        """By what rule the entries are parted, in words that stand beside a figure."""
+        whole = "files" if all(entry.group == entry.path for entry in entries) else "groups"
+        if self.test_groups:
+            return f"tested on {some(self.test_groups, 10)}"
+        if self.fold is not None:
+            return f"fold {self.fold} of {len(folds_of(entries))}"
+        if any(entry.split for entry in entries):
+            return f"given splits, by {whole}"
+        return f"{self.test_share:.0%} of the clips, by {whole}"
+
+    def part(self, entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:
+        """Entries by split, in the order they came.
+
+        Raises:
+            SettingError: there is no such fold or group, or there are folds and none is chosen.
+            DataError: some entries name no fold or split, others do, and it matters.
+        """
+        self._expect_groups(entries)
+        splits = [self._chosen(entry, said) for entry, said in zip(entries, self._said(entries), strict=True)]
+        if not self.test_groups and self.fold is None and not any(entry.split for entry in entries):
+            _cut(entries, splits, "test", self.test_share)
+        if "valid" not in splits:
+            _cut(entries, splits, "valid", self.valid_share)
+        return {name: tuple(e for e, split in zip(entries, splits, strict=True) if split == name) for name in SPLITS}
+
+    def _said(self, entries: Sequence[Entry]) -> list[str]:
+        """The split of each entry by its fold, or by its own word."""
+        if self.test_groups:
+            return ["train"] * len(entries)
+        if self.fold is not None:
+            return self._by_fold(entries)
+        if any(entry.split for entry in entries):
+            _expect_all(entries, "split")
+            return [str(entry.split) for entry in entries]
+        folds = folds_of(entries)
+        if folds:
+            raise SettingError(
+                "task.folder.fold",
+                f"is not set, but the clips come in folds: {', '.join(folds)}. Set it to the one for test.",
+            )
+        return ["train"] * len(entries)
+
+    def _by_fold(self, entries: Sequence[Entry]) -> list[str]:
+        folds = folds_of(entries)
+        if str(self.fold) not in folds:
+            known = f"the folds are {', '.join(folds)}" if folds else "nothing says which fold a clip is in"
+            fix = "Use one of them." if folds else "Mark it in the pattern by (?P<fold>...), or in the table."
+            raise SettingError("task.folder.fold", f"is {self.fold}, but {known}. {fix}")
+        _expect_all(entries, "fold")
+        test = folds.index(str(self.fold))
+        valid = (test + 1) % len(folds) if len(folds) > 2 else None
+        name = {fold: "test" if at == test else "valid" if at == valid else "train" for at, fold in enumerate(folds)}
+        return [name[str(entry.fold)] for entry in entries]
+
+    def _chosen(self, entry: Entry, said: str) -> str:
+        """What was said, unless a list of groups says otherwise."""
+        if entry.group in self.test_groups:
+            return "test"
+        if entry.group in self.valid_groups:
+            return "valid"
+        return "train" if self.valid_groups and said == "valid" else said
+
+    def _expect_groups(self, entries: Sequence[Entry]) -> None:
+        groups = {entry.group for entry in entries}
+        for setting in ("valid_groups", "test_groups"):
+            for group in getattr(self, setting):
+                if group not in groups:
+                    near = difflib.get_close_matches(group, groups, n=10, cutoff=0.5)
+                    known = groups if len(groups) <= 20 else near or sorted(groups)[:10]
+                    hint = did_you_mean(group, known)
+                    raise SettingError(f"task.folder.{setting}", f"names {group!r}, which is no group.{hint}")
+
+
+def hold_out(entries: Sequence[Entry], share: float) -> set[str]:
+    """Groups that together have about a share of the clips of every label, and never all of a label.
+
+    The order of trying is by a hash of the group's name, so a new group moves hardly any other. A group is taken if
+    more than half of its clips are still wanted, or if it is the first that can be spared and no other was taken.
+    """
+    if not share:
+        return set()
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        counts[entry.group][entry.label] += 1
+    clips = Counter(entry.label for entry in entries)
+    groups = Counter(label for labels in counts.values() for label in labels)
+    wanted = {label: max(share * count, 1.0) for label, count in clips.items()}
+    held: set[str] = set()
+    in_order = sorted(counts, key=_hash)
+    spare = [group for group in in_order if all(groups[label] > 1 for label in counts[group])]
+    for group in in_order:
+        its = counts[group]
+        useful = sum(min(count, wanted[label]) for label, count in its.items())
+        if 2 * useful > its.total() and all(groups[label] > 1 for label in its):
+            held.add(group)
+            for label, count in its.items():
+                wanted[label] = max(wanted[label] - count, 0.0)
+                groups[label] -= 1
+    return held or set(spare[:1])
+
+
+def _cut(entries: Sequence[Entry], splits: list[str], split: str, share: float) -> None:
+    held = hold_out([entry for entry, its in zip(entries, splits, strict=True) if its == "train"], share)
+    for at, entry in enumerate(entries):
+        if splits[at] == "train" and entry.group in held:
+            splits[at] = split
+
+
+def _expect_all(entries: Sequence[Entry], what: str) -> None:
+    mute = [entry.path for entry in entries if getattr(entry, what) is None]
+    if mute:
+        raise DataError(f"{len(mute)} of {len(entries)} clips name no {what}: {some(mute)}. Name one for every clip.")
+
+
+def _hash(group: str) -> bytes:
+    return hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,145 @@
+"""The folder task: your own recordings, labelled by their folders, their names or a table."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from mixkit.errors import SettingError
+from mixkit.registry import task
+from mixkit.tasks.clip import Clip, expect_split
+from mixkit.tasks.division import Division, folds_of
+from mixkit.tasks.entry import Entry
+from mixkit.tasks.listing import Skip, audio_files, show
+from mixkit.tasks.pattern import compile_pattern, read_names
+from mixkit.tasks.table import read_table
+from mixkit.values import Count, Positive, Share, Whole
+
+
+@task("folder")
+class Folder:
+    r"""Your own recordings: a folder for each class, names that say the class, or a table.
+
+    Every clip has a group (speaker, source recording, device), which stays in one split; where nothing says, each file
+    is a group of its own. Which clips are for test is said by the first of these that there is: `test_groups`, `fold`,
+    the files themselves, `test_share`. Seeds never change it.
+
+    Args:
+        root: the folder; `~` is your home, and a relative path begins at the working folder.
+        pattern: regular expression for the whole path below the root, with forward slashes. `(?P<label>...)` is the
+            class; `(?P<group>...)`, `(?P<fold>...)` and `(?P<split>...)` may say more, and so may `(?P<test>...)`
+            and `(?P<valid>...)`: a file where they match is in that split. None: the topmost folder is the class.
+        table: CSV file below the root, with the columns path (below the root) and label, and if need be split, fold,
+            group, start and stop (seconds). Files that it does not list are left alone.
+        fold: the test fold; the next is for validation, cyclically, and the others train.
+        valid_groups: groups for validation.
+        test_groups: groups for test.
+        valid_share: share of the clips that are not for test to cut for validation, group by group, about evenly over
+            the labels, where nothing else says.
+        test_share: share of all clips to cut for test, alike.
+        skip: patterns of paths to leave out; `*` stands for anything, `/` too.
+        sample_rate: that the model hears, Hz.
+        seconds: length of a clip that the model hears.
+
+    Raises:
+        SettingError: two settings contradict each other, or the pattern cannot be used.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        root: str = "",
+        pattern: str | None = None,
+        table: str | None = None,
+        fold: Whole | None = None,
+        valid_groups: tuple[str, ...] = (),
+        test_groups: tuple[str, ...] = (),
+        valid_share: Share = 0.1,
+        test_share: Share = 0.2,
+        skip: tuple[str, ...] = (),
+        sample_rate: Count = 16_000,
+        seconds: Positive = 5.0,
+    ):
+        if pattern is not None and table is not None:
+            raise SettingError("table", "is set beside pattern. Labels come from one of them: set the other to None.")
+        if fold is not None and test_groups:
+            raise SettingError("test_groups", "is set beside fold. Choose what to test on by one of them.")
+        for group in valid_groups:
+            if group in test_groups:
+                raise SettingError("valid_groups", f"names {group!r}, and so does test_groups. A group has one split.")
+        self.root = root
+        self.table = table
+        self.skip = skip
+        self.sample_rate = sample_rate
+        self.seconds = seconds
+        self._pattern = None if pattern is None else compile_pattern(pattern)
+        self._division = Division(fold, valid_groups, test_groups, valid_share, test_share)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Every label, sorted.
+
+        Raises:
+            MixkitError: the folder, the names or the table are not as they have to be.
+        """
+        return tuple(sorted({entry.label for entry in self._entries}))
+
+    @cached_property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the folds that the recordings come in, numbers in their order; empty where there are none.
+
+        Raises:
+            MixkitError: the folder, the names or the table are not as they have to be.
+        """
+        return folds_of(self._entries)
+
+    @cached_property
+    def protocol(self) -> str:
+        """By what rule clips came into the splits.
+
+        Raises:
+            MixkitError: the folder, the names or the table are not as they have to be.
+        """
+        return self._division.protocol(self._entries)
+
+    def clips(self, split: str) -> tuple[Clip, ...]:
+        """The clips of a split, sorted by path.
+
+        Raises:
+            MixkitError: there is no such split, or the folder, the names, the table or the settings that choose a
+                split are not as they have to be.
+        """
+        expect_split(split)
+        return tuple(
+            Clip(self._root / entry.path, entry.label, entry.group, entry.start, entry.stop)
+            for entry in self._parts[split]
+        )
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[Entry, ...]]:
+        return self._division.part(self._entries)
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        skip = Skip(self.skip)
+        if self.table is None:
+            entries = read_names(self._root, audio_files(self._root, skip), self._pattern)
+        else:
+            entries = read_table(self._root, self.table, skip)
+        skip.expect_used()
+        return entries
+
+    @cached_property
+    def _root(self) -> Path:
+        if not self.root:
+            raise SettingError(
+                "task.folder.root", "is not set. Say where the recordings are: --set \"task.folder.root = 'path'\"."
+            )
+        root = Path(os.path.expanduser(self.root)).absolute()  # noqa: PTH111 - keeps an unknown ~name as it is
+        if not root.is_dir():
+            what = "which is a file" if root.is_file() else "and there is no such folder"
+            raise SettingError(
+                "task.folder.root", f"is {self.root!r}: {show(root)}, {what}. Name the folder of recordings."
+            )
+        return root

@@ -1,0 +1,119 @@
+"""Batches: the same for any number of workers, cut and padded as said, and a bad file is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mixkit.errors import DataError
+from mixkit.tasks.clip import Clip
+from mixkit.training import data
+from mixkit.training.data import Batch, Batches, ClipAudio, Order, fit_length, survey
+
+CPU = torch.device("cpu")
+LABELS = ("a", "b")
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Clip]:
+    """Ten recordings of 0.1 to 0.55 s whose samples count up, so that a cut can be told from its values."""
+    made = []
+    for number in range(10):
+        path = tmp_path / f"{number}.wav"
+        ramp = np.arange(800 * (number + 1) // 2 + 400) / 32768
+        soundfile.write(path, ramp, 8000, subtype="PCM_16")
+        made.append(Clip(path, LABELS[number % 2], f"g{number}"))
+    return made
+
+
+def epoch(clips: list[Clip], number: int, workers: int = 0, batch_size: int = 4, seed: int | None = 0) -> list[Batch]:
+    audio = ClipAudio(clips, LABELS, 8000, 1200, seed)
+    return list(Batches(audio, Order(len(clips), batch_size, seed), CPU, workers).epoch(number))
+
+
+def test_workers_change_nothing(clips: list[Clip]) -> None:
+    here = epoch(clips, 3)
+    there = epoch(clips, 3, workers=2)
+    assert [len(batch.items) for batch in here] == [4, 4, 2]
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one.waveform, other.waveform)
+        assert torch.equal(one.target, other.target)
+        assert torch.equal(one.items, other.items)
+        assert one.epoch == other.epoch == 3
+
+
+def test_crops_depend_on_epoch_and_item_and_not_on_the_batch(clips: list[Clip]) -> None:
+    def by_item(batches: list[Batch]) -> dict[int, torch.Tensor]:
+        return {int(i): w for b in batches for i, w in zip(b.items, b.waveform, strict=True)}
+
+    small, large = by_item(epoch(clips, 0, batch_size=3)), by_item(epoch(clips, 0, batch_size=10))
+    assert all(torch.equal(small[item], large[item]) for item in range(10))
+    later = by_item(epoch(clips, 1))
+    assert any(not torch.equal(small[item], later[item]) for item in range(10))
+
+
+def test_short_is_padded_with_silence_and_long_is_cut(clips: list[Clip]) -> None:
+    (batch,) = epoch(clips, 0, batch_size=10, seed=None)
+    shortest, longest = batch.waveform[0], batch.waveform[9]
+    assert torch.equal(shortest[800:], torch.zeros(400))
+    assert shortest[799] > 0
+    start = (4400 - 1200) // 2
+    torch.testing.assert_close(longest, torch.arange(start, start + 1200) / 32768)
+
+
+def test_fit_length_keeps_what_fits() -> None:
+    ramp = torch.arange(5.0)
+    assert fit_length(ramp, 5, lambda extra: extra).tolist() == [0, 1, 2, 3, 4]
+    assert fit_length(ramp, 3, lambda extra: extra).tolist() == [2, 3, 4]
+    assert fit_length(ramp, 7, lambda extra: extra).tolist() == [0, 1, 2, 3, 4, 0, 0]
+
+
+def test_decoded_audio_is_kept_within_the_budget(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    real = data.read
+    monkeypatch.setattr(data, "read", lambda path, *rest: reads.append(path) or real(path, *rest))
+    audio = ClipAudio(clips, LABELS, 8000, 1200)
+    for _ in range(3):
+        assert len(audio.waveform(0)) == 800
+    assert len(reads) == 1
+    monkeypatch.setattr(data, "MEMORY_BUDGET", 1000)
+    poor = ClipAudio(clips, LABELS, 8000, 1200)
+    for _ in range(3):
+        poor.waveform(0)
+    assert len(reads) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_goes_bad_is_named(clips: list[Clip], workers: int) -> None:
+    clips[4].path.write_bytes(b"no audio at all")
+    with pytest.raises(DataError) as caught:
+        epoch(clips, 0, workers)
+    assert str(caught.value).startswith(f"{clips[4].path}: is not WAV, FLAC, OGG, MP3 or AIFF.")
+
+
+def test_the_survey_counts_lengths(clips: list[Clip]) -> None:
+    found = survey(clips, 0.3)
+    lengths = [(400 * (number + 1) + 400) / 8000 for number in range(10)]
+    assert (found.clips, found.shorter, found.longer) == (
+        10,
+        sum(x < 0.3 for x in lengths),
+        sum(x > 0.3 for x in lengths),
+    )
+    assert found.seconds == pytest.approx(sum(lengths))
+    section = [Clip(clips[9].path, "a", "g", start=0.1, stop=0.2)]
+    assert survey(section, 0.3).seconds == pytest.approx(0.1)
+
+
+def test_the_survey_names_every_bad_file_up_to_ten(clips: list[Clip]) -> None:
+    bad = [3, 7]
+    for number in bad:
+        clips[number].path.write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        survey(clips, 0.3)
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [str(clips[n].path) for n in bad]
+    many = [Clip(clips[3].path, "a", str(number)) for number in range(12)]
+    with pytest.raises(DataError) as caught:
+        survey(many, 0.3)
+    assert str(caught.value).splitlines()[-1] == "... and 2 more."

@@ -1,0 +1,93 @@
+"""Plugins load from where the user pointed, and from nowhere else; each fault names the plugin."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mixkit.errors import MixkitError
+from mixkit.model.site import Grid, Site
+from mixkit.plugins import load_plugins
+from mixkit.registry import operator
+
+EXAMPLE = Path(__file__).parents[1] / "plugins" / "gated_time.py"
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts without plugins and leaves none behind."""
+    operator.names()
+    monkeypatch.setattr(operator, "_entries", dict(operator._entries))
+    monkeypatch.delenv("MIXKIT_PLUGINS", raising=False)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None):
+            del sys.modules[name]
+
+
+def test_the_example_is_an_operator() -> None:
+    assert "gated_time" not in operator.names()
+    assert load_plugins([str(EXAMPLE)]) == ("gated_time",)
+    assert load_plugins([str(EXAMPLE)]) == ("gated_time",)  # naming it twice does no harm
+    built = operator.build(operator.spec("gated_time"), Site(Grid(2, 3), width=4))
+    assert built(torch.randn(2, 6, 4)).shape == (2, 6, 4)
+
+
+def test_a_folder_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "first_plugin.py").write_text("made = 1\n")
+    (tmp_path / "_private.py").write_text("raise RuntimeError\n")
+    monkeypatch.setenv("MIXKIT_PLUGINS", str(EXAMPLE))
+    assert load_plugins([str(tmp_path)]) == ("gated_time", "first_plugin")
+
+
+def test_nothing_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lying_around.py").write_text("raise RuntimeError\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_plugins() == ()
+    assert "lying_around" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("missing.py", None, "plugin {path} is no file. Check the path."),
+        ("broken.py", "def\n", "plugin {path} is not valid Python: invalid syntax (line 1)."),
+        (
+            "raising.py",
+            "x = 1\nraise KeyError('k')\n",
+            "plugin {path} failed while it was imported: KeyError: 'k' ({path}:2).",
+        ),
+        (
+            "leaving.py",
+            "import sys\nsys.exit(3)\n",
+            "plugin {path} failed while it was imported: SystemExit: 3 ({path}:2).",
+        ),
+        (
+            "json.py",
+            "",
+            "plugin {path} has the name of the module 'json', which is in use. Rename the file.",
+        ),
+    ],
+)
+def test_faults_name_the_plugin(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(MixkitError) as caught:
+        load_plugins([str(path)])
+    assert str(caught.value) == message.format(path=path)
+    assert path.stem not in sys.modules or path.stem == "json"
+
+
+def test_a_module_that_is_not_installed() -> None:
+    with pytest.raises(MixkitError, match=r"^plugin no_such_module failed while it was imported: ModuleNotFoundError"):
+        load_plugins(["no_such_module"])
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(MixkitError) as caught:
+        load_plugins([str(tmp_path)])
+    assert str(caught.value) == f"plugin folder {tmp_path} holds no .py file."

@@ -1,0 +1,74 @@
+"""Every shipped recipe loads, builds, takes a step, and reads the same after it was written out."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import mixkit
+from mixkit.recipe import catalog
+from mixkit.recipe.gin_file import recipe_from_text
+from mixkit.registry import features, loss, optimizer
+
+RECIPES = [catalog.find(name) for name in catalog.names()]
+FRAGMENTS = [catalog.find(name) for name in catalog.fragments()]
+SMALL = ["model.width = 16", "model.depth = 2", "operator.attention.head_width = 8", "features.log_mel.frames = 96"]
+
+
+def small(path: Path) -> list[str]:
+    """The settings that make a recipe quick, without those that it does not use."""
+    return [line for line in SMALL if "attention" not in line or "attention" in path.read_text()]
+
+
+def test_the_list_is_not_short() -> None:
+    names = {path.stem for path in RECIPES}
+    assert names >= {"asm_rh", "asm_h", "asm_r", "mlp_mixer", "asm", "ast", "shift_mixer"}
+    assert {path.stem for path in FRAGMENTS} >= {"tiny", "base", "demo", "fsdd", "fsdd_speakers", "esc10_folder"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_takes_a_step(path: Path) -> None:
+    recipe = mixkit.load_recipe(path, settings=small(path))
+    model = mixkit.build(recipe, classes=3)
+    steps = optimizer.build(recipe.train.optimizer, model.mixer.parameters(), recipe.train.learning_rate)
+    objective = loss.build(recipe.train.loss, None)
+    before = {name: tensor.clone() for name, tensor in model.mixer.state_dict().items()}
+    logits = model(torch.randn(4, model.features.samples) * 0.1)
+    objective(logits, torch.eye(3)[[0, 1, 2, 0]]).backward()
+    steps.step()
+    still = [name for name, tensor in model.mixer.state_dict().items() if torch.equal(tensor, before[name])]
+    assert logits.shape == (4, 3)
+    assert still == [], "parameters that a step does not move"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("layer", ["size/tiny", "size/small", "size/base"])
+def test_the_resolved_text_is_the_recipe(path: Path, layer: str) -> None:
+    recipe = mixkit.load_recipe(path, layers=[layer])
+    text = mixkit.to_gin(recipe)
+    again = recipe_from_text(text, "another_name")
+    assert again == recipe
+    assert mixkit.to_gin(again) == text
+    assert again.name == path.stem
+
+
+@pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_fragment_lies_over_a_recipe(path: Path) -> None:
+    recipe = mixkit.load_recipe("asm_rh", layers=[f"{path.parent.name}/{path.stem}"])
+    heard = features.build(recipe.features, recipe.task.params["sample_rate"], recipe.task.params["seconds"])
+    assert heard.frames >= 16
+
+
+@pytest.mark.parametrize("path", RECIPES + FRAGMENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_recipe_is_short_and_says_what_it_is(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 25
+    assert lines[0].startswith("# ")
+    assert lines[0].endswith(".")
+    assert all(len(line) <= 120 for line in lines)
+    assert catalog.summary(path)
+
+
+def test_the_recipes_are_different_networks() -> None:
+    models = [mixkit.load_recipe(path, settings=small(path)).model for path in RECIPES]
+    assert len(set(models)) == len(RECIPES)
