@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -109,31 +109,37 @@ class Run:
             os.fsync(file.fileno())
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file whole: to a temporary one beside it, then renamed."""
-        def put(path: Path) -> None:
-            path.write_bytes(content)
+        """Writes a file whole: to a temporary one beside it, made durable, then renamed.
 
-        self.write_with(name, put)
+        Raises:
+            RunError: the disk is full, or the folder cannot be written; what was there before is still there.
+        """
+        path = self.folder / name
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            with writing(self.folder):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+                _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON document whole."""
         self.write(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
-    def write_with(self, name: str, write: Callable[[Path], None]) -> None:
-        """Writes a file whole by a function that is given the temporary path."""
-        path = self.folder / name
-        temporary = path.with_name(f".{path.name}.part")
-        with writing(self.folder):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            descriptor = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

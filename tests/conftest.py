@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +60,19 @@ def tones(tmp_path: Path) -> Path:
             sound = 0.3 * np.sin(2 * np.pi * pitch * dice.uniform(0.9, 1.1) * time) + 0.02 * dice.standard_normal(8000)
             soundfile.write(root / label / f"{number}.wav", sound, 16_000)
     return root
+
+
+@pytest.fixture
+def without_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No plugin is loaded when the test begins, and none that it loads is left behind."""
+    from mixkit.registry import operator
+
+    operator.names()
+    monkeypatch.setattr(operator, "_entries", dict(operator._entries))
+    monkeypatch.delenv("MIXKIT_PLUGINS", raising=False)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        origin = Path(getattr(sys.modules[name], "__file__", None) or "")
+        if origin.parent.name == "plugins" or origin.is_relative_to(tmp_path):
+            del sys.modules[name]

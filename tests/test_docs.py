@@ -39,12 +39,12 @@ def test_recipes_load(text: str, tmp_path: Path) -> None:
     assert mixkit.load_recipe(path).model.pattern
 
 
+@pytest.mark.usefixtures("without_plugins")
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("sh")])
 def test_commands_end_well(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(operator, "_entries", dict(operator._entries))
     shutil.copytree(ROOT / "plugins", tmp_path / "plugins")
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     makefile = (ROOT / "Makefile").read_text()

@@ -1,7 +1,6 @@
 """Plugins load from where the user pointed, and from nowhere else; each fault names the plugin."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,7 @@ from mixkit.registry import operator
 EXAMPLE = Path(__file__).parents[1] / "plugins" / "gated_time.py"
 
 
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test starts without plugins and leaves none behind."""
-    operator.names()
-    monkeypatch.setattr(operator, "_entries", dict(operator._entries))
-    monkeypatch.delenv("MIXKIT_PLUGINS", raising=False)
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None):
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("without_plugins")
 
 
 def test_the_example_is_an_operator() -> None:

@@ -1,7 +1,10 @@
 """The run folder: whole files or none, names that cannot hurt, and errors that say what was needed."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,17 +56,48 @@ def test_a_name_taken(recipe: Recipe, tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'first'} is already there. Choose another --name, or remove it."
 
 
-def test_a_write_that_fails_leaves_what_was_there(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_write_that_fails_leaves_what_was_there(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run.create(recipe, tmp_path)
     run.write("notes", b"first")
+    before = sorted(run.folder.iterdir())
 
-    def half(path: Path) -> None:
-        path.write_bytes(b"sec")
-        raise OSError(28, "No space left on device", str(path))
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(RunError, match=r"cannot be written: No space left on device\. Free the disk"):
-        run.write_with("notes", half)
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (lambda: run.write("notes", b"second"), lambda: run.log({"epoch": 1})):
+        with pytest.raises(RunError) as caught:
+            write()
+        assert str(caught.value) == (
+            f"{run.folder} cannot be written: No space left on device. "
+            "Free the disk, or name another folder with --runs."
+        )
     assert (run.folder / "notes").read_bytes() == b"first"
+    assert sorted(path for path in run.folder.iterdir() if path.name != "metrics.jsonl") == before
+
+
+def test_a_disk_that_is_full_while_weights_are_saved(recipe: Recipe, tmp_path: Path) -> None:
+    """A real limit on the size of files stands in for the disk."""
+    script = f"""
+import resource, signal, torch
+from pathlib import Path
+from mixkit.errors import RunError
+from mixkit.run import Run
+from mixkit.training.checkpoint import save_state
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_state(Run(Path({str(tmp_path)!r})), {{"x": torch.zeros(10**6)}})
+except RunError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        f"{tmp_path} cannot be written: File too large. Free the disk, or name another folder with --runs."
+    )
+    assert list((tmp_path / "last").iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

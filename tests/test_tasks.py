@@ -22,6 +22,8 @@ class Listed:
     folds: tuple[str, ...] = ()
     sample_rate: int = 16_000
     seconds: float = 1.0
+    protocol: str = "official"
+    notes: tuple[str, ...] = ()
 
     def clips(self, split: str) -> tuple[Clip, ...]:
         return tuple(getattr(self, split))
@@ -96,6 +98,16 @@ def test_the_guard_names_what_leaks(change: dict[str, tuple[Clip, ...]], message
     with pytest.raises(DataError) as caught:
         check_splits(dataclasses.replace(SOUND, **change))
     assert str(caught.value) == message
+
+
+def test_paper_random_lets_groups_through_and_nothing_else() -> None:
+    mixed = dataclasses.replace(SOUND, protocol="paper-random", test=(clip("d", "dog", "b"),))
+    check_splits(mixed)
+    with pytest.raises(DataError) as caught:
+        check_splits(dataclasses.replace(mixed, test=(clip("a", "cat", "a", 1.0),)))
+    assert str(caught.value) == (
+        "the file /data/a.wav stands in train (/data/a.wav) and test (/data/a.wav). Keep each file in one split."
+    )
 
 
 def test_there_are_three_splits() -> None:

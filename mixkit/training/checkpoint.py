@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mixkit.errors import DamagedError, RunError
@@ -36,12 +37,14 @@ def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
         **{key: json.dumps(value) for key, value in facts.items()},
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    run.write_with(BEST, lambda path: save_file(tensors, path, metadata=header))
+    run.write(BEST, save(tensors, metadata=header))
 
 
 def save_state(run: Run, state: Mapping[str, Any]) -> None:
     """Writes `last/state.pt`, all that training needs to go on."""
-    run.write_with("last/state.pt", lambda path: torch.save(dict(state), path))
+    content = BytesIO()
+    torch.save(dict(state), content)
+    run.write("last/state.pt", content.getvalue())
 
 
 def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str, ...] = ()) -> Classifier:
