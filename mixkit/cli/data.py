@@ -1,0 +1,143 @@
+"""`mixkit data get` and `mixkit data check`."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mixkit.data.check import Report
+    from mixkit.data.sources import Archive, Source
+    from mixkit.registry import Spec
+
+data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
+
+
+@data_app.command()
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, such as ravdess.")],
+    to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where it shall be; $MIXKIT_DATA/NAME without.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep-archive", help="Keep what was fetched, beside the folder.")] = False,
+) -> None:
+    """Fetch a data set: verified by its published checksum, unpacked whole; what was interrupted is gone on with."""
+    from rich.console import Console
+
+    from mixkit.cli.bar import Bar
+    from mixkit.data import get as getting
+    from mixkit.data.sources import source_of
+
+    console = Console(highlight=False)
+    source = source_of(name)
+    folder = getting.place_of(source, to)
+    if source.archive is not None:
+        _introduce(source, source.archive, folder, console)
+    with Bar(Console(stderr=True, highlight=False), counts_bytes=True) as bar:
+        fetched = getting.get(source, folder, bar, keep)
+    _say(console, f"{source.name} is {'complete' if fetched else 'there, and complete'}: {folder}")
+    _say(console, f"Next:  mixkit data check {source.name}")
+
+
+@data_app.command()
+def check(
+    asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as ravdess, or a recipe.")],
+    layers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LINE", help="\"task.folder.root = 'path'\". Repeatable.")
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw classes and lengths.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+) -> None:
+    """Listen to every recording of a task: what is damaged, what leaks from split to split, what is odd."""
+    from rich.console import Console
+
+    from mixkit.cli.bar import Bar
+    from mixkit.cli.recordings import show
+    from mixkit.data.check import check as listen_to_all
+    from mixkit.errors import DamagedError, SettingError
+    from mixkit.registry import task
+
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise SettingError("--picture", f"is '{picture}'. It is drawn as PNG: name a file such as {picture.stem}.png.")
+    spec = _spec(asked, layers or [], settings or [], plugins or [])
+    with Bar(Console(stderr=True, highlight=False), counts_bytes=False) as bar:
+        report = listen_to_all(task.build(spec), spec.name, bar.progress, str(spec))
+    if picture is not None:
+        _draw(report, picture)
+    if as_json:
+        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        show(report, Console(highlight=False))
+    if not report.clean:
+        raise DamagedError(_verdict(report))
+
+
+def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Console") -> None:
+    parent = next(path for path in folder.parents if path.exists())
+    free = shutil.disk_usage(parent).free
+    for title, text in (
+        (source.title, source.home),
+        ("licence", source.licence),
+        ("from", archive.address),
+        ("size", f"{archive.size / 1e6:,.0f} MB, unpacked about {archive.unpacked / 1e6:,.0f} MB"),
+        (archive.checksum.kind, f"{archive.checksum.value} ({archive.checksum.published})"),
+        ("to", f"{folder} ({free / 1e9:,.1f} GB free)"),
+    ):
+        _say(console, f"{title:<8} {text}")
+
+
+def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]) -> "Spec":
+    """The task of a recipe, or the one of that name with what its fragment sets."""
+    from mixkit.errors import DataError, did_you_mean
+    from mixkit.plugins import load_plugins
+    from mixkit.recipe import catalog
+    from mixkit.recipe.gin_file import load_recipe
+    from mixkit.registry import task
+
+    loaded = load_plugins(plugins)
+    any_recipe = catalog.names()[0]  # a task stands in a recipe, of which nothing else is looked at
+    fragment = f"task/{asked.removeprefix('task/')}"
+    if fragment in catalog.fragments():
+        return load_recipe(any_recipe, [fragment, *layers], settings, loaded).task
+    if asked in task.names():
+        return load_recipe(any_recipe, layers, [f"recipe.task = @task.{asked}()", *settings], loaded).task
+    if asked.isidentifier() and asked not in catalog.names():
+        parts = {name.removeprefix("task/") for name in catalog.fragments() if name.startswith("task/")}
+        known = {*task.names(), *catalog.names(), *parts}
+        raise DataError(f"no task or recipe named {asked!r}.{did_you_mean(asked, known)}")
+    return load_recipe(asked, layers, settings, loaded).task
+
+
+def _draw(report: "Report", picture: Path) -> None:
+    from mixkit.data.picture import draw
+    from mixkit.errors import DataError, printable
+
+    try:
+        picture.write_bytes(draw(report))
+    except OSError as error:
+        raise DataError(f"{printable(str(picture))} cannot be written ({error.strerror}). Name another file.") from None
+
+
+def _verdict(report: "Report") -> str:
+    from mixkit.data.check import FAULTS
+
+    counts = [f"{words}: {len(report.findings[kind])}" for kind, words in FAULTS.items() if report.findings[kind]]
+    return f"{report.task} is not fit for training: {', '.join(counts)}. Mend or remove what is named above."
+
+
+def _say(console: "Console", text: str) -> None:
+    from rich.text import Text
+
+    from mixkit.errors import printable
+
+    console.print(Text(printable(text)), soft_wrap=True)

@@ -1,0 +1,63 @@
+"""One process at a time at one piece of work."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mixkit.errors import DataError, printable
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process holds the lock, and hold it.
+
+    The system frees it when its holder ends, however that ends, so a dead holder's lock is never in the way.
+
+    Args:
+        path: a file for the lock and nothing else; it is gone again afterwards.
+        waiting: told who holds the lock, if somebody does.
+
+    Raises:
+        DataError: the file cannot be made, or its file system knows no locks.
+    """
+    try:
+        descriptor = _take(path, waiting)
+    except OSError as error:
+        raise DataError(
+            f"{printable(str(path))} cannot be locked ({error.strerror}). Use a folder that can be written to."
+        ) from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it has gone, and takes another
+        os.close(descriptor)
+
+
+def _take(path: Path, waiting: Callable[[str], None]) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting(printable(os.pread(descriptor, 200, 0).decode(errors="replace")) or "another process")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_still(descriptor, path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one under that name: the last holder may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        return False
