@@ -294,13 +294,10 @@ def test_odd_answers_are_no_crash(server: Server, tmp_path: Path) -> None:
     def nonsense(visit: Visit) -> None:
         visit.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
 
-    def other_part(visit: Visit) -> None:
-        visit.reply(206, BODY[5:], Content_Range=f"bytes 5-{len(BODY) - 1}/{len(BODY)}", Content_Length=len(BODY) - 5)
-
     def hangs_up(visit: Visit) -> None:
         visit.connection.shutdown(socket.SHUT_RDWR)
 
-    for number, answer in enumerate((nonsense, other_part, hangs_up, status(206), status(416), status(204))):
+    for number, answer in enumerate((nonsense, hangs_up, status(206), status(416), status(204))):
         with pytest.raises(MixkitError, match=rf"^http://127.0.0.1:\d+/{number}: "):
             fetch(server.serve(f"/{number}", answer), tmp_path / "a")
         assert not (tmp_path / "a").exists()
@@ -329,6 +326,37 @@ def test_a_server_that_cannot_go_on(server: Server, tmp_path: Path) -> None:
     expect_only(tmp_path / "a")
     assert server.count("/a") == 1
     assert told.said == []
+
+
+def test_a_server_that_begins_anew_and_stops(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.part").write_bytes(OTHER[:1_000_000])
+    address = server.serve("/a", first_then(stops_early(700_000, len(BODY)), 1, whole(BODY)))
+    told = fetch(address, tmp_path / "a")
+    expect_only(tmp_path / "a")
+    assert [asked for _, asked in server.asked] == ["bytes=1000000-", "bytes=700000-"]
+    assert len(told.said) == 1
+
+
+def other_part(visit: Visit) -> None:
+    start = visit.start - 1
+    visit.reply(206, BODY[start:], Content_Range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (status(416), "the server does not have the rest of the file"),
+        (status(206), "the server sends another part of the file than was asked for"),
+        (other_part, "the server sends another part of the file than was asked for"),
+    ],
+)
+def test_a_part_that_is_of_no_use(server: Server, tmp_path: Path, behaviour: Answer, reason: str) -> None:
+    (tmp_path / "a.part").write_bytes(BODY[:1_000_000])
+    address = server.serve("/a", first_then(behaviour, 1, whole(BODY)))
+    told = fetch(address, tmp_path / "a")
+    expect_only(tmp_path / "a")
+    assert [asked for _, asked in server.asked] == ["bytes=1000000-", ""]
+    assert told.said == [f"{address}: {reason}; trying again in 0.01 s."]
 
 
 @pytest.mark.parametrize("part", [OTHER[:1_000_000], OTHER, BODY[:999_999] + b"?", BODY + b"more"])

@@ -270,6 +270,29 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     assert len(waited) == 1
 
 
+def test_a_lock_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    held, most = 0, 0
+
+    def work() -> None:
+        nonlocal held, most
+        for _ in range(20):
+            with locked(path, lambda _: None):
+                assert path.exists()
+                held += 1
+                most = max(most, held)
+                time.sleep(0.001)
+                held -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == 1
+    assert not path.exists()
+
+
 def test_a_place_that_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught, locked(tmp_path / "no" / "a.lock", print):
         pass

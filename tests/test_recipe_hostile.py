@@ -60,8 +60,9 @@ OTHER = {
     "singleton": "recipe.name = @x/gin.singleton()\nx/gin.singleton.constructor = @os.system\n",
 }
 
+# importlib.util is there in any program of some size; without it gin's reader of includes fails before it imports.
 CONTROL = """
-import os, sys
+import importlib.util, os, sys
 import gin
 for name, text in eval(sys.stdin.read()):
     try:
