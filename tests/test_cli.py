@@ -92,6 +92,20 @@ def test_data_that_cannot_be_trained_on(mixkit_command: Command, tmp_path: Path,
         expect_mistake(said, start, tmp_path)
 
 
+def test_a_copy_in_two_splits_is_a_leak(mixkit_command: Command, tmp_path: Path, tones: Path) -> None:
+    held_out = ["--set", "task.folder.test_groups = ['low/5.wav', 'high/5.wav']"]
+    assert mixkit_command("train", "asm_rh", *quick(tones), *held_out, "--name", "sound").code == 0
+    copied = tones / "low" / "5.wav"
+    copied.write_bytes((tones / "low" / "0.wav").read_bytes())
+    said = mixkit_command("train", "asm_rh", *quick(tones), *held_out, "--name", "leaking")
+    assert said.code == 2
+    assert said.err == (
+        "error: 1 recordings stand in two splits, byte for byte. Leave one of each pair out:\n"
+        f"  {tones}/low/0.wav (train) = {copied} (test)\n"
+    )
+    assert not (tmp_path / "runs" / "leaking").exists()
+
+
 def test_a_clip_of_zero_samples_is_named(mixkit_command: Command, tmp_path: Path, tones: Path) -> None:
     bad = tones / "low" / "9.wav"
     soundfile.write(bad, torch.empty(0).numpy(), 16_000)

@@ -175,6 +175,15 @@ def test_leaks(tmp_path: Path) -> None:
     }
 
 
+def test_silence_is_no_leak(tmp_path: Path) -> None:
+    listed = good(tmp_path)
+    for split in ("train", "test"):
+        listed[split].append(clip(write(tmp_path / split / "silence.wav", np.zeros(8000))))
+    report = look(Listed(listed))
+    assert report.clean
+    assert [kind for kind, findings in found(report).items() for _ in findings] == ["silent", "silent"]
+
+
 def test_the_protocol_paper_random_mixes_groups_and_nothing_else(tmp_path: Path) -> None:
     listed = {
         split: [clip(one.path, one.label, group="everybody") for one in clips]

@@ -329,12 +329,18 @@ def test_a_million_empty_members(tmp_path: Path, on_guard: None) -> None:
     digits = np.char.mod("%07d", np.arange(count)).astype("S7").view("u1").reshape(count, 7)
     entry = struct.pack("<4sHHHHHHLLLHHHHHLL", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0)
     listing = np.concatenate([np.tile(np.frombuffer(entry, "u1"), (count, 1)), digits], 1).tobytes()
-    end = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(listing), 0)
-    end += struct.pack("<4sLQL", b"PK\6\7", 0, len(listing), 1)
-    for claimed in (0xFFFF, 1):
-        short = struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, claimed, claimed, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    short = struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    for claimed in (count, 1):
+        end = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, claimed, claimed, len(listing), 0)
+        end += struct.pack("<4sLQL", b"PK\6\7", 0, len(listing), 1)
         (tmp_path / "a.zip").write_bytes(listing + end + short)
+        began = time.process_time()
         expect_refusal(tmp_path / "a.zip", "the archive has more than 150,000 members")
+        refusing = time.process_time() - began
+    began = time.process_time()
+    with zipfile.ZipFile(tmp_path / "a.zip") as plain:  # the control: to believe it costs time, before all else
+        assert len(plain.infolist()) == count
+    assert refusing < (time.process_time() - began) / 3
 
     with tarfile.open(tmp_path / "b.tar", "w:gz", compresslevel=1) as tar:
         for number in range(3000):
@@ -423,7 +429,7 @@ def test_changed_archives_are_refused_or_give_what_they_say(tmp_path: Path, outs
         (tmp_path / path).unlink()
     archive, target = tmp_path / "a", tmp_path / "data"
     verdicts = {"refused": 0, "unpacked": 0}
-    for number in range(600):
+    for number in range(400):
         body = bytearray(seeds[number % len(seeds)])
         for _ in range(dice.choice((1, 1, 2, 8))):
             place = dice.randrange(len(body))
@@ -443,5 +449,5 @@ def test_changed_archives_are_refused_or_give_what_they_say(tmp_path: Path, outs
         assert {path.name for path in tmp_path.iterdir()} == {"a", "outside"}, number
     assert (outside / VICTIM).read_bytes() == MINE
     assert not (outside / NEW).exists()
-    assert verdicts["refused"] > 100
-    assert verdicts["unpacked"] > 30
+    assert verdicts["refused"] > 70
+    assert verdicts["unpacked"] > 20

@@ -10,6 +10,11 @@ from rich.text import Text
 from mixkit.errors import per_cent, printable
 
 
+def say(console: Console, text: str, style: str = "") -> None:
+    """Prints a sentence: folded at words in a terminal, one line elsewhere, control characters shown and not obeyed."""
+    console.print(Text(printable(text), style=style), soft_wrap=not console.is_terminal)
+
+
 class Live:
     """A bar with epoch, batch, clips/s, time left, loss and validation; plain lines where there is no terminal."""
 
@@ -21,7 +26,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
-        self.console.print(Text(printable(text)), soft_wrap=True)
+        say(self.console, text)
 
     def start(self, epochs: int, batches: int) -> None:
         """Training begins."""
@@ -67,7 +72,7 @@ class Live:
             f"valid loss {valid['loss']:.3f}  accuracy {valid['accuracy']:6.1%}  auc {per_cent(valid['auc']):>6}  "
             f"{record['clips_per_second']:.0f} clips/s{star}"
         )
-        self.console.print(Text(line, style="bold" if record["best"] else ""), soft_wrap=True)
+        say(self.console, line, "bold" if record["best"] else "")
         if self.progress:
             self.progress.update(self.progress.task_ids[0], valid=f"valid {valid['accuracy']:.1%}")
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.display import Live
+from mixkit.cli.display import Live, say
 from mixkit.errors import per_cent, printable
 from mixkit.recipe.schema import Recipe
 
@@ -33,22 +33,19 @@ def train(recipe: Recipe, plugins: Sequence[str], device: str, runs: Path, name:
     results = run.results()
     console.print()
     console.print(_figures({split: results[split] for split in ("valid", "test")}))
-    console.print(
-        Text(
-            f"{results['recipe']} on {results['task']} ({printable(results['protocol'])}): "
-            f"test accuracy {results['test']['accuracy']:.1%}, AUC {per_cent(results['test']['auc'])}, "
-            f"from epoch {results['best_epoch']} of {results['epochs']} ({results['chosen_by']}); "
-            f"{results['parameters']:,} parameters, {results['seconds']:.0f} s."
-        ),
-        soft_wrap=True,
-    )
-    console.print(
-        Text(f"\nAll of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin."), soft_wrap=True
+    say(
+        console,
+        f"{results['recipe']} on {results['task']} ({results['protocol']}): "
+        f"test accuracy {results['test']['accuracy']:.1%}, AUC {per_cent(results['test']['auc'])}, "
+        f"from epoch {results['best_epoch']} of {results['epochs']} ({results['chosen_by']}); "
+        f"{results['parameters']:,} parameters, {results['seconds']:.0f} s.",
     )
     flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
     folder = shlex.quote(str(run.folder))
-    console.print(Text(f"Next:  mixkit evaluate {folder} --split valid{flags}"), soft_wrap=True)
-    console.print(Text(f"       mixkit show {folder}/recipe.gin{flags}"), soft_wrap=True)
+    console.print()
+    say(console, f"All of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin.")
+    say(console, f"Next:  mixkit evaluate {folder} --split valid{flags}")
+    say(console, f"       mixkit show {folder}/recipe.gin{flags}")
 
 
 def evaluate(run: Path, split: str, device: str, as_json: bool, plugins: tuple[str, ...] = ()) -> None:

@@ -9,14 +9,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mixkit.data.duplicates import find_duplicates
 from mixkit.draw import Draw
-from mixkit.errors import MixkitError, RunError
+from mixkit.errors import DataError, MixkitError, RunError, printable
 from mixkit.evaluation import evaluate
 from mixkit.model.mixer import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import augmentation, loss, optimizer, schedule, task
 from mixkit.run import COMPLETE, Run, environment
 from mixkit.tasks.guard import check_splits
+from mixkit.tasks.protocol import PAPER_RANDOM
 from mixkit.training.checkpoint import load, save_state, save_weights
 from mixkit.training.data import CROP_STREAM, Batch, Batches, ClipAudio, Order, Survey, class_weights, survey
 from mixkit.training.device import autocast, choose_device, precision_of
@@ -96,6 +98,8 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
     samples = model.features.samples
     clips = {split: source.clips(split) for split in SPLITS}
     lengths = survey([clip for split in SPLITS for clip in clips[split]], samples / model.sample_rate)
+    if source.protocol != PAPER_RANDOM:
+        _refuse_copies(clips)
     display.say(_lengths(clips, lengths, samples / model.sample_rate, source.protocol))
     audio = {
         split: ClipAudio(
@@ -289,6 +293,18 @@ def _rank(record: Mapping[str, Any], figure: str) -> tuple[float, float]:
             f"valid has no {figure}: it holds one class only. Give it more classes, or set train.best = 'accuracy'."
         )
     return value, -record["valid"]["loss"]
+
+
+def _refuse_copies(clips: Mapping[str, Any]) -> None:
+    leaks = [pair for pair in find_duplicates(clips) if pair.leaks]
+    if leaks:
+        pairs = "\n".join(
+            f"  {printable(str(pair.first))} ({pair.first_split}) = {printable(str(pair.second))} ({pair.second_split})"
+            for pair in leaks[:10]
+        )
+        raise DataError(
+            f"{len(leaks)} recordings stand in two splits, byte for byte. Leave one of each pair out:\n{pairs}"
+        )
 
 
 def _lengths(clips: Mapping[str, Any], lengths: Survey, seconds: float, protocol: str) -> str:
