@@ -11,7 +11,8 @@ import torch
 import mixkit
 from mixkit.errors import DamagedError, RunError
 from mixkit.run import Run
-from mixkit.training.loop import Quiet, train
+from mixkit.training.loop import train
+from mixkit.training.telling import Quiet
 
 GOLDEN = Path(__file__).parent / "golden" / "asm_rh_losses.txt"
 SMALL = [

@@ -1,0 +1,87 @@
+"""All that can be found wrong with a run before it writes anything: device, recordings, splits, network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from mixkit.data.duplicates import find_duplicates
+from mixkit.errors import DataError, printable
+from mixkit.model.mixer import Classifier, build
+from mixkit.recipe.schema import Recipe
+from mixkit.registry import task
+from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.tasks.guard import check_splits
+from mixkit.tasks.protocol import PAPER_RANDOM
+from mixkit.training.data import ClipAudio, Survey, survey
+from mixkit.training.device import choose_device, precision_of
+from mixkit.training.telling import Display, Quiet
+
+
+@dataclass
+class Prepared:
+    """All that training needs, checked, with nothing written yet."""
+
+    recipe: Recipe
+    device: torch.device
+    precision: str
+    model: Classifier
+    audio: Mapping[str, ClipAudio]
+    protocol: str
+
+
+def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None) -> Prepared:
+    """Builds the network and opens the data, so that every mistake is found before hours are spent.
+
+    Args:
+        recipe: what to train.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        display: is told about padding and cutting.
+
+    Raises:
+        MixkitError: of any kind: device, data, settings.
+    """
+    display = display or Quiet()
+    place = choose_device(device)
+    source = task.build(recipe.task)
+    check_splits(source)
+    for note in source.notes:
+        display.say(note)
+    model = build(recipe, len(source.labels))
+    model.labels = tuple(source.labels)
+    samples = model.features.samples
+    clips = {split: source.clips(split) for split in SPLITS}
+    lengths = survey([clip for split in SPLITS for clip in clips[split]], samples / model.sample_rate)
+    if source.protocol != PAPER_RANDOM:
+        _refuse_copies(clips)
+    display.say(_lengths(clips, lengths, samples / model.sample_rate, source.protocol))
+    audio = {
+        split: ClipAudio(
+            clips[split], model.labels, model.sample_rate, samples, recipe.train.seed if split == "train" else None
+        )
+        for split in SPLITS
+    }
+    precision = precision_of(recipe.train.precision, place)
+    return Prepared(recipe, place, precision, model, audio, source.protocol)
+
+
+def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
+    leaks = [pair for pair in find_duplicates(clips) if pair.leaks]
+    if leaks:
+        pairs = "\n".join(
+            f"  {printable(str(pair.first))} ({pair.first_split}) = {printable(str(pair.second))} ({pair.second_split})"
+            for pair in leaks[:10]
+        )
+        raise DataError(
+            f"{len(leaks)} recordings stand in two splits, byte for byte. Leave one of each pair out:\n{pairs}"
+        )
+
+
+def _lengths(clips: Mapping[str, Sequence[Clip]], lengths: Survey, seconds: float, protocol: str) -> str:
+    counts = ", ".join(f"{len(clips[split])} {split}" for split in SPLITS)
+    text = f"{counts} clips ({protocol}); the model hears {seconds:.2f} s."
+    if lengths.shorter:
+        text += f" {lengths.shorter} shorter clips are padded with silence at the end."
+    if lengths.longer:
+        text += f" {lengths.longer} longer clips are cut (anywhere in training, in the centre otherwise)."
+    return text
