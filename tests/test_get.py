@@ -223,10 +223,10 @@ def start(address: str, folder: Path, lock: bool = True, body: bytes = PACKED) -
     )
 
 
-def together(server: Server, folder: Path, lock: bool) -> tuple[int, list[int]]:
+def together(server: Server, folder: Path, lock: bool, pause: float) -> tuple[int, list[int]]:
     """How often it was fetched, and how three processes ended that wanted it at once."""
     path = f"/{folder.parent.name}/sounds.tar.gz"
-    address = server.serve(path, whole(PACKED, chunk=len(PACKED) // 8, pause=0.05))
+    address = server.serve(path, whole(PACKED, chunk=len(PACKED) // 8, pause=pause))
     processes = [start(address, folder, lock) for _ in range(3)]
     for process in processes:
         process.communicate(timeout=30)
@@ -234,17 +234,17 @@ def together(server: Server, folder: Path, lock: bool) -> tuple[int, list[int]]:
 
 
 def test_three_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
-    rounds = 6
+    rounds = 10
     for number in range(rounds):
         folder = tmp_path / str(number) / "sounds"
-        fetched, codes = together(server, folder, lock=True)
+        fetched, codes = together(server, folder, lock=True, pause=0.02)
         assert (fetched, codes) == (1, [0, 0, 0])
         expect_sounds(folder)
 
 
 def test_without_the_lock_they_do_not(server: Server, tmp_path: Path) -> None:
     """The control."""
-    fetched, codes = together(server, tmp_path / "x" / "sounds", lock=False)
+    fetched, codes = together(server, tmp_path / "x" / "sounds", lock=False, pause=0.1)
     assert fetched > 1 or any(codes)
 
 

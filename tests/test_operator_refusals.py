@@ -25,7 +25,8 @@ REFUSALS = [
     (
         operator.spec("roll", groups=5),
         BASE,
-        "operator.roll.groups is 5, which does not divide bands x width, 4 x 768. Use a divisor.",
+        "operator.roll.groups is 5, which does not divide bands x width, 4 x 768. "
+        "Use a width that 5 divides, such as 770, or other groups.",
     ),
     (
         operator.spec("time"),
@@ -78,7 +79,8 @@ REFUSALS = [
     (
         operator.spec("hermit", around=(operator.spec("roll"),)),
         BASE,
-        "operator.roll.groups is 16, which does not divide bands x width, 4 x 385. Use a divisor.",
+        "operator.roll.groups is 16, which does not divide bands x width, 4 x 385. "
+        "Use a width that 4 divides, such as 384, or other groups.",
     ),
     (
         operator.spec("hermit", around=(Spec("head", "linear"),)),

@@ -1,5 +1,7 @@
 """RollBlock: a fixed permutation of the whole table of tokens and channels."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -46,8 +48,12 @@ class Roll(nn.Module):
             remedy = "Set model.prefix = 0, or use" if site.prefix else "Use"
             raise SettingError("bands", f"is {bands}, which does not divide {count}. {remedy} a divisor.")
         if site.width * bands % groups:
+            multiple = groups // math.gcd(groups, bands)
+            near = max(1, round(site.width / multiple)) * multiple
             raise SettingError(
-                "groups", f"is {groups}, which does not divide bands x width, {bands} x {site.width}. Use a divisor."
+                "groups",
+                f"is {groups}, which does not divide bands x width, {bands} x {site.width}. "
+                f"Use a width that {multiple} divides, such as {near}, or other groups.",
             )
         self._view = (groups, site.tokens // bands, site.width * bands // groups)
         self._parts = self._slides(groups // (1 + site.layer), site.depth - site.layer)
