@@ -101,6 +101,17 @@ class Run:
         results: dict[str, Any] = json.loads((self.folder / COMPLETE).read_text())
         return results
 
+    def keep_epochs(self, epochs: int) -> None:
+        """Drops the records of later epochs, so that they can be trained again."""
+        kept = [record for record in self.metrics() if record["epoch"] <= epochs]
+        self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept).encode())
+
+    def environment(self) -> dict[str, Any]:
+        """Where the run was started."""
+        path = self.folder / "environment.json"
+        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        return found
+
     def log(self, record: dict[str, Any]) -> None:
         """Adds a line to `metrics.jsonl`."""
         with writing(self.folder), (self.folder / "metrics.jsonl").open("a") as file:

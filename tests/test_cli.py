@@ -124,6 +124,9 @@ def test_a_gpu_that_is_not_there(mixkit_command: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [
+        (("train",), "no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001."),
+        (("train", "--resume", "runs/none"), "runs/none is no folder. Name a run, such as runs/asm_rh/001."),
+        (("train", "asm_rh", "--resume", "x"), "--resume x goes on with the recipe of that run. Leave the others out."),
         (("evaluate", "runs/none"), "runs/none is no folder. Name a run, such as runs/asm_rh/001."),
         (("train", "asm_rh", "--with", "size/bsae"), '--with "size/bsae": '),
         (("train", "asm_rh", "--name", "../out"), "--name '../out' is no name for a folder."),
@@ -183,6 +186,11 @@ def test_train_evaluate_and_load(mixkit_command: Command, tmp_path: Path, tones:
         document = json.loads(found.out)
         assert document[split] == results[split]
     assert "recall" in mixkit_command("evaluate", run).out
+    (run / "results.json").unlink()  # as if it had been stopped just before its end
+    gone_on = mixkit_command("train", "--resume", run)
+    assert gone_on.code == 0, gone_on
+    assert json.loads((run / "results.json").read_text()) == results
+    assert mixkit_command("train", "--resume", run).out == f"{run} is complete: nothing is left to train.\n"
     again = mixkit_command("train", "asm_rh", *quick(tones), "--name", "first")
     assert again.code == 2
     assert "is already there" in again.err

@@ -11,7 +11,7 @@ import torch
 import mixkit
 from mixkit.errors import DamagedError, RunError
 from mixkit.run import Run
-from mixkit.training.loop import train
+from mixkit.training.loop import resume, train
 from mixkit.training.telling import Quiet
 
 GOLDEN = Path(__file__).parent / "golden" / "asm_rh_losses.txt"
@@ -153,6 +153,75 @@ def test_each_way_to_train_ends_with_figures(tmp_path: Path, line: str) -> None:
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"^epoch 1, batch \d+: the loss is (nan|inf)\. Lower train\.learning_rate"):
         train(recipe("train.learning_rate = 1e30", "train.gradient_clip = None"), tmp_path)
+
+
+class Stops(Quiet):
+    """Pulls the plug in the middle of an epoch."""
+
+    def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
+        if (epoch, batch) == (3, 2):
+            raise KeyboardInterrupt
+
+
+LONGER = ("train.epochs = 4", "block.drop_path = 0.2", "train.augmentations = [@augmentation.mixup()]")
+
+
+def stopped(folder: Path, name: str) -> Run:
+    """A run that was interrupted in its third epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(*LONGER), folder, name, device="cpu", display=Stops())
+    run = Run.open(folder / name)
+    assert not run.complete
+    assert len(run.metrics()) == 2
+    return run
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = train(recipe(*LONGER), tmp_path, "whole", device="cpu")
+    run = stopped(tmp_path, "stopped")
+    run.log({"epoch": 3, "written": "before the state of the epoch was"})
+    losses = Losses()
+    resume(run.folder, device="cpu", display=losses)
+    assert f"{run.folder} goes on after epoch 2 of 4." in losses.said
+    assert comparable(run) == comparable(whole)
+    assert all(torch.equal(tensor, weights(run)[name]) for name, tensor in weights(whole).items())
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    assert resume(run.folder, device="cpu").complete
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("part", ["optimizer", "random", "model"])
+def test_a_resume_that_forgets_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """The control: what the test above compares does depend on each part of the state."""
+    from mixkit.training.step import Step
+
+    whole = train(recipe(*LONGER), tmp_path, "whole", device="cpu")
+    run = stopped(tmp_path, "stopped")
+    real = Step.go_on
+
+    def forgetful(self: Step, state: Mapping[str, Any]) -> None:
+        own = self.state(0, {})
+        real(self, {**state, part: own[part]})
+
+    monkeypatch.setattr(Step, "go_on", forgetful)
+    resume(run.folder, device="cpu")
+    same = all(torch.equal(tensor, weights(run)[name]) for name, tensor in weights(whole).items())
+    assert not (same and comparable(run) == comparable(whole))
+
+
+def test_a_run_stopped_before_its_first_epoch_starts_anew(tmp_path: Path) -> None:
+    run = Run.create(recipe("train.epochs = 1"), tmp_path, "early")
+    assert resume(run.folder, device="cpu").complete
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut short"])
+def test_a_damaged_state_is_named(tmp_path: Path, content: bytes) -> None:
+    run = Run.create(recipe("train.epochs = 1"), tmp_path, "bad")
+    run.write("last/state.pt", content)
+    with pytest.raises(DamagedError) as caught:
+        resume(run.folder, device="cpu")
+    assert str(caught.value).startswith(f"{run.folder}/last/state.pt cannot be read: ")
+    assert str(caught.value).endswith("Start the run anew under another --name.")
 
 
 def test_a_run_without_weights_and_damaged_weights(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from mixkit import __version__
 from mixkit.cli.data import data_app
+from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
     from mixkit.recipe.schema import Recipe
@@ -55,7 +56,9 @@ def options(
 
 @app.command()
 def train(
-    recipe: RecipeName,
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="A gin file, or the name of a shipped recipe.")
+    ] = None,
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,
@@ -64,10 +67,20 @@ def train(
     device: Device = "auto",
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped, instead of a RECIPE.")
+    ] = None,
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
     from mixkit.cli import training
 
+    if resume is not None:
+        if recipe is not None or layers or settings or seed is not None or fold is not None or name is not None:
+            raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
+        training.resume(resume, plugins or (), device)
+        return
+    if recipe is None:
+        raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
     lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
     if fold is not None:
         task = _load(recipe, layers, lines, plugins).task.name

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,9 @@ from rich.text import Text
 from mixkit.cli.display import Live, say
 from mixkit.errors import per_cent, printable
 from mixkit.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from mixkit.run import Run
 
 
 def train(recipe: Recipe, plugins: Sequence[str], device: str, runs: Path, name: str | None) -> None:
@@ -24,12 +28,30 @@ def train(recipe: Recipe, plugins: Sequence[str], device: str, runs: Path, name:
         runs: folder of run folders.
         name: of the run folder, or None.
     """
-    from mixkit.report.figures import draw
     from mixkit.training import loop
 
     console = Console(highlight=False)
-    run = loop.train(recipe, runs, name, device, Live(console))
-    draw(run, recipe.plugins)
+    _close(console, loop.train(recipe, runs, name, device, Live(console)), plugins)
+
+
+def resume(folder: Path, plugins: Sequence[str], device: str) -> None:
+    """Goes on with a run that was stopped."""
+    from mixkit.plugins import load_plugins
+    from mixkit.run import Run
+    from mixkit.training import loop
+
+    console = Console(highlight=False)
+    if Run.open(folder).complete:
+        say(console, f"{folder} is complete: nothing is left to train.")
+        return
+    _close(console, loop.resume(folder, device, Live(console), load_plugins(plugins)), plugins)
+
+
+def _close(console: Console, run: "Run", plugins: Sequence[str]) -> None:
+    from mixkit.plugins import load_plugins
+    from mixkit.report.figures import draw
+
+    draw(run, load_plugins(plugins))
     results = run.results()
     console.print()
     console.print(_figures({split: results[split] for split in ("valid", "test")}))

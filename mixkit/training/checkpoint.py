@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from mixkit.run import Run
 
 BEST = "best.safetensors"
 FORMAT = "mixkit 1"
+STATE = "last/state.pt"
+STATE_PARTS = {"epochs", "model", "optimizer", "random", "best"}
 
 
 def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
@@ -40,11 +43,30 @@ def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
     run.write(BEST, save(tensors, metadata=header))
 
 
+def load_state(run: Run) -> dict[str, Any] | None:
+    """What `save_state` wrote last; None where no epoch has ended.
+
+    Raises:
+        DamagedError: the file is not what was written.
+    """
+    path = run.folder / STATE
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        first = str(error).split("\n")[0]
+        raise DamagedError(f"{path} cannot be read: {first} Start the run anew under another --name.") from None
+    if not isinstance(state, dict) or not state.keys() >= STATE_PARTS:
+        raise DamagedError(f"{path} was not written by mixkit. Start the run anew under another --name.")
+    return state
+
+
 def save_state(run: Run, state: Mapping[str, Any]) -> None:
     """Writes `last/state.pt`, all that training needs to go on."""
     content = BytesIO()
     torch.save(dict(state), content)
-    run.write("last/state.pt", content.getvalue())
+    run.write(STATE, content.getvalue())
 
 
 def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str, ...] = ()) -> Classifier:

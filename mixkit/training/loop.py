@@ -10,10 +10,11 @@ from torch import Tensor
 
 from mixkit.errors import MixkitError, RunError
 from mixkit.evaluation import evaluate
+from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer
 from mixkit.run import COMPLETE, Run, environment
-from mixkit.training.checkpoint import load, save_state, save_weights
+from mixkit.training.checkpoint import load, load_state, save_state, save_weights
 from mixkit.training.data import Batches, Order, class_weights
 from mixkit.training.preparing import Prepared, prepare
 from mixkit.training.step import Step
@@ -46,17 +47,52 @@ def train(
     Run.place(recipe, Path(runs), name)
     prepared = prepare(recipe, device, display)
     run = Run.create(recipe, Path(runs), name, environment(str(prepared.device), prepared.precision))
-    started = time.monotonic()
-    if prepared.model.features.needs_measuring:
+    return _complete(prepared, run, display, None)
+
+
+def resume(
+    folder: str | Path, device: str = "auto", display: Display | None = None, plugins: tuple[str, ...] = ()
+) -> Run:
+    """Goes on with a run that was stopped, from the last epoch that ended; a complete run is left as it is.
+
+    On the same machine the weights and figures are those of a run that was never stopped, to the bit: order, crops
+    and augmentation are keyed by seed, epoch and clip, and all else is in the saved state.
+
+    Args:
+        folder: the run.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        display: is told how it goes, and what is another than it was and may change the last bits.
+        plugins: modules already loaded that the recipe may import.
+
+    Raises:
+        RunError: there is no such run.
+        DamagedError: the saved state is not what was written.
+        MixkitError: the recordings are not what they were.
+    """
+    display = display or Quiet()
+    run = Run.open(Path(folder))
+    if run.complete:
+        return run
+    text = (run.folder / "recipe.gin").read_text()
+    prepared = prepare(recipe_from_text(text, run.folder.name, plugins), device, display)
+    before, now = run.environment(), environment(str(prepared.device), prepared.precision)
+    for key in ("mixkit", "torch", "device", "precision", "threads"):
+        if before.get(key) != now[key]:
+            display.say(f"{key} was {before.get(key)} and is {now[key]}: the last bits of the figures may differ.")
+    return _complete(prepared, run, display, load_state(run))
+
+
+def _complete(prepared: Prepared, run: Run, display: Display, state: Mapping[str, Any] | None) -> Run:
+    if state is None and prepared.model.features.needs_measuring:
         audio = prepared.audio["train"]
         prepared.model.features.measure(audio.waveform(item) for item in range(len(audio)))
     prepared.model.to(prepared.device)
-    best = _fit(prepared, run, display)
-    _test(prepared, run, best, time.monotonic() - started)
+    best = _fit(prepared, run, display, state)
+    _test(prepared, run, best)
     return run
 
 
-def _fit(prepared: Prepared, run: Run, display: Display) -> dict[str, Any]:
+def _fit(prepared: Prepared, run: Run, display: Display, state: Mapping[str, Any] | None) -> dict[str, Any]:
     recipe, model, device = prepared.recipe, prepared.model, prepared.device
     settings = recipe.train
     audio = prepared.audio["train"]
@@ -71,20 +107,26 @@ def _fit(prepared: Prepared, run: Run, display: Display) -> dict[str, Any]:
     step = Step(prepared, objective, steps)
     best: dict[str, Any] = {}
     torch.manual_seed(settings.seed)
+    ended = 0
+    if state is not None:
+        step.go_on(state)
+        best, ended = state["best"], state["epochs"]
+        display.say(f"{run.folder} goes on after epoch {ended} of {settings.epochs}.")
+    run.keep_epochs(ended)
     display.start(settings.epochs, len(batches))
     try:
-        for epoch in range(settings.epochs):
+        for epoch in range(ended, settings.epochs):
             began = time.monotonic()
             mean_loss = _epoch(step, batches, epoch, display)
-            seconds = time.monotonic() - began
+            speed = len(audio) / (time.monotonic() - began)
             found = evaluate(model, valid.epoch(epoch), objective, prepared.precision)
             record = {
                 "epoch": epoch + 1,
                 "learning_rate": steps.param_groups[0]["lr"],
                 "train": {"loss": mean_loss},
                 "valid": {key: getattr(found, key) for key in ("loss", "accuracy", "auc", "f1", "recall")},
-                "seconds": round(seconds, 3),
-                "clips_per_second": round(len(audio) / seconds, 1),
+                "seconds": round(time.monotonic() - began, 3),
+                "clips_per_second": round(speed, 1),
             }
             record["best"] = not best or _rank(record, settings.best) > _rank(best, settings.best)
             run.log(record)
@@ -116,7 +158,7 @@ def _epoch(step: Step, batches: Batches, epoch: int, display: Display) -> float:
     return torch.stack(losses).mean().item()
 
 
-def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], seconds: float) -> None:
+def _test(prepared: Prepared, run: Run, best: Mapping[str, Any]) -> None:
     recipe, device = prepared.recipe, prepared.device
     model = load(run.folder, device, recipe.plugins)
     objective = loss.build(recipe.train.loss, None).to(device)
@@ -136,7 +178,7 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], seconds: float)
         "best_epoch": best["epoch"],
         "chosen_by": f"highest {recipe.train.best} on valid; at a tie the lower loss",
         "parameters": sum(p.numel() for p in model.mixer.parameters()),
-        "seconds": round(seconds, 1),
+        "seconds": round(sum(record["seconds"] for record in run.metrics()), 1),
         **found,
     }
     run.write_json(COMPLETE, results)

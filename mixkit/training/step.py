@@ -56,14 +56,23 @@ class Step:
         return loss.detach()
 
     def state(self, epochs: int, best: Mapping[str, Any]) -> dict[str, Any]:
-        """All that is needed to go on after that many epochs."""
+        """All that is needed to go on after that many epochs; data and augmentation are keyed by epoch and item."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {
             "epochs": epochs,
             "model": self.model.state_dict(),
             "optimizer": self.steps.state_dict(),
-            "random": torch.get_rng_state(),
+            "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
             "best": dict(best),
         }
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Takes up what `state` left."""
+        self.model.load_state_dict(state["model"])
+        self.steps.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"]["cpu"])
+        if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["random"]["cuda"])
 
     def _augment(self, on: str, x: Tensor, target: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         for where, augment, stream in self.augmentations:
