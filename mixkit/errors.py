@@ -70,8 +70,3 @@ def _alike(one: str, other: str) -> float:
 def printable(text: str) -> str:
     """Text that is safe to print: control, bidirectional and undecodable characters become escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
-
-
-def per_cent(share: float | None) -> str:
-    """A share for people: `93.5%`, or `-` where there is none."""
-    return "-" if share is None else f"{share:.1%}"

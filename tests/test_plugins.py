@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import mixkit
 from mixkit.errors import MixkitError
 from mixkit.model.site import Grid, Site
 from mixkit.plugins import load_plugins
@@ -80,3 +81,51 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(MixkitError) as caught:
         load_plugins([str(tmp_path)])
     assert str(caught.value) == f"plugin folder {tmp_path} holds no .py file."
+
+
+TASK = '''
+from mixkit import task
+
+@task("bare")
+class Bare:
+    """Lists nothing much."""
+
+    def __init__(self, *, {settings}seconds: float = 1.0):
+        self.labels, self.folds, self.seconds, self.sample_rate = ("a", "b"), (), seconds, 16000
+        {more}
+
+    def clips(self, split):
+        return ()
+'''
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "message"),
+    [
+        ("", "", "recipe.task is 'bare', which has no setting 'sample_rate'. Add it."),
+        (
+            "sample_rate: int = 16000, ",
+            "self.notes = ()",
+            "the task Bare has no 'protocol'. See mixkit.tasks.clip.Task for all parts.",
+        ),
+        (
+            "sample_rate: int = 16000, ",
+            "self.notes, self.protocol = (), 'mine'",
+            "the split 'train' is empty. Give it clips, or larger shares to be cut from.",
+        ),
+    ],
+)
+def test_a_task_that_lacks_a_part_is_told_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, more: str, message: str
+) -> None:
+    from mixkit.registry import task
+    from mixkit.training.loop import train
+
+    task.names()
+    monkeypatch.setattr(task, "_entries", dict(task._entries))
+    (tmp_path / "bare_task.py").write_text(TASK.format(settings=settings, more=more or "pass"))
+    plugins = load_plugins([str(tmp_path / "bare_task.py")])
+    with pytest.raises(MixkitError) as caught:
+        train(mixkit.load_recipe("asm_rh", settings=["recipe.task = @task.bare()"], plugins=plugins), tmp_path / "runs")
+    assert message in str(caught.value)
+    assert not (tmp_path / "runs").exists()

@@ -11,8 +11,8 @@ import torch
 import mixkit
 from mixkit.errors import DamagedError, RunError
 from mixkit.run import Run
+from mixkit.training.display import Quiet
 from mixkit.training.loop import resume, train
-from mixkit.training.telling import Quiet
 
 GOLDEN = Path(__file__).parent / "golden" / "asm_rh_losses.txt"
 SMALL = [

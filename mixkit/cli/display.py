@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mixkit.errors import per_cent, printable
+from mixkit.errors import printable
+from mixkit.training.metrics import per_cent
 
 
 def say(console: Console, text: str, style: str = "") -> None:

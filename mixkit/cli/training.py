@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mixkit.cli.display import Live, say
-from mixkit.errors import per_cent, printable
+from mixkit.errors import printable
 from mixkit.recipe.schema import Recipe
+from mixkit.training.metrics import per_cent
 
 if TYPE_CHECKING:
     from mixkit.run import Run

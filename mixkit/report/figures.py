@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixkit.audio.read import read
-from mixkit.errors import per_cent, printable
+from mixkit.errors import printable
 from mixkit.model.mixer import Classifier
 from mixkit.registry import loss, task
 from mixkit.run import Run
 from mixkit.tasks.clip import Clip
 from mixkit.training.checkpoint import load
 from mixkit.training.data import fit_length
+from mixkit.training.metrics import per_cent
 
 INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"
 

@@ -57,6 +57,19 @@ class Task(Protocol):
         """The clips of `train`, `valid` or `test`, in the same order every time."""
 
 
+def expect_whole(task: object) -> None:
+    """Refuse a task that lacks a part of the contract, such as one of a plugin.
+
+    Raises:
+        MixkitError: the part is named.
+    """
+    for part in ("labels", "folds", "protocol", "notes", "clips", "sample_rate", "seconds"):
+        if not hasattr(task, part):
+            raise MixkitError(
+                f"the task {type(task).__name__} has no {part!r}. See mixkit.tasks.clip.Task for all parts."
+            )
+
+
 def expect_split(split: str) -> None:
     """Refuse a split that no task has.
 

@@ -59,7 +59,7 @@ class Demo:
 
     Made once, in seconds, into `$MIXKIT_DATA/demo` or `~/.cache/mixkit/demo`: about 100 MB as it stands. The classes
     bear the names of UrbanSound8K's, but nothing was recorded, and a figure on them says nothing about real streets.
-    They differ in how they move: on average spectra, logistic regression gets about a third of the test clips right.
+    They differ in how they move: on average spectra, logistic regression gets less than 60 % of the test clips right.
 
     Args:
         sample_rate: that the model hears, Hz; the files have 16,000 Hz.

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import SPLITS, Clip, Task, some
+from mixkit.tasks.clip import SPLITS, Clip, Task, expect_whole, some
 from mixkit.tasks.protocol import PAPER_RANDOM
 
 _Splits = Mapping[str, Sequence[Clip]]
@@ -20,6 +20,7 @@ def check_splits(task: Task) -> None:
         DataError: there is one class only, a split is empty, a class is missing in training, a clip is listed twice,
             or a file or a group stands in two splits; the files are named.
     """
+    expect_whole(task)
     if len(task.labels) < 2:
         raise DataError(
             f"one class only: {some(task.labels) or 'none at all'}. A classifier needs clips of at least two labels."

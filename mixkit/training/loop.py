@@ -16,9 +16,9 @@ from mixkit.registry import loss, optimizer
 from mixkit.run import COMPLETE, Run, environment
 from mixkit.training.checkpoint import load, load_state, save_state, save_weights
 from mixkit.training.data import Batches, Order, class_weights
-from mixkit.training.preparing import Prepared, prepare
+from mixkit.training.display import Display, Quiet
+from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.step import Step
-from mixkit.training.telling import Display, Quiet
 
 
 def train(

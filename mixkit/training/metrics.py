@@ -67,3 +67,8 @@ def figures(scores: Tensor, target: Tensor, loss: float, labels: tuple[str, ...]
         per_class={label: recall[index].item() for index, label in enumerate(labels) if present[index]},
         confusion=metric.multiclass_confusion_matrix(scores, target, classes).tolist(),
     )
+
+
+def per_cent(share: float | None) -> str:
+    """A share for people: `93.5%`, or `-` where there is none."""
+    return "-" if share is None else f"{share:.1%}"

@@ -10,7 +10,7 @@ from mixkit.draw import Draw
 from mixkit.registry import augmentation, schedule
 from mixkit.training.data import CROP_STREAM, Batch
 from mixkit.training.device import autocast
-from mixkit.training.preparing import Prepared
+from mixkit.training.prepare import Prepared
 
 
 class Step:

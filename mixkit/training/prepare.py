@@ -15,7 +15,7 @@ from mixkit.tasks.guard import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM
 from mixkit.training.data import ClipAudio, Survey, survey
 from mixkit.training.device import choose_device, precision_of
-from mixkit.training.telling import Display, Quiet
+from mixkit.training.display import Display, Quiet
 
 
 @dataclass
