@@ -125,7 +125,8 @@ def test_a_task_that_lacks_a_part_is_told_which(
     monkeypatch.setattr(task, "_entries", dict(task._entries))
     (tmp_path / "bare_task.py").write_text(TASK.format(settings=settings, more=more or "pass"))
     plugins = load_plugins([str(tmp_path / "bare_task.py")])
+    recipe = mixkit.load_recipe("asm_rh", settings=["recipe.task = @task.bare()"], plugins=plugins)
     with pytest.raises(MixkitError) as caught:
-        train(mixkit.load_recipe("asm_rh", settings=["recipe.task = @task.bare()"], plugins=plugins), tmp_path / "runs")
+        train(recipe, tmp_path / "runs") if settings else mixkit.build(recipe, classes=2)
     assert message in str(caught.value)
     assert not (tmp_path / "runs").exists()

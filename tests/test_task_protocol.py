@@ -67,7 +67,7 @@ def test_the_random_order_never_changes() -> None:
 class Leaky:
     """Two speakers, both in training and test; and, if asked, a file in both."""
 
-    sample_rate, seconds, folds, labels = 16_000, 1.0, (), ("a", "b")
+    sample_rate, seconds, folds, labels, notes = 16_000, 1.0, (), ("a", "b"), ()
 
     def __init__(self, protocol: str, test: str = "test"):
         self.protocol = protocol

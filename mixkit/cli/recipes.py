@@ -16,11 +16,11 @@ from mixkit.recipe.schema import Recipe
 def show(recipe: Recipe, as_json: bool) -> None:
     """What a recipe comes to."""
     from mixkit.model.cost import costs
+    from mixkit.model.mixer import listener
     from mixkit.model.patches import patch_grid
     from mixkit.recipe.writer import to_json
-    from mixkit.registry import features
 
-    heard = features.build(recipe.features, recipe.task.params["sample_rate"], recipe.task.params["seconds"])
+    heard = listener(recipe)
     grid = patch_grid(heard.bins, heard.frames, recipe.model.patch, recipe.model.stride)
     classes, note = _classes(recipe)
     rows = costs(recipe.model, heard.bins, heard.frames, classes)
@@ -73,10 +73,9 @@ def check(recipe: Recipe) -> None:
     """Whether a recipe loads and its network can be built."""
     import torch
 
-    from mixkit.model.mixer import Mixer
-    from mixkit.registry import features
+    from mixkit.model.mixer import Mixer, listener
 
-    heard = features.build(recipe.features, recipe.task.params["sample_rate"], recipe.task.params["seconds"])
+    heard = listener(recipe)
     classes, note = _classes(recipe)
     with torch.device("meta"):
         mixer = Mixer(recipe.model, heard.bins, heard.frames, classes)

@@ -1,8 +1,11 @@
 """The network of a recipe: log-mel in, logits out; and with its features in front, waveform in."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from mixkit.errors import SettingError
 from mixkit.model.block import MixerBlock
 from mixkit.model.patches import Patches, patch_grid
 from mixkit.model.site import Site
@@ -69,15 +72,27 @@ class Classifier(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         self.recipe = recipe
-        self.sample_rate: int = recipe.task.params["sample_rate"]
         self.labels: tuple[str, ...] = ()
-        self.features = features.build(recipe.features, self.sample_rate, recipe.task.params["seconds"])
+        self.features = listener(recipe)
+        self.sample_rate: int = recipe.task.params["sample_rate"]
         self.mixer = Mixer(recipe.model, self.features.bins, self.features.frames, classes)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits of a batch of waveforms."""
         logits: Tensor = self.mixer(self.features(waveform))
         return logits
+
+
+def listener(recipe: Recipe) -> Any:
+    """The features of a recipe, at the sample rate and length of its task.
+
+    Raises:
+        SettingError: the task has no setting for one of them, or the features cannot work with it.
+    """
+    for setting in ("sample_rate", "seconds"):
+        if setting not in recipe.task.params:
+            raise SettingError("recipe.task", f"is {recipe.task.name!r}, which has no setting {setting!r}. Add it.")
+    return features.build(recipe.features, recipe.task.params["sample_rate"], recipe.task.params["seconds"])
 
 
 def build(recipe: Recipe, classes: int) -> Classifier:

@@ -176,9 +176,6 @@ class Recipe(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         _expect_kind(self.task, "task", "recipe.task")
-        for setting in ("sample_rate", "seconds"):
-            if self.task.params and setting not in self.task.params:
-                raise SettingError("recipe.task", f"is {self.task.name!r}, which has no setting {setting!r}. Add it.")
         _expect_kind(self.features, "features", "recipe.features")
 
 
