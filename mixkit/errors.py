@@ -1,6 +1,7 @@
 """Errors that a user can act on: each names the thing, the value and the fix, and carries its exit code."""
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -40,6 +41,15 @@ class DamagedError(MixkitError):
     """A file is not what was written: cut short, changed, or of another kind."""
 
     exit_code = 4
+
+
+class Stopped(MixkitError):
+    """A signal ended a run before its end; nothing is wrong with it. The exit code is the shell's for that signal."""
+
+    def __init__(self, number: int, where: str):
+        super().__init__(f"Stopped by {signal.Signals(number).name} {where}")
+        self.number = number
+        self.exit_code = 128 + number
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,10 @@ from typing import Annotated, Any, Literal
 from mixkit.errors import SettingError
 
 
+LONGEST = 4096
+"""Characters of a text, which is as long as a path can be."""
+
+
 @dataclass(frozen=True)
 class Range:
     """Bounds of a number, for `Annotated[int, Range(least=1)]`."""
@@ -127,6 +131,8 @@ def _fit(value: Any, annotation: Any) -> Any:
         annotation = origin
     if (isinstance(value, bool) and annotation is not bool) or not isinstance(value, annotation):
         raise _Misfit(_kind_of(value))
+    if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
+        raise _Misfit("with a NUL in it" if "\0" in value else f"{len(value):,} characters, at most {LONGEST:,}")
     return value
 
 

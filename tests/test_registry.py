@@ -7,7 +7,7 @@ import pytest
 
 from mixkit.errors import MixkitError, SettingError
 from mixkit.registry import Registry, Spec
-from mixkit.values import Count, Share
+from mixkit.values import Count, Share, fit
 
 
 @pytest.fixture
@@ -168,3 +168,13 @@ def test_facts_are_checked(kind: Registry) -> None:
         kind("gong", mixis={"time"})(WrongContext)
     with pytest.raises(MixkitError, match="is no snake_case name"):
         kind("Gong", mixes={"time"})(WrongContext)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("x" * 4097, "4,097 characters, at most 4,096"), ("a\0b", "with a NUL in it")]
+)
+def test_a_text_that_no_path_can_be(text: str, reason: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        fit(text, str, "task.root")
+    assert str(caught.value).endswith(f" ({reason}). It takes a str.")
+    assert fit("x" * 4096, str, "task.root")

@@ -3,8 +3,9 @@
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mixkit.errors import DataError, printable
@@ -32,8 +33,26 @@ def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that it has gone, and takes another
+        # While it is held: whoever waits for it sees that it has gone, and takes another. A disk that refuses it has
+        # refused more before, which is what is to be told; an old file is in nobody's way.
+        with suppress(OSError):
+            path.unlink()
         os.close(descriptor)
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the lock; None if nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return printable(os.pread(descriptor, 200, 0).decode(errors="replace")) or "another process"
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _take(path: Path, waiting: Callable[[str], None]) -> int:
@@ -47,7 +66,9 @@ def _take(path: Path, waiting: Callable[[str], None]) -> int:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_still(descriptor, path):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+                since = time.strftime("%Y-%m-%d %H:%M:%S")
+                holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
+                os.pwrite(descriptor, holder.encode(), 0)
                 return descriptor
         except BaseException:
             os.close(descriptor)
