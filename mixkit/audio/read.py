@@ -14,6 +14,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from mixkit.audio.flac import excess
 from mixkit.audio.resample import resample
 from mixkit.errors import DataError, printable
 
@@ -123,7 +124,10 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
     try:
         _check_content(descriptor)
         with _Stream(descriptor, closefd=False) as stream:
-            yield stream, _check_header(stream)
+            header = _check_header(stream)
+            if header.kind == "FLAC" and (lie := excess(descriptor)):
+                raise _Refused(f"says {lie[0]} samples and has {lie[1]} bytes of audio.", f"It is damaged. {REMOVE}")
+            yield stream, header
     except _Refused as refused:
         raise DataError(f"{shown}: {refused}") from None
     except OSError as error:

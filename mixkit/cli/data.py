@@ -1,4 +1,4 @@
-"""`mixkit data get` and `mixkit data check`."""
+"""`mixkit data get`, `mixkit data check` and `mixkit data cache`."""
 
 import json
 import shutil
@@ -80,6 +80,27 @@ def check(
         show(report, Console(highlight=False))
     if not report.clean:
         raise DamagedError(_verdict(report))
+
+
+@data_app.command("cache")
+def audio_cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Empty it; running trainings go on.")] = False,
+) -> None:
+    """Say how much decoded audio is kept so that it is not decoded again."""
+    from rich.console import Console
+
+    from mixkit.audio import cache
+
+    console = Console(highlight=False)
+    size, files = cache.usage()
+    if clear:
+        cache.clear()
+    done = "removed from" if clear else "in"
+    _say(console, f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
+    if not clear:
+        most = cache.most()
+        limit = f"It takes at most {most / 2**30:,.3g} GiB" if most else "It is off"
+        _say(console, f"{limit}, as {cache.VARIABLE} says in GiB. It is safe to remove: mixkit data cache --clear")
 
 
 def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Console") -> None:

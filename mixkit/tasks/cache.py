@@ -1,31 +1,13 @@
-"""Where made and fetched data lie, and how a folder comes to be there whole or not at all."""
+"""How a folder of made or fetched data comes to be there whole or not at all."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from mixkit.errors import DataError
-
-VARIABLE = "MIXKIT_DATA"
-
-
-def data_folder() -> Path:
-    """The folder for data that mixkit makes or fetches: `$MIXKIT_DATA`, or `mixkit` in the user's cache.
-
-    Raises:
-        DataError: there is no home folder to have a cache in.
-    """
-    chosen = os.environ.get(VARIABLE, "")
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        if chosen:
-            return Path(chosen).expanduser().absolute()
-        # The XDG rules say that a relative path is to be ignored.
-        return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "mixkit"  # noqa: PTH117
-    except RuntimeError:
-        raise DataError(f"no home folder to keep data in. {_fix()}") from None
+from mixkit.places import FIX
+from mixkit.places import data_folder as data_folder
 
 
 def make_whole(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -46,10 +28,6 @@ def make_whole(folder: Path, fill: Callable[[Path], None]) -> None:
         making.rename(folder)
     except OSError as error:
         if not folder.is_dir():
-            raise DataError(f"cannot make {folder} ({error.strerror}). {_fix()}") from None
+            raise DataError(f"cannot make {folder} ({error.strerror}). {FIX}") from None
     finally:
         shutil.rmtree(making, ignore_errors=True)
-
-
-def _fix() -> str:
-    return f"Set {VARIABLE} to a folder that can be written to and has room."

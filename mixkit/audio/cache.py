@@ -1,0 +1,200 @@
+"""Decoded and resampled audio, kept on disk so that each recording is decoded once."""
+
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+from torch import Tensor
+
+from mixkit.audio import read as reading
+from mixkit.audio import resample as resampling
+from mixkit.audio.read import inspect, read
+from mixkit.audio.store import Store
+from mixkit.errors import DataError
+from mixkit.places import data_folder
+
+VARIABLE = "MIXKIT_AUDIO_CACHE"
+MOST = 20.0  # GiB, or a tenth of the disk where that is less
+SETTLED = 2.0  # seconds since the last change, after which the times of a file tell every later one
+PLAIN = ("AIFF", "WAV", "WAVEX")
+
+Section = tuple[Path, float | None, float | None]  # file, start and stop in seconds
+
+
+class AudioCache:
+    """Reads recordings as `mixkit.audio.read` does, from disk where they were decoded before.
+
+    An entry is found by the SHA-256 of the recording's bytes, the section, the sample rate, and all that decides the
+    samples: our decoder and resampler, libsndfile, torch, and the processor's instructions. It holds float32, which is
+    what the resampler gives: the bits are those of a new decoding. A WAV or AIFF of the wanted rate is not kept, since
+    it is read as fast as an entry.
+
+    The hash of a recording is kept beside, with device, inode, size and times of the file, so that its bytes are not
+    read again. That is safe because the system sets a file's change time (ctime) at each write and nobody else can,
+    and because nothing is kept of a file that changed within the last two seconds, in which a second change might not
+    show.
+
+    Args:
+        store: where entries are; None decodes each time.
+    """
+
+    def __init__(self, store: Store | None):
+        self.store = store
+
+    @classmethod
+    def of_user(cls) -> "AudioCache":
+        """The cache below the data folder; its size is `$MIXKIT_AUDIO_CACHE` in GiB, where 0 turns it off.
+
+        Raises:
+            DataError: the variable is no number.
+        """
+        size = most()
+        return cls(Store(folder(), size) if size else None)
+
+    def read(
+        self, path: str | os.PathLike[str], sample_rate: int, start: float | None = None, stop: float | None = None
+    ) -> Tensor:
+        """A recording, or a section of it, as mono float32: `s`.
+
+        Args:
+            path: a WAV, FLAC, OGG, MP3 or AIFF file.
+            sample_rate: wanted, in Hz.
+            start: where the section begins, in seconds; None for the beginning.
+            stop: where it ends, in seconds; None for the end.
+
+        Raises:
+            DataError: the recording cannot be used.
+        """
+        stamp = _stamp(path)
+        if self.store is None or stamp is None or _is_plain(path, sample_rate):
+            return read(path, sample_rate, start, stop)
+        digest = self._digest(path, stamp)
+        if digest is None:
+            return read(path, sample_rate, start, stop)
+        key = _key("audio", _version(), digest.hex(), sample_rate, start, stop)
+        if known := self.store.get(key):
+            return torch.frombuffer(known, dtype=torch.float32)
+        audio = read(path, sample_rate, start, stop)
+        if _stamp(path) == stamp:
+            self.store.put(key, audio.numpy().tobytes())
+        return audio
+
+    def knows_sound(self, sections: Iterable[Section], sample_rate: int) -> bool:
+        """Whether `note_sound` was told of exactly these sections, and no file has changed since."""
+        key = self._set_key(sections, sample_rate)
+        return self.store is not None and key is not None and self.store.get(key) is not None
+
+    def note_sound(self, sections: Iterable[Section], sample_rate: int) -> None:
+        """Remembers that all of these can be decoded."""
+        key = self._set_key(sections, sample_rate)
+        if self.store is not None and key is not None:
+            self.store.put(key, b"sound")
+
+    def _set_key(self, sections: Iterable[Section], sample_rate: int) -> bytes | None:
+        parts = [(os.fspath(path), start, stop, _stamp(path)) for path, start, stop in sections]
+        return None if any(part[-1] is None for part in parts) else _key("sound", _version(), sample_rate, parts)
+
+    def _digest(self, path: str | os.PathLike[str], stamp: str) -> bytes | None:
+        assert self.store is not None
+        key = _key("digest", os.path.abspath(path), stamp)  # noqa: PTH100 - a Path is slower
+        if known := self.store.get(key):
+            return bytes(known)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - as above
+                digest = hashlib.file_digest(file, "sha256").digest()
+        except OSError:  # the decoder meets it as well, and names it
+            return None
+        if _stamp(path) == stamp:
+            self.store.put(key, digest)
+        return digest
+
+
+def usage() -> tuple[int, int]:
+    """Bytes and number of files in the user's cache.
+
+    Raises:
+        DataError: there is no folder for it.
+    """
+    return Store(folder(), 0).usage()
+
+
+def clear() -> None:
+    """Empties the user's cache; running trainings go on.
+
+    Raises:
+        DataError: there is no folder for it, or a file cannot be removed.
+    """
+    try:
+        Store(folder(), 0).clear()
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be removed ({error.strerror}). Remove it by hand.") from None
+
+
+def folder() -> Path:
+    """Where the user's cache is.
+
+    Raises:
+        DataError: there is no home folder to have one in.
+    """
+    return data_folder() / "audio_cache"
+
+
+def most() -> int:
+    """Bytes that the user's cache may take; 0 turns it off.
+
+    Raises:
+        DataError: `$MIXKIT_AUDIO_CACHE` is no number.
+    """
+    chosen = os.environ.get(VARIABLE, "")
+    try:
+        limit = float(chosen) if chosen else MOST
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < 2**20:
+        raise DataError(f"{VARIABLE} is {chosen!r}. Give GiB for the audio cache, such as 20, or 0 for none.")
+    if chosen:
+        return int(limit * 2**30)
+    parent = next(path for path in (folder(), *folder().parents) if path.exists())
+    return min(int(limit * 2**30), shutil.disk_usage(parent).total // 10)
+
+
+def _stamp(path: str | os.PathLike[str]) -> str | None:
+    """What changes whenever a file does; None for one that has just changed, or is no regular file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path is slower
+    except (OSError, ValueError):
+        return None
+    settled = status.st_ctime + SETTLED < time.time()
+    if not stat.S_ISREG(status.st_mode) or not settled:
+        return None
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return " ".join(map(str, (status.st_dev, status.st_ino, status.st_size, *times)))
+
+
+def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
+    if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")):
+        return False
+    header = inspect(path)
+    return header.kind in PLAIN and header.sample_rate == sample_rate
+
+
+@cache
+def _version() -> str:
+    """All that decides the samples of a recording besides its bytes."""
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (reading, resampling))
+    libraries = (soundfile.__libsndfile_version__, torch.__version__, torchaudio.__version__, np.__version__)
+    processor = torch.backends.cpu.get_cpu_capability()
+    return " ".join((hashlib.sha256(code).hexdigest(), *libraries, processor))
+
+
+def _key(*parts: object) -> bytes:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()
