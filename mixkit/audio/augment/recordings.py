@@ -1,0 +1,105 @@
+"""Recordings that are read once and kept, for stretches of them to be drawn."""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.audio.read import read
+from mixkit.draw import Draw
+from mixkit.errors import DataError, SettingError, printable
+from mixkit.tasks.clip import SUFFIXES, is_audio
+
+KEPT = 2**26
+"""Samples that are kept at most, 256 MiB: 70 minutes at 16 kHz."""
+
+_log = logging.getLogger(__name__)
+
+
+class Recordings(nn.Module):
+    """Recordings end to end, of which stretches are drawn.
+
+    Args:
+        sounds: each `s`, none of them empty.
+    """
+
+    sound: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    def __init__(self, sounds: list[Tensor]):
+        super().__init__()
+        lengths = torch.tensor([len(sound) for sound in sounds])
+        self.register_buffer("sound", torch.cat(sounds), persistent=False)
+        self.register_buffer("starts", lengths.cumsum(0) - lengths, persistent=False)
+        self.register_buffer("lengths", lengths, persistent=False)
+
+    def forward(self, samples: int, draw: Draw) -> Tensor:
+        """A stretch for each item, repeated where the recording is shorter: `b samples`."""
+        which = draw.integer(1, len(self.lengths))
+        length = self.lengths[which]
+        begins = torch.where(length < samples, length, length - samples + 1)  # so that no end is heard without need
+        begin = (draw.uniform(1) * begins).long()
+        place = (begin + torch.arange(samples, device=begin.device)) % length
+        return self.sound[self.starts[which] + place]
+
+
+def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
+    """All recordings in a folder and below it, as many as can be kept.
+
+    Where they are too many, which ones stay is said by a hash of their paths, and the log says how many.
+
+    Args:
+        folder: as the user wrote it.
+        setting: where the user wrote it, for errors.
+        sample_rate: that is wanted, in Hz.
+
+    Raises:
+        SettingError: there is no such folder.
+        DataError: there is no recording in it, or one cannot be used; it is named.
+    """
+    root = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - keeps an unknown ~name as it is
+    shown = printable(str(root))
+    if not root.is_dir():
+        what = "which is a file" if root.is_file() else "and there is no such folder"
+        raise SettingError(setting, f"is {folder!r}: {shown}, {what}. Name a folder of recordings.")
+    paths = sorted(_audio(root), key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(root))).digest())
+    if not paths:
+        raise DataError(f"{shown}: no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case.")
+    sounds: list[Tensor] = []
+    room = KEPT
+    for path in paths:
+        sounds.append(_read(path, sample_rate)[:room])
+        room -= len(sounds[-1])
+        if not room:
+            _log.warning("%s: %d of %d recordings fill %d MiB and are used", shown, len(sounds), len(paths), KEPT >> 18)
+            break
+    return Recordings(sounds)
+
+
+def _read(path: Path, sample_rate: int) -> Tensor:
+    try:
+        sound = read(path, sample_rate)
+    except DataError as error:  # whose advice is for the clips of a task
+        advice = r",( list sections of it,)? or (list it in task\.folder\.skip|the folder that the task names)"
+        raise DataError(re.sub(advice, "", str(error))) from None
+    if not sound.any():
+        raise DataError(f"{printable(str(path))}: digital silence, which is no noise. Remove the file.")
+    return sound
+
+
+def _audio(root: Path) -> Iterator[Path]:
+    """Files that are named like audio, hidden ones left out; links to folders are not entered."""
+
+    def refuse(error: OSError) -> None:
+        shown = printable(str(error.filename))
+        raise DataError(f"{shown}: {error.strerror}. A folder of recordings has to be readable.")
+
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from (Path(folder) / name for name in names if is_audio(name) and not name.startswith("."))
