@@ -1,11 +1,19 @@
 """Archives that nobody should unpack, each with what a plain tool does at most."""
 
 import io
+import stat
 import struct
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from mixkit.data.extract import extract
+from mixkit.data.members import Limits
+from mixkit.errors import DamagedError, MixkitError, TrustError
 
 Tar = Callable[[tarfile.TarFile, Path], None]
 Zip = Callable[[zipfile.ZipFile, Path], None]
@@ -226,3 +234,38 @@ def zip_file(path: Path, attack: Zip, outside: Path) -> Path:
         attack(file, outside)
         file.writestr("last.wav", "last")
     return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def seen(root: Path) -> dict[str, object]:
+    """All that is there, with contents, kinds, rights and links."""
+    return {
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            path.lstat().st_nlink,
+            path.lstat().st_mtime_ns if path.is_file() else 0,
+            path.read_bytes() if stat.S_ISREG(path.lstat().st_mode) else b"",
+        )
+        for path in sorted(root.rglob("*"))
+    }
+
+
+ROOMY = Limits(size=2**40)
+
+
+def expect_refusal(archive: Path, reason: str, limits: Limits = ROOMY) -> MixkitError:
+    """It is refused by name, in seconds, and nothing is to be seen of it."""
+    root = archive.parent
+    before = seen(root)
+    began = time.process_time()
+    with pytest.raises((TrustError, DamagedError)) as caught:
+        extract(archive, root / "data", limits)
+    assert time.process_time() - began < 5
+    assert str(caught.value).startswith(f"{archive}: "), caught.value
+    assert reason in str(caught.value)
+    assert "Nothing was unpacked." in str(caught.value)
+    assert seen(root) == before
+    return caught.value

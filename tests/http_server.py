@@ -18,6 +18,7 @@ class Server:
     port: int
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)  # path, range
+    closing: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, path: str, answer: Answer | bytes) -> str:
         """The address under which it will be given."""
@@ -72,6 +73,19 @@ def whole(body: bytes, resumes: bool = True, chunk: int = 2**16, pause: float = 
     return answer
 
 
+def first_then(first: Answer, times: int, then: Answer) -> Answer:
+    count = iter(range(1000))
+
+    def answer(visit: Visit) -> None:
+        (first if next(count) < times else then)(visit)
+
+    return answer
+
+
+def status(code: int, **headers: object) -> Answer:
+    return lambda visit: visit.reply(code, Content_Length=0, **headers)
+
+
 class _Threads(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -94,6 +108,7 @@ def running() -> Iterator[Server]:
     try:
         yield Handler.server_of
     finally:
+        Handler.server_of.closing.set()
         threads.shutdown()
         threads.server_close()
         thread.join()

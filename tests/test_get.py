@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -142,15 +140,24 @@ def test_what_cannot_be_fetched_says_what_to_do(tmp_path: Path) -> None:
             assert not (tmp_path / source.name).exists()
 
 
+def test_data_that_have_changed_may_be_had_in_another_way(server: Server, tmp_path: Path) -> None:
+    source = replace(source_at(server.serve("/sounds.tar.gz", PACKED[:-1] + b"?")), by_hand="Clone it to {folder}")
+    with pytest.raises(DamagedError) as caught:
+        get(source, tmp_path / "sounds", Told(), patience=QUICK)
+    assert str(caught.value).endswith(f"the data have changed there. Clone it to {tmp_path / 'sounds'}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sources_are_whole() -> None:
     assert {name for name, source in SOURCES.items() if source.archive} == {
         "speech_commands",
         "urbansound8k",
         "ravdess",
+        "esc50",
     }
     for name, source in SOURCES.items():
         assert source.name == name
-        assert bool(source.by_hand) != bool(source.archive)
+        assert source.by_hand or source.archive
         if source.archive:
             assert source.archive.address.startswith("https://")
             assert len(source.archive.checksum.value) == {"sha256": 64, "md5": 32}[source.archive.checksum.kind]
@@ -260,7 +267,8 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     began = time.monotonic()
     with locked(path, waited.append):
         assert time.monotonic() - began > 0.2
-    assert waited == [f"process {holder.pid} on {socket.gethostname()}"]
+    assert len(waited) == 1
+    assert waited[0].startswith(f"process {holder.pid} on {socket.gethostname()}")
     assert not path.exists()
     holder.wait()
     holder.stdout.close()
@@ -300,70 +308,6 @@ def test_a_place_that_cannot_be_locked(tmp_path: Path) -> None:
         f"{tmp_path / 'no' / 'a.lock'} cannot be locked (No such file or directory). "
         "Use a folder that can be written to."
     )
-
-
-def kill_when(process: subprocess.Popen[str], ready: Callable[[], bool]) -> bool:
-    """Kills a process at a moment; whether it was still at work."""
-    end = time.monotonic() + 20
-    while not ready() and process.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
-
-
-def unpacked_so_far(parent: Path) -> int:
-    return sum(1 for _ in parent.glob(".*.unpacking/*/*"))
-
-
-COUNT = 3000
-MANY = packed({f"Top/{number % 7}/{number}.wav": b"%d" % number * 50 for number in range(COUNT)})
-
-
-def test_killed_while_fetching_and_unpacking_then_again(server: Server, tmp_path: Path) -> None:
-    parent = tmp_path / "data"
-    folder = parent / "sounds"
-    address = server.serve("/sounds.tar.gz", whole(MANY, chunk=len(MANY) // 40, pause=0.01))
-    part = parent / "sounds.tar.gz.part"
-
-    def fetched(share: float) -> Callable[[], bool]:
-        return lambda: part.exists() and part.stat().st_size >= share * len(MANY)
-
-    def unpacked(count: int) -> Callable[[], bool]:
-        return lambda: any(parent.glob(".*.unpacking")) and unpacked_so_far(parent) >= count
-
-    moments = [
-        fetched(0.0),
-        fetched(0.1),
-        fetched(0.5),
-        fetched(0.9),
-        *(unpacked(count) for count in (0, 1, 100, 300, 600, 1000)),
-    ]
-    killed = 0
-    for moment in moments:
-        for left in parent.glob(".*.unpacking"):
-            shutil.rmtree(left)  # so that the next one can be told from it
-        killed += kill_when(start(address, folder, body=MANY), moment)
-        assert not folder.exists()
-    assert killed == len(moments)
-    assert unpacked_so_far(parent) > 0
-    assert get(source_at(address, MANY), folder, Told(), patience=QUICK)
-    assert {path.name: path.read_bytes() for path in folder.rglob("*.wav")} == {
-        f"{number}.wav": b"%d" % number * 50 for number in range(COUNT)
-    }
-    assert [path.name for path in parent.iterdir()] == ["sounds"]
-    assert sum(1 for _, asked in server.asked if asked) >= 2  # some went on with a part
-
-
-def test_a_plain_extraction_that_is_killed_is_taken_for_complete(tmp_path: Path) -> None:
-    """The control: to unpack straight to the name, and to trust what lies there."""
-    (tmp_path / "a.tar.gz").write_bytes(MANY)
-    program = "import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter='data')"
-    arguments = [str(tmp_path / "a.tar.gz"), str(tmp_path / "out")]
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments], text=True, stderr=subprocess.PIPE)
-    assert kill_when(process, lambda: (tmp_path / "out" / "Top" / "3").exists())
-    assert 0 < sum(1 for _ in (tmp_path / "out").rglob("*.wav")) < COUNT
 
 
 def test_getting_needs_no_torch() -> None:

@@ -11,8 +11,9 @@ from mixkit.tasks.casia import CASIA
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.guard import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
+from tests.archives import CASIA_SPEAKERS as SPEAKERS
+from tests.archives import casia, put
 
-SPEAKERS = ("liuchanhg", "wangzhe", "zhaoquanyin", "ZhaoZuoxiang")
 EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
 ADVICE = (
     "The corpus cannot be downloaded: ask its owner, the Institute of Automation of the Chinese Academy of Sciences. "
@@ -21,19 +22,9 @@ ADVICE = (
 )
 
 
-def lay(root: Path, speakers: tuple[str, ...] = SPEAKERS, sentences: int = 50) -> Path:
-    for speaker in speakers:
-        for emotion in EMOTIONS:
-            (root / speaker / emotion).mkdir(parents=True)
-            for number in range(201, 201 + sentences):
-                (root / speaker / emotion / f"{number}.wav").touch(exist_ok=False)
-    (root / "readme").mkdir()
-    return root
-
-
 @pytest.mark.parametrize("fold", [1, 2, 3, 4])
 def test_folds_are_speakers(tmp_path: Path, fold: int) -> None:
-    source = CASIA(root=str(lay(tmp_path)), fold=fold)
+    source = CASIA(root=str(put(tmp_path, casia())), fold=fold)
     check_splits(source)
     assert source.notes == ()
     assert source.labels == EMOTIONS
@@ -46,7 +37,7 @@ def test_folds_are_speakers(tmp_path: Path, fold: int) -> None:
 
 
 def test_random_splits_break_speakers_under_their_name_only(tmp_path: Path) -> None:
-    source = CASIA(root=str(lay(tmp_path)), protocol="paper-random")
+    source = CASIA(root=str(put(tmp_path, casia())), protocol="paper-random")
     check_splits(source)
     assert source.notes == (RANDOM_NOTE,)
     assert len(source.folds) == 10
@@ -61,7 +52,7 @@ def test_random_splits_break_speakers_under_their_name_only(tmp_path: Path) -> N
 
 
 def test_other_counts_are_said(tmp_path: Path) -> None:
-    source = CASIA(root=str(lay(tmp_path, sentences=3)))
+    source = CASIA(root=str(put(tmp_path, casia(sentences=3))))
     assert source.notes == ("72 clips found; the part that circulates has 1,200 and the whole corpus has 9,600.",)
 
 
@@ -77,7 +68,7 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     other = "Or name another folder: --set \"task.casia.root = 'PATH'\"."
     expect(DataError, f"{tmp_path}/casia: no such folder. {ADVICE} {other}")
     expect(SettingError, f"task.casia.root is {root!r}: 0 folders of speakers are found. {ADVICE}", root=root)
-    lay(tmp_path, SPEAKERS[:2], 1)
+    put(tmp_path, casia(SPEAKERS[:2], 1))
     what = "2 folders of speakers are found (liuchanhg, wangzhe)"
     expect(SettingError, f"task.casia.root is {root!r}: {what}. {ADVICE}", root=root)
     expect(SettingError, "task.casia.fold is 5, but there are 4 folds. Use 1 to 4.", fold=5)

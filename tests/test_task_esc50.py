@@ -8,53 +8,17 @@ import pytest
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.esc50 import ESC10, ESC50, LABELS
+from mixkit.tasks.esc50 import ESC50, LABELS
 from mixkit.tasks.guard import check_splits
+from tests.archives import ESC10_TARGETS, esc10_alone, esc50, put
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data" / "esc10"
-HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 ADVICE = "Run `mixkit data get esc50`, or put a copy of the ESC-50 repository there, with meta/ and audio/."
-CLASSES_10 = [0, 1, 10, 11, 12, 20, 21, 38, 40, 41]  # targets of ESC-10
-
-
-def names() -> list[str]:
-    """Of each class in each fold eight clips, takes A and B of a source; one source is that of two classes."""
-    found = []
-    for fold in range(1, 6):
-        for target in range(50):
-            sources = [1000 * fold + 10 * target + number for number in range(4)]
-            found += [f"{fold}-{source}-{take}-{target}" for source in sources for take in "AB"]
-    # a hen and a rooster of one source, as they are published
-    return ["2-134049-A-6" if n == "2-2063-B-6" else "3-134049-A-1" if n == "3-3013-B-1" else n for n in found]
-
-
-def lay(root: Path, every: int = 1) -> Path:
-    (root / "meta").mkdir(parents=True)
-    (root / "audio").mkdir()
-    table = HEADER
-    for name in names()[::every]:
-        fold, source, take, target = name.split("-")
-        category = LABELS[int(target)]
-        table += f"{name}.wav,{fold},{target},{category},{int(target) in CLASSES_10},{source},{take}\n"
-        (root / "audio" / f"{name}.wav").touch()
-    (root / "meta" / "esc50.csv").write_text(table)
-    return root
-
-
-def lay_old(root: Path) -> Path:
-    for folder, label in ESC10.items():
-        (root / folder).mkdir(parents=True)
-        for name in names():
-            fold, source, take, target = name.split("-")
-            if LABELS[int(target)] == label:
-                (root / folder / f"{fold}-{source}-{take}.ogg").touch()
-    (root / "README.txt").touch()
-    return root
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay(tmp_path_factory.mktemp("esc50"))
+    return put(tmp_path_factory.mktemp("esc50"), esc50())
 
 
 @pytest.mark.parametrize(("fold", "valid"), [(1, 2), (2, 3), (3, 4), (4, 5), (5, 1)])
@@ -85,13 +49,13 @@ def test_labels_are_in_the_order_of_target() -> None:
     known = {0: "dog", 9: "crow", 10: "rain", 20: "crying_baby", 29: "drinking_sipping", 30: "door_wood_knock"}
     known |= {38: "clock_tick", 39: "glass_breaking", 40: "helicopter", 49: "hand_saw"}
     assert {target: labels[target] for target in known} == known
-    assert ESC50(subset="esc10").labels == tuple(labels[target] for target in CLASSES_10)
+    assert ESC50(subset="esc10").labels == tuple(labels[target] for target in ESC10_TARGETS)
 
 
 @pytest.mark.parametrize("fold", [1, 5])
 def test_esc10_is_the_same_in_both_layouts(whole: Path, tmp_path: Path, fold: int) -> None:
     within = ESC50(root=str(whole), subset="esc10", fold=fold)
-    alone = ESC50(root=str(lay_old(tmp_path)), subset="esc10", fold=fold)
+    alone = ESC50(root=str(put(tmp_path, esc10_alone())), subset="esc10", fold=fold)
     for source in (within, alone):
         check_splits(source)
         assert source.notes == ()
@@ -102,7 +66,7 @@ def test_esc10_is_the_same_in_both_layouts(whole: Path, tmp_path: Path, fold: in
 
 
 def test_the_order_is_always_the_same(tmp_path: Path) -> None:
-    table = lay(tmp_path, every=20) / "meta" / "esc50.csv"
+    table = put(tmp_path, esc50(every=20)) / "meta" / "esc50.csv"
     first = ESC50(root=str(tmp_path)).clips("train")
     lines = table.read_text().splitlines(keepends=True)
     table.write_text(lines[0] + "".join(reversed(lines[1:])))
@@ -136,7 +100,7 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "esc50" / "meta").mkdir(parents=True)
     expect(DataError, f"{tmp_path}/esc50: meta/esc50.csv, audio missing. {ADVICE} {old} {other}", subset="esc10")
     expect(SettingError, "task.esc50.fold is 6, but there are 5 folds. Use 1 to 5.", fold=6)
-    alone = lay_old(tmp_path / "alone")
+    alone = put(tmp_path / "alone", esc10_alone())
     expect(SettingError, f"task.esc50.subset is 'esc50', but {alone} is ESC-10. Use 'esc10'.", root=str(alone))
     odd = alone / "002 - Rain" / "rain.ogg"
     odd.touch()
@@ -145,13 +109,13 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_folds_that_were_changed_are_noticed(tmp_path: Path) -> None:
-    table = lay(tmp_path, every=20) / "meta" / "esc50.csv"
+    table = put(tmp_path, esc50(every=20)) / "meta" / "esc50.csv"
     table.write_text(table.read_text().replace("1-1000-A-0.wav,1,0,dog", "1-1000-A-0.wav,4,0,dog"))
     message = f"{table}:2: '1-1000-A-0.wav', fold '4', target '0', category 'dog' do not fit. "
     expect(DataError, message + "Put the published table there.", root=str(tmp_path))
 
 
 def test_missing_clips_are_counted(tmp_path: Path) -> None:
-    (lay(tmp_path / "ESC-50-master", every=20) / "audio" / "5-5000-A-0.wav").unlink()
+    (put(tmp_path / "ESC-50-master", esc50(every=20)) / "audio" / "5-5000-A-0.wav").unlink()
     source = ESC50(root=str(tmp_path), fold=4)
     assert source.notes == ("99 clips found; 2,000 are published.",)

@@ -9,8 +9,9 @@ import pytest
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.gtzan import GTZAN, PUBLISHED
+from mixkit.tasks.gtzan import GTZAN
 from mixkit.tasks.guard import check_splits
+from tests.archives import gtzan, gtzan_count, gtzan_lists, gtzan_name, gtzan_path, put
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 ADVICE = (
@@ -24,44 +25,14 @@ ADVICE_LISTS = (
 )
 
 
-def path_of(number: int) -> str:
-    return f"{GENRES[number // 100]}/{name_of(number)}.wav"
-
-
-def name_of(number: int) -> str:
-    return f"{GENRES[number // 100]}.{number % 100:05d}"
-
-
-def counted(number: int) -> str:
-    return f"   {number + 1}"
-
-
-def lay(root: Path) -> Path:
-    for genre in GENRES:
-        (root / genre).mkdir(parents=True)
-    for number in range(1000):
-        (root / path_of(number)).touch(exist_ok=False)
-    return root
-
-
-def put_lists(root: Path, line: Callable[[int], str] = path_of) -> Path:
-    """Lists of the published sizes, of all genres."""
-    start = 0
-    dealt = [number % 10 * 100 + number // 10 for number in range(1000)]
-    for split, size in PUBLISHED.items():
-        (root / f"{split}_filtered.txt").write_text("".join(f"{line(n)}\n" for n in dealt[start : start + size]))
-        start += size
-    return root
-
-
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay(tmp_path_factory.mktemp("gtzan"))
+    return put(tmp_path_factory.mktemp("gtzan"), gtzan())
 
 
-@pytest.mark.parametrize("line", [path_of, name_of, counted])
+@pytest.mark.parametrize("line", [gtzan_path, gtzan_name, gtzan_count])
 def test_lists_are_read_in_the_three_ways(music: Path, tmp_path: Path, line: Callable[[int], str]) -> None:
-    source = GTZAN(root=str(music), lists=str(put_lists(tmp_path, line)))
+    source = GTZAN(root=str(music), lists=str(put(tmp_path, gtzan_lists(line))))
     check_splits(source)
     assert source.notes == ()
     assert [len(source.clips(split)) for split in SPLITS] == [443, 197, 290]
@@ -84,9 +55,9 @@ def test_the_published_lists(music: Path, tmp_path: Path) -> None:
 
 
 def test_lists_may_stand_beside_the_genres(tmp_path: Path) -> None:
-    lay(tmp_path / "genres_original")
+    put(tmp_path / "genres_original", gtzan())
     (tmp_path / "genres_original" / "blues" / "blues.00000.wav").unlink()
-    source = GTZAN(root=str(put_lists(tmp_path)))
+    source = GTZAN(root=str(put(tmp_path, gtzan_lists())))
     assert source.notes == ("442 / 197 / 290 clips found for train / valid / test; 443 / 197 / 290 are published.",)
 
 
@@ -103,7 +74,7 @@ def test_what_goes_wrong_is_said(music: Path, tmp_path: Path, monkeypatch: pytes
     missing = "blues, classical, country and 7 more missing"
     expect(SettingError, f"task.gtzan.root is {str(tmp_path)!r}: {missing}. {ADVICE}", root=str(tmp_path))
     expect(DataError, f"{music}: train_filtered.txt is missing. {ADVICE_LISTS}", root=str(music))
-    lists = put_lists(tmp_path)
+    lists = put(tmp_path, gtzan_lists())
     (lists / "test_filtered.txt").write_text("polka/polka.00001.wav\n")
     message = f"{lists}/test_filtered.txt: 'polka/polka.00001.wav' is no excerpt. "
     expect(DataError, message + "Write lines such as blues/blues.00029.wav.", root=str(music), lists=str(lists))
@@ -116,7 +87,7 @@ def test_what_goes_wrong_is_said(music: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_excerpt_in_two_lists_leaves_training(music: Path, tmp_path: Path) -> None:
-    put_lists(tmp_path)
+    put(tmp_path, gtzan_lists())
     with (tmp_path / "train_filtered.txt").open("a") as file:
         file.write((tmp_path / "test_filtered.txt").read_text().splitlines()[0])
     source = GTZAN(root=str(music), lists=str(tmp_path))

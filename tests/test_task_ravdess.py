@@ -12,6 +12,8 @@ from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.guard import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from mixkit.tasks.ravdess import RAVDESS
+from tests.archives import by_actor, flat, nested, put, ravdess
+from tests.archives import ravdess_names as names
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 ADVICE = (
@@ -20,43 +22,9 @@ ADVICE = (
 )
 
 
-def names(channel: str = "01", emotions: int = 8, absent: int | None = None) -> list[str]:
-    """Every published file name: no strong neutral, two statements, two repetitions, 24 actors."""
-    return [
-        f"03-{channel}-{emotion:02d}-{strength:02d}-{statement:02d}-{repetition:02d}-{actor:02d}.wav"
-        for actor in range(1, 25)
-        if actor != absent
-        for emotion in range(1, emotions + 1)
-        for strength in ((1,) if emotion == 1 else (1, 2))
-        for statement in (1, 2)
-        for repetition in (1, 2)
-    ]
-
-
-def by_actor(name: str) -> str:
-    return f"Actor_{name[-6:-4]}/{name}"
-
-
-def flat(name: str) -> str:
-    return name
-
-
-def nested(name: str) -> str:
-    return f"audio_speech_actors_01-24/{by_actor(name)}"
-
-
-def lay(root: Path, place: Callable[[str], str] = by_actor, wanted: list[str] | None = None) -> Path:
-    paths = [root / place(name) for name in (names() if wanted is None else wanted)]
-    for folder in {path.parent for path in paths}:
-        folder.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        path.touch(exist_ok=False)
-    return root
-
-
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay(tmp_path_factory.mktemp("ravdess"))
+    return put(tmp_path_factory.mktemp("ravdess"), ravdess(names()))
 
 
 @pytest.mark.parametrize("fold", [1, 2, 3, 4, 5, 6])
@@ -84,7 +52,7 @@ def test_emotions_come_from_the_third_number(speech: Path) -> None:
 
 @pytest.mark.parametrize("place", [flat, nested])
 def test_the_layouts_list_the_same(speech: Path, tmp_path: Path, place: Callable[[str], str]) -> None:
-    lay(tmp_path, place)
+    put(tmp_path, ravdess(names(), [place]))
     for protocol in ("actors", "paper-random"):
         here = RAVDESS(root=str(tmp_path), protocol=protocol)  # type: ignore[arg-type]
         there = RAVDESS(root=str(speech), protocol=protocol)  # type: ignore[arg-type]
@@ -93,7 +61,7 @@ def test_the_layouts_list_the_same(speech: Path, tmp_path: Path, place: Callable
 
 
 def test_files_that_stand_there_twice_count_once(tmp_path: Path) -> None:
-    lay(lay(tmp_path), nested)
+    put(tmp_path, ravdess(names(), [by_actor, nested]))
     source = RAVDESS(root=str(tmp_path))
     check_splits(source)
     assert sum(len(source.clips(split)) for split in SPLITS) == 1440
@@ -107,7 +75,7 @@ def test_files_that_stand_there_twice_count_once(tmp_path: Path) -> None:
 
 def test_song_is_an_option(tmp_path: Path) -> None:
     song = names("02", 6, absent=18)
-    lay(tmp_path, by_actor, names() + song)
+    put(tmp_path, ravdess(names() + song))
     counts = {}
     for channel in ("speech", "song", "both"):
         source = RAVDESS(root=str(tmp_path), channel=channel)  # type: ignore[arg-type]
@@ -132,7 +100,7 @@ def test_random_splits_break_actors_under_their_name_only(speech: Path) -> None:
 
 
 def test_other_files_are_no_clips(tmp_path: Path) -> None:
-    lay(tmp_path)
+    put(tmp_path, ravdess(names()))
     for name in ("01-01-01-01-01-01-01.wav", "03-01-09-01-01-01-01.wav", "03-01-01-01-01-01-25.wav", "._x.wav"):
         (tmp_path / name).touch()
     assert RAVDESS(root=str(tmp_path)).notes == ()
@@ -152,6 +120,9 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     expect(DataError, f"{tmp_path}/ravdess: no such folder. {ADVICE} {other}")
     root = str(tmp_path)
     expect(SettingError, f"task.ravdess.root is {root!r}: no file of speech is found. {ADVICE}", root=root)
+    song = "Unpack Audio_Song_Actors_01-24.zip there; `mixkit data get ravdess` fetches speech alone."
+    message = f"task.ravdess.root is {root!r}: no file of song is found. {song}"
+    expect(SettingError, message, root=root, channel="song")
     expect(SettingError, "task.ravdess.fold is 7, but there are 6 folds. Use 1 to 6.", fold=7)
     expect(
         SettingError,
@@ -165,7 +136,7 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_link_in_a_circle_ends(tmp_path: Path) -> None:
-    lay(tmp_path, flat, names()[:60])
+    put(tmp_path, ravdess(names()[:60], [flat]))
     (tmp_path / "again").symlink_to(tmp_path)
     source = RAVDESS(root=str(tmp_path))
     assert len(source.clips("test")) == 60

@@ -1,6 +1,5 @@
 """SpeechCommands in its published layout: lists, speakers, 35 and 12 classes, silence, and what goes wrong."""
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from mixkit.tasks import speech_commands
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.guard import check_splits
 from mixkit.tasks.speech_commands import ARCHIVES, SIZES, SpeechCommands
+from tests.archives import NOISES, SPEAKERS, put, speaker, speech_commands_test_set
+from tests.archives import speech_commands as files
 
 LABELS = (
     "backward bed bird cat dog down eight five follow forward four go happy house learn left marvin nine no off on one "
@@ -19,49 +20,18 @@ LABELS = (
 )
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 ADDED = ("backward", "follow", "forward", "learn", "visual")
-NOISES = ("doing_the_dishes", "dude_miaowing", "exercise_bike", "pink_noise", "running_tap", "white_noise")
-SPEAKERS = {"train": 24, "valid": 4, "test": 5}
 COUNT_NOTE = "1,155 clips found; 105,829 are published."
 SIZE_NOTE = "840 / 140 / 175 clips found for train / valid / test; 84,843 / 9,981 / 11,005 are published."
-ADVICE = "Run `mixkit data get speech_commands`, or unpack speech_commands_v0.0{}.tar.gz there."
-
-
-def speaker(number: int) -> str:
-    return hashlib.sha1(str(number).encode()).hexdigest()[:8]
-
-
-def lay(root: Path, words: tuple[str, ...] = tuple(LABELS.split())) -> Path:
-    """Each speaker says each word once; the lists hold the last nine."""
-    split_of = [split for split, count in SPEAKERS.items() for _ in range(count)]
-    listed: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for word in words:
-        (root / word).mkdir(parents=True)
-        for number, split in enumerate(split_of):
-            (root / word / f"{speaker(number)}_nohash_{number % 3}.wav").touch()
-            listed[split].append(f"{word}/{speaker(number)}_nohash_{number % 3}.wav\n")
-    (root / "validation_list.txt").write_text("".join(listed["valid"]))
-    (root / "testing_list.txt").write_text("".join(listed["test"]))
-    (root / "_background_noise_").mkdir()
-    (root / "_background_noise_" / "README.md").touch()
-    for name in NOISES:
-        (root / "_background_noise_" / f"{name}.wav").touch()
-    return root
-
-
-def lay_archive(root: Path) -> Path:
-    """The official test set: some names have `.wav` twice, unknown ones begin with their word, silence is numbered."""
-    for label in (*COMMANDS, "_silence_", "_unknown_"):
-        (root / label).mkdir(parents=True)
-        for number in range(28, 33):
-            name = f"{speaker(number)}_nohash_0.wav"
-            odd = {"_silence_": f"{number}.wav", "_unknown_": f"bed_{name}.wav"}
-            (root / label / odd.get(label, name)).touch()
-    return root
+ADVICE = "Run `mixkit data get speech_commands`, or unpack speech_commands_v0.02.tar.gz there."
+ADVICE_1 = (
+    "Unpack speech_commands_v0.01.tar.gz into a folder of its own; "
+    "`mixkit data get speech_commands` fetches version 0.02."
+)
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay(tmp_path_factory.mktemp("speech_commands"))
+    return put(tmp_path_factory.mktemp("speech_commands"), files())
 
 
 def test_the_lists_make_the_splits(words: Path) -> None:
@@ -88,6 +58,26 @@ def test_the_published_sizes_are_expected(words: Path, monkeypatch: pytest.Monke
     for split, size in {"train": 840, "valid": 140, "test": 175}.items():
         monkeypatch.setitem(speech_commands.SIZES, split, size)
     assert SpeechCommands(root=str(words)).notes == ()
+
+
+def test_the_whole_of_it_has_the_published_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names alone, for 105,829 files take longer to make than all other tests."""
+    names: dict[str, list[str]] = {word: [] for word in LABELS.split()}
+    for first, (split, size) in enumerate(SIZES.items()):
+        lines = []
+        for number in range(size):
+            word = LABELS.split()[number % 35]
+            names[word].append(f"{first}{number // 35:07x}_nohash_0.wav")
+            lines.append(f"{word}/{names[word][-1]}\n")
+        if split != "train":
+            (tmp_path / speech_commands.LISTS[split]).write_text("".join(lines))
+    for word in names:
+        (tmp_path / word).mkdir()
+    monkeypatch.setattr(speech_commands, "sounds", lambda folder, _: tuple(names.get(folder.name, NOISES)))
+    source = SpeechCommands(root=str(tmp_path))
+    check_splits(source)
+    assert source.notes == ()
+    assert [len(source.clips(split)) for split in SPLITS] == [84_843, 9_981, 11_005]
 
 
 def test_twelve_classes_have_a_tenth_of_silence_and_unknown(words: Path) -> None:
@@ -136,8 +126,8 @@ def test_silence_has_room_for_the_whole_data_set(words: Path) -> None:
 
 
 def test_the_official_test_set(tmp_path: Path) -> None:
-    lay(tmp_path / "speech_commands_v0.02")
-    lay_archive(tmp_path / "speech_commands_test_set_v0.02")
+    put(tmp_path / "speech_commands_v0.02", files())
+    put(tmp_path / "speech_commands_test_set_v0.02", speech_commands_test_set())
     source = SpeechCommands(root=str(tmp_path), variant="v2-12", test="archive")
     check_splits(source)
     assert source.protocol == "official lists and test set, V2-12"
@@ -152,7 +142,7 @@ def test_the_official_test_set(tmp_path: Path) -> None:
 
 
 def test_version_one_has_thirty_words(tmp_path: Path) -> None:
-    lay(tmp_path, tuple(word for word in LABELS.split() if word not in ADDED))
+    put(tmp_path, files(words=[word for word in LABELS.split() if word not in ADDED]))
     source = SpeechCommands(root=str(tmp_path), variant="v1-12")
     check_splits(source)
     assert source.protocol == "official lists, V1-12"
@@ -161,7 +151,7 @@ def test_version_one_has_thirty_words(tmp_path: Path) -> None:
 
 
 def test_a_speaker_in_two_splits_leaves_training(tmp_path: Path) -> None:
-    lay(tmp_path)
+    put(tmp_path, files())
     (tmp_path / "wow" / f"{speaker(30)}_nohash_7.wav").touch()
     source = SpeechCommands(root=str(tmp_path))
     check_splits(source)
@@ -178,17 +168,17 @@ def expect(error: type[MixkitError], message: str, **settings: object) -> None:
 def test_what_goes_wrong_is_said(words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
     other = "Or name another folder: --set \"task.speech_commands.root = 'PATH'\"."
-    expect(DataError, f"{tmp_path}/speech_commands: no such folder. {ADVICE.format(2)} {other}")
+    expect(DataError, f"{tmp_path}/speech_commands: no such folder. {ADVICE} {other}")
     missing = "validation_list.txt, testing_list.txt, backward and 34 more missing"
     root = str(tmp_path)
-    expect(SettingError, f"task.speech_commands.root is {root!r}: {missing}. {ADVICE.format(2)}", root=root)
+    expect(SettingError, f"task.speech_commands.root is {root!r}: {missing}. {ADVICE}", root=root)
     expect(
         SettingError,
         "task.speech_commands.test is 'archive', which has 12 classes. Use 'lists', or variant = 'v2-12'.",
         test="archive",
     )
     root = str(words)
-    message = f"task.speech_commands.root is {root!r}: version 0.02 is found, not 0.01. {ADVICE.format(1)}"
+    message = f"task.speech_commands.root is {root!r}: version 0.02 is found, not 0.01. {ADVICE_1}"
     expect(SettingError, message, root=root, variant="v1-12")
     message = (
         f"{words}/speech_commands_test_set_v0.02: the official test set is missing. "
@@ -199,7 +189,7 @@ def test_what_goes_wrong_is_said(words: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_other_lists_and_noises_are_refused(tmp_path: Path) -> None:
-    lay(tmp_path)
+    put(tmp_path, files())
     root = str(tmp_path)
     (tmp_path / "testing_list.txt").write_text("wov/0_nohash_0.wav\n")
     message = f"{tmp_path}/testing_list.txt: 'wov/0_nohash_0.wav' is of no word. Put the published list there."

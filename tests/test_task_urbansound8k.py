@@ -12,38 +12,13 @@ from mixkit.tasks.clip import SPLITS, Clip
 from mixkit.tasks.guard import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from mixkit.tasks.urbansound8k import LABELS, UrbanSound8K
+from tests.archives import URBANSOUND8K_HEADER as HEADER
+from tests.archives import put, urbansound8k
+from tests.archives import urbansound8k_rows as small
 
 FOLD_SIZES = (873, 888, 925, 990, 936, 823, 838, 806, 816, 837)  # published
 CLASS_SIZES = (1000, 429, 1000, 1000, 1000, 1000, 374, 1000, 929, 1000)  # published
-HEADER = "slice_file_name,fsID,start,end,duration,salience,fold,classID,class\n"
 ADVICE = "Run `mixkit data get urbansound8k`, or unpack UrbanSound8K.tar.gz, so that audio/ and metadata/ are there."
-
-Rows = list[tuple[str, int]]  # file name and fold
-
-
-def small() -> Rows:
-    """Of each class in each fold a recording of two slices, and one recording that stands in folds 1 and 4."""
-    rows = [
-        (f"{1000 + 10 * fold + code}-{code}-0-{slice_}.wav", fold)
-        for fold in range(1, 11)
-        for code in range(10)
-        for slice_ in range(2)
-    ]
-    return [*rows, *((f"132016-9-0-{slice_}.wav", 1) for slice_ in range(3)), ("132016-7-0-0.wav", 4)]
-
-
-def lay(root: Path, rows: Rows) -> Path:
-    (root / "metadata").mkdir(parents=True)
-    for fold in range(1, 11):
-        (root / "audio" / f"fold{fold}").mkdir(parents=True)
-    table = HEADER
-    for name, fold in rows:
-        source, code, *_ = name.split("-")
-        table += f"{name},{source},0.0,4.0,4.0,1,{fold},{code},{LABELS[int(code)]}\n"
-        (root / "audio" / f"fold{fold}" / name).touch(exist_ok=False)
-    (root / "metadata" / "UrbanSound8K.csv").write_text(table)
-    (root / "audio" / "fold1" / ".DS_Store").touch()  # the published archive has them
-    return root
 
 
 def folds_of(clips: tuple[Clip, ...]) -> Counter[str]:
@@ -55,7 +30,7 @@ def test_the_whole_of_it_has_the_published_counts(tmp_path: Path) -> None:
     random.Random(0).shuffle(codes)
     folds = [fold for fold, size in enumerate(FOLD_SIZES, start=1) for _ in range(size)]
     rows = [(f"{fold}{code}-{code}-0-{n}.wav", fold) for n, (fold, code) in enumerate(zip(folds, codes, strict=True))]
-    lay(tmp_path, rows)
+    put(tmp_path, urbansound8k(rows))
     source = UrbanSound8K(root=str(tmp_path), fold=10)
     check_splits(source)
     assert source.notes == ()
@@ -83,7 +58,7 @@ def test_labels_are_in_the_order_of_class_id() -> None:
 
 @pytest.mark.parametrize(("fold", "valid"), [(1, 2), (2, 3), (9, 10), (10, 1)])
 def test_the_next_fold_validates(tmp_path: Path, fold: int, valid: int) -> None:
-    source = UrbanSound8K(root=str(lay(tmp_path, small())), fold=fold)
+    source = UrbanSound8K(root=str(put(tmp_path, urbansound8k())), fold=fold)
     assert set(folds_of(source.clips("test"))) == {f"fold{fold}"}
     assert set(folds_of(source.clips("valid"))) == {f"fold{valid}"}
     assert set(folds_of(source.clips("train"))) == {f"fold{n}" for n in range(1, 11)} - {f"fold{fold}", f"fold{valid}"}
@@ -91,7 +66,7 @@ def test_the_next_fold_validates(tmp_path: Path, fold: int, valid: int) -> None:
 
 
 def test_a_recording_in_two_folds_is_not_trained_on_where_it_is_tested(tmp_path: Path) -> None:
-    lay(tmp_path, small())
+    put(tmp_path, urbansound8k())
     one = UrbanSound8K(root=str(tmp_path), fold=1)
     check_splits(one)
     assert one.notes == (
@@ -110,7 +85,7 @@ def test_a_recording_in_two_folds_is_not_trained_on_where_it_is_tested(tmp_path:
 
 
 def test_random_splits_break_groups_under_their_name_only(tmp_path: Path) -> None:
-    source = UrbanSound8K(root=str(lay(tmp_path, small())), protocol="paper-random", fold=2)
+    source = UrbanSound8K(root=str(put(tmp_path, urbansound8k())), protocol="paper-random", fold=2)
     assert source.protocol == "paper-random"
     assert source.notes[-1] == RANDOM_NOTE
     trained, tested = ({clip.group for clip in source.clips(split)} for split in ("train", "test"))
@@ -124,8 +99,8 @@ def test_random_splits_break_groups_under_their_name_only(tmp_path: Path) -> Non
 
 
 def test_random_splits_are_stratified_and_always_the_same(tmp_path: Path) -> None:
-    lay(tmp_path / "a", small())
-    lay(tmp_path / "b", small()[::-1])
+    put(tmp_path / "a", urbansound8k())
+    put(tmp_path / "b", urbansound8k(small()[::-1]))
     tested: list[str] = []
     for fold in range(1, 11):
         here, there = (UrbanSound8K(root=str(tmp_path / r), protocol="paper-random", fold=fold) for r in "ab")
@@ -140,21 +115,21 @@ def test_random_splits_are_stratified_and_always_the_same(tmp_path: Path) -> Non
 
 
 def test_the_order_is_that_of_names_whatever_the_table_says(tmp_path: Path) -> None:
-    lay(tmp_path / "a", small())
-    lay(tmp_path / "b", random.Random(1).sample(small(), len(small())))
+    put(tmp_path / "a", urbansound8k())
+    put(tmp_path / "b", urbansound8k(random.Random(1).sample(small(), len(small()))))
     a, b = (UrbanSound8K(root=str(tmp_path / r)).clips("train") for r in "ab")
     assert [clip.path.name for clip in a] == [clip.path.name for clip in b] == sorted(c.path.name for c in a)
 
 
 def test_clips_that_are_missing_are_counted(tmp_path: Path) -> None:
-    lay(tmp_path, small())
+    put(tmp_path, urbansound8k())
     (tmp_path / "audio" / "fold7" / "1070-0-0-0.wav").unlink()
     source = UrbanSound8K(root=str(tmp_path), fold=5)
     assert source.notes == ("203 clips found; 8,732 are published.",)
 
 
 def test_the_unpacked_archive_may_stand_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay(tmp_path / "urbansound8k" / "UrbanSound8K", small())
+    put(tmp_path / "urbansound8k" / "UrbanSound8K", urbansound8k())
     monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
     source = task.build(task.spec("urbansound8k"))
     assert source.clips("test")[0].path == tmp_path / "urbansound8k/UrbanSound8K/audio/fold1/1010-0-0-0.wav"
@@ -187,7 +162,7 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         root=root,
         protocol="random",
     )
-    lay(tmp_path, small())
+    put(tmp_path, urbansound8k())
     with pytest.raises(MixkitError) as caught:
         UrbanSound8K(root=root).clips("dev")
     assert str(caught.value) == "no split named 'dev'. There are train, valid and test."
@@ -215,14 +190,14 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_another_table_is_refused(tmp_path: Path, table: str, message: str) -> None:
-    lay(tmp_path, small())
+    put(tmp_path, urbansound8k())
     path = tmp_path / "metadata" / "UrbanSound8K.csv"
     path.write_text(table)
     expect(DataError, f"{path}{message}", root=str(tmp_path))
 
 
 def test_links_are_not_followed_out_of_the_root(tmp_path: Path) -> None:
-    lay(tmp_path / "data", small())
+    put(tmp_path / "data", urbansound8k())
     outside = tmp_path / "outside.wav"
     outside.touch()
     inside = tmp_path / "data" / "audio" / "fold1" / "1010-0-0-0.wav"

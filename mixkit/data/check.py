@@ -111,9 +111,18 @@ class Report:
         return Counter(heard.channels for heard in self.good)
 
     def balance(self, split: str) -> dict[str, int]:
-        """Clips of each label in a split."""
-        counts = Counter(heard.clip.label for heard in self.heard if heard.split == split)
+        """Clips of each label in a split; in a multi-label set, a clip counts for each of its labels."""
+        counts = Counter(label for heard in self.heard if heard.split == split for label in heard.clip.labels)
         return {label: counts[label] for label in dict.fromkeys((*self.labels, *counts))}
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether clips may have several labels, or none."""
+        return any(heard.clip.tags is not None for heard in self.heard)
+
+    def unlabelled(self, split: str) -> int:
+        """Clips of a split without any label."""
+        return sum(heard.split == split and not heard.clip.labels for heard in self.heard)
 
     def groups(self, split: str) -> int:
         """Groups in a split."""
@@ -124,6 +133,7 @@ class Report:
         return {
             "task": printable(self.task),
             "settings": printable(self.settings),
+            "protocol": printable(self.protocol),
             "notes": [printable(note) for note in self.notes],
             "clean": self.clean,
             "duplicates_by": "SHA-256 of the decoded samples",
@@ -136,6 +146,7 @@ class Report:
                     "groups": self.groups(split),
                     "seconds": round(sum(heard.seconds for heard in self.good if heard.split == split), 3),
                     "labels": {printable(label): count for label, count in self.balance(split).items()},
+                    **({"unlabelled": self.unlabelled(split)} if self.multi_label else {}),
                 }
                 for split in SPLITS
             },

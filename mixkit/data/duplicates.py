@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixkit.errors import DataError, printable
+from mixkit.audio.read import inspect, read
+from mixkit.errors import DataError, MixkitError, printable
 from mixkit.tasks.clip import Clip
 
 WORKERS = 4  # hashing leaves Python alone, so that threads help; more of them only wait for the disk
@@ -40,7 +41,7 @@ def find_duplicates(splits: Mapping[str, Sequence[Clip]]) -> list[Duplicate]:
     """Find files with the same bytes, within a split and across splits.
 
     Of several that are the same, each is paired with the first. Sections of one file are one file. Files that differ
-    in size are not opened, and empty ones are no recordings.
+    in size are not opened. Empty ones are no recordings, and silence to the last bit is nobody's in particular.
 
     Args:
         splits: the clips of each split.
@@ -69,7 +70,15 @@ def _pairs(places: Mapping[Path, str], digests: Mapping[Path, bytes]) -> list[Du
             known = first.setdefault(digests[path], path)
             if known is not path:
                 found.append(Duplicate(known, places[known], path, split))
-    return found
+    silent = {path: _is_silent(path) for path in {pair.first for pair in found}}
+    return [pair for pair in found if not silent[pair.first]]
+
+
+def _is_silent(path: Path) -> bool:
+    try:
+        return not read(path, inspect(path).sample_rate).any()
+    except MixkitError:  # damaged, and the same all the same
+        return False
 
 
 def _size(path: Path) -> int:

@@ -70,9 +70,10 @@ def extract(
         with refusing(archive):
             for member in _members(archive, limits):
                 tree.add(member)
-                progress("unpacking", min(member.read, size), size)
+                progress("unpacking", min(member.read, size - 1), size)  # read ahead is not yet unpacked
             if not tree.files:
                 raise Refusal(None, "holds no file", damaged=True)
+        progress("unpacking", size, size)
         contents = Contents(tree.files, tree.size)
         (fresh / NOTE).write_text(json.dumps({**(note or {}), "files": tree.files, "size": tree.size}, indent=2) + "\n")
         # One for all: 100,000 files one by one take six minutes where this takes seconds, and Linux waits for the end.

@@ -68,7 +68,10 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False, pati
         packed = parent / archive.name
         discard_left_overs(packed, parent)
         _expect_room(archive, packed)
-        download(archive, packed, watcher.progress, watcher.say, patience)
+        try:
+            download(archive, packed, watcher.progress, watcher.say, patience)
+        except DamagedError as error:
+            raise DamagedError(f"{error} {source.advice(folder)}".rstrip()) from None
         note = {"address": archive.address, archive.checksum.kind: archive.checksum.value}
         limits = Limits(files=archive.files, size=2 * archive.unpacked)
         extract(packed, folder, limits, archive.inside, note, watcher.progress)

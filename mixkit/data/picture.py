@@ -34,11 +34,12 @@ def _balance(axes: Axes, report: Report, labels: list[str]) -> None:
     for split in SPLITS:
         counts = report.balance(split)
         values = [counts.get(label, 0) for label in labels]
-        axes.barh(rows, values, left=left, color=COLOURS[split], label=f"{split}, {sum(values):,} clips", height=0.75)
+        clips = sum(heard.split == split for heard in report.heard)
+        axes.barh(rows, values, left=left, color=COLOURS[split], label=f"{split}, {clips:,} clips", height=0.75)
         left = [below + value for below, value in zip(left, values, strict=True)]
     axes.set_yticks(rows, [_short(label) for label in labels], parse_math=False)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel("clips of each class")
+    axes.set_xlabel(f"clips of each class{', each at all of its labels' if report.multi_label else ''}")
     _plain(axes, "x")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=9)
     axes.margins(x=0.02)
@@ -47,7 +48,8 @@ def _balance(axes: Axes, report: Report, labels: list[str]) -> None:
 def _lengths(axes: Axes, report: Report) -> None:
     seconds = [[heard.seconds for heard in report.good if heard.split == split] for split in SPLITS]
     if report.good:
-        axes.hist(seconds, bins=40, stacked=True, color=[COLOURS[split] for split in SPLITS])
+        longest = max(report.seconds, *(heard.seconds for heard in report.good))
+        axes.hist(seconds, bins=40, range=(0, longest), stacked=True, color=[COLOURS[split] for split in SPLITS])
     axes.axvline(report.seconds, color=INK, linewidth=1, linestyle=":", label="what the model hears")
     axes.set_xlabel("seconds")
     axes.set_ylabel("clips")

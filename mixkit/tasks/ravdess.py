@@ -37,6 +37,7 @@ ADVICE = (
     "Run `mixkit data get ravdess`, or unpack Audio_Speech_Actors_01-24.zip there, "
     "for files such as Actor_12/03-01-06-01-02-01-12.wav."
 )
+ADVICE_SONG = "Unpack Audio_Song_Actors_01-24.zip there; `mixkit data get ravdess` fetches speech alone."
 
 
 @task("ravdess")
@@ -101,7 +102,8 @@ class RAVDESS:
 
     @cached_property
     def _splits(self) -> Splits:
-        root = find_root("ravdess", self.root, (), (), ADVICE)
+        advice = ADVICE_SONG if self.channel == "song" else ADVICE
+        root = find_root("ravdess", self.root, (), (), advice)
         listed: dict[str, Listed] = {}
         doubles = []
         for path in sorted(_files(root, root), key=lambda path: (len(path.parts), path)):
@@ -114,7 +116,7 @@ class RAVDESS:
             clip = Clip(path, EMOTIONS[int(match[2]) - 1], f"actor {match[3]}")
             listed[path.name] = Listed(path.name, (int(match[3]) - 1) // ACTORS_PER_FOLD + 1, clip)
         if not listed:
-            raise not_there("ravdess", self.root, f"no file of {self.channel} is found", ADVICE)
+            raise not_there("ravdess", self.root, f"no file of {self.channel} is found", advice)
         notes = (*found_of(len(listed), self.published), *_doubled(doubles))
         return divide(list(listed.values()), self.fold, len(self.folds), notes, self.protocol)
 

@@ -36,6 +36,13 @@ NOISE_SECONDS = 60.0  # length of the shortest of the published noise files
 SECTION = 1.0  # seconds, as a word has
 LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 SIZES = {"train": 84_843, "valid": 9_981, "test": 11_005}  # of v2-35
+ADVICE = {
+    "0.01": (
+        "Unpack speech_commands_v0.01.tar.gz into a folder of its own; "
+        "`mixkit data get speech_commands` fetches version 0.02."
+    ),
+    "0.02": "Run `mixkit data get speech_commands`, or unpack speech_commands_v0.02.tar.gz there.",
+}
 ARCHIVES = {"0.01": (64_721, 3_081), "0.02": (105_829, 4_890)}  # words, and clips of the official test set
 
 
@@ -128,7 +135,7 @@ class SpeechCommands:
 
     def _find(self) -> Path:
         name = f"speech_commands_v{self.version}"
-        advice = f"Run `mixkit data get speech_commands`, or unpack {name}.tar.gz there."
+        advice = ADVICE[self.version]
         needs = (*LISTS.values(), *self.words)
         root = find_root("speech_commands", self.root, needs, (name, f"SpeechCommands/{name}"), advice)
         if self.version == "0.01" and (root / ADDED[0]).exists():

@@ -1,0 +1,56 @@
+"""What the tests of downloads share: two bodies, the one that is published and another, and how one is fetched."""
+
+import hashlib
+import random
+from pathlib import Path
+
+from mixkit.data.download import Patience, download
+from mixkit.data.sources import Archive, Checksum
+from tests.http_server import Answer, Visit
+
+BODY = random.Random(0).randbytes(1_500_000)
+OTHER = random.Random(1).randbytes(len(BODY))
+QUICK = Patience(attempts=3, silence=0.4, pause=0.01)
+WHO = "a test"
+
+
+def sha(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def archive_at(address: str, body: bytes = BODY) -> Archive:
+    return Archive(address, len(body), Checksum("sha256", sha(body), WHO), unpacked=10 * len(body), files=100)
+
+
+class Told:
+    """Sentences and progress that a download gave."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.steps: list[tuple[str, int, int]] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.steps.append((what, done, total))
+
+
+def fetch(address: str, target: Path, body: bytes = BODY) -> Told:
+    told = Told()
+    download(archive_at(address, body), target, told.progress, told.say, QUICK)
+    return told
+
+
+def expect_only(target: Path) -> None:
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    assert target.read_bytes() == BODY
+
+
+def stops_early(after: int, says: int | None) -> Answer:
+    """A server that hangs up; `says` is the length that it gives out, or None."""
+
+    def answer(visit: Visit) -> None:
+        visit.reply(200, BODY[:after], **({} if says is None else {"Content_Length": says}))
+
+    return answer
