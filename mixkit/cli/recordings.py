@@ -50,6 +50,10 @@ def _classes(report: Report) -> Table:
         table.add_row(Text(printable(label)), *(f"{counts[split].get(label, 0):,}" for split in SPLITS))
     if len(labels) > CLASSES:
         table.add_row(f"and {len(labels) - CLASSES} more", *[""] * len(SPLITS))
+    if report.multi_label:
+        table.add_row(Text("no label", style="italic"), *(f"{report.unlabelled(split):,}" for split in SPLITS))
+        table.caption = "counted once a label"
+        table.caption_justify = "left"
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from mixkit.errors import MixkitError, printable
 
 SPLITS = ("train", "valid", "test")
+SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav")
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,11 @@ class Clip:
 
     Args:
         path: the audio file.
-        label: what is heard.
+        label: what is heard; in a multi-label set, all of it in words, such as `dog;rain`.
         group: speaker, source recording or device; clips of one group stay in one split.
         start: where the stretch begins, seconds; None for the beginning of the file.
         stop: where it ends, seconds; None for the end of the file.
+        tags: in a multi-label set, every label that is heard, and none where nothing is; None in any other set.
     """
 
     path: Path
@@ -27,10 +29,20 @@ class Clip:
     group: str
     start: float | None = None
     stop: float | None = None
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label of the clip: exactly one, unless the set is multi-label."""
+        return (self.label,) if self.tags is None else self.tags
 
 
 class Task(Protocol):
-    """Where labelled clips come from. A task lists them; it never opens one."""
+    """Where labelled clips come from. A task lists them; it never opens one.
+
+    A task whose clips have several labels each, or none, has a setting `multi_label`, which is True, and gives every
+    clip its `tags`. A task without that setting has one label a clip.
+    """
 
     sample_rate: int
     """Hz, as the model hears it."""
@@ -78,6 +90,11 @@ def expect_split(split: str) -> None:
     """
     if split not in SPLITS:
         raise MixkitError(f"no split named {split!r}. There are train, valid and test.")
+
+
+def is_audio(path: str) -> bool:
+    """Whether a file name says that it is audio."""
+    return path.lower().endswith(SUFFIXES)
 
 
 def some(names: Iterable[str], most: int = 3) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mixkit.errors import DataError, SettingError, did_you_mean
@@ -114,27 +114,52 @@ def hold_out(entries: Sequence[Entry], share: float) -> set[str]:
 
     The order of trying is by a hash of the group's name, so a new group moves hardly any other. A group is taken if
     more than half of its clips are still wanted, or if it is the first that can be spared and no other was taken.
+
+    Of a multi-label set, the rarest label is looked after first, since the common ones come along with it; clips
+    without a label are held out as if they had one of their own.
+
+    Paper: Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data", for the rarest first.
     """
     if not share:
         return set()
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
-        counts[entry.group][entry.label] += 1
-    clips = Counter(entry.label for entry in entries)
+        counts[entry.group].update(_strata(entry))
+    clips = Counter(label for entry in entries for label in _strata(entry))
     groups = Counter(label for labels in counts.values() for label in labels)
     wanted = {label: max(share * count, 1.0) for label, count in clips.items()}
     held: set[str] = set()
     in_order = sorted(counts, key=_hash)
     spare = [group for group in in_order if all(groups[label] > 1 for label in counts[group])]
-    for group in in_order:
+    for group, looked_at in _turns(entries, in_order, counts, clips):
         its = counts[group]
-        useful = sum(min(count, wanted[label]) for label, count in its.items())
-        if 2 * useful > its.total() and all(groups[label] > 1 for label in its):
+        useful = sum(min(its[label], wanted[label]) for label in looked_at)
+        asked = sum(its[label] for label in looked_at)
+        if group not in held and 2 * useful > asked and all(groups[label] > 1 for label in its):
             held.add(group)
             for label, count in its.items():
                 wanted[label] = max(wanted[label] - count, 0.0)
                 groups[label] -= 1
     return held or set(spare[:1])
+
+
+def _strata(entry: Entry) -> tuple[str, ...]:
+    return entry.labels or ("",)
+
+
+def _turns(
+    entries: Sequence[Entry], groups: Sequence[str], counts: Mapping[str, Counter[str]], clips: Counter[str]
+) -> Iterator[tuple[str, Collection[str]]]:
+    """Groups in the order in which they are tried, each with the labels for which it is."""
+    if all(entry.tags is None for entry in entries):
+        yield from ((group, counts[group]) for group in groups)
+        return
+    having: dict[str, list[str]] = defaultdict(list)
+    for group in groups:
+        for label in counts[group]:
+            having[label].append(group)
+    for label in sorted(having, key=lambda label: (clips[label], label)):
+        yield from ((group, (label,)) for group in having[label])
 
 
 def _cut(entries: Sequence[Entry], splits: list[str], split: str, share: float) -> None:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from mixkit.errors import DataError
 
+SEPARATOR = ";"
+"""Stands between the labels of a clip that has several."""
+
 _SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev"), "valid"),
@@ -17,12 +20,13 @@ class Entry:
 
     Args:
         path: below the root, with forward slashes.
-        label: what is heard.
+        label: what is heard; in a multi-label set, all of it in words.
         group: speaker, source recording or device; the path where nothing says.
         fold: that it comes in; None where nothing says. A number is written without leading zeros.
         split: train, valid or test; None where nothing says.
         start: seconds, or None for the beginning.
         stop: seconds, or None for the end.
+        tags: in a multi-label set, every label that is heard; None in any other set.
     """
 
     path: str
@@ -32,6 +36,12 @@ class Entry:
     split: str | None = None
     start: float | None = None
     stop: float | None = None
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label: exactly one, unless the set is multi-label."""
+        return (self.label,) if self.tags is None else self.tags
 
 
 def is_split_word(word: str) -> bool:
@@ -39,7 +49,9 @@ def is_split_word(word: str) -> bool:
     return word.lower() in _SPLIT_WORDS
 
 
-def make_entry(where: str, path: str, said: dict[str, str], start: float | None, stop: float | None) -> Entry:
+def make_entry(
+    where: str, path: str, said: dict[str, str], start: float | None, stop: float | None, multi_label: bool = False
+) -> Entry:
     """An entry from the words that a name or row gives.
 
     Args:
@@ -48,12 +60,13 @@ def make_entry(where: str, path: str, said: dict[str, str], start: float | None,
         said: words for any of label, group, fold and split.
         start: seconds, or None.
         stop: seconds, or None.
+        multi_label: whether the label is several with `;` between them, or none.
 
     Raises:
-        DataError: a word is empty, cannot be printed, or is no split.
+        DataError: a word is empty, cannot be printed, or is no split; or of several labels one is empty or comes twice.
     """
     for what, word in said.items():
-        if not word.strip():
+        if not word.strip() and not (multi_label and what == "label"):
             raise DataError(f"{where}: the {what} is empty. Every clip needs one.")
         if not word.isprintable():
             raise DataError(f"{where}: the {what} {word!r} cannot be printed. Use plain characters.")
@@ -61,12 +74,25 @@ def make_entry(where: str, path: str, said: dict[str, str], start: float | None,
     if split is not None and not is_split_word(split):
         raise DataError(f"{where}: the split is {split!r}. Use train, valid or test.")
     fold = said.get("fold")
+    tags = _tags(where, said["label"]) if multi_label else None
     return Entry(
         path=path,
-        label=said["label"].strip(),
+        label=said["label"].strip() if tags is None else SEPARATOR.join(tags),
         group=said.get("group", path).strip(),
         fold=str(int(fold)) if fold and fold.isdecimal() else fold,
         split=_SPLIT_WORDS[split.lower()] if split else None,
         start=start,
         stop=stop,
+        tags=tags,
     )
+
+
+def _tags(where: str, text: str) -> tuple[str, ...]:
+    """The labels of a clip that may have several; none of an empty text, where nothing is heard."""
+    tags = tuple(tag.strip() for tag in text.split(SEPARATOR)) if text.strip() else ()
+    for tag in tags:
+        if not tag:
+            raise DataError(f"{where}: one of the labels {text!r} is empty. Write one on each side of a {SEPARATOR!r}.")
+        if tags.count(tag) > 1:
+            raise DataError(f"{where}: the labels {text!r} name {tag!r} twice. Name each once.")
+    return tags

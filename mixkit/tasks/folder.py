@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mixkit.errors import SettingError
 from mixkit.registry import task
-from mixkit.tasks.clip import Clip, expect_split
+from mixkit.tasks.clip import Clip, expect_split, some
 from mixkit.tasks.division import Division, folds_of
-from mixkit.tasks.entry import Entry
+from mixkit.tasks.entry import SEPARATOR, Entry
 from mixkit.tasks.listing import Skip, audio_files, show
 from mixkit.tasks.pattern import compile_pattern, read_names
 from mixkit.tasks.table import read_table
@@ -37,14 +37,14 @@ class Folder:
             the labels, where nothing else says.
         test_share: share of all clips to cut for test, alike.
         skip: patterns of paths to leave out; `*` stands for anything, `/` too.
+        multi_label: a clip may have several labels, `dog;rain`, or an empty one where nothing of the list is heard.
+            Train it with `train.loss = @loss.bce()`. Without it, `dog;rain` is one label like any other.
         sample_rate: that the model hears, Hz.
         seconds: length of a clip that the model hears.
 
     Raises:
         SettingError: two settings contradict each other, or the pattern cannot be used.
     """
-
-    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Folder:
         valid_share: Share = 0.1,
         test_share: Share = 0.2,
         skip: tuple[str, ...] = (),
+        multi_label: bool = False,
         sample_rate: Count = 16_000,
         seconds: Positive = 5.0,
     ):
@@ -71,6 +72,7 @@ class Folder:
         self.root = root
         self.table = table
         self.skip = skip
+        self.multi_label = multi_label
         self.sample_rate = sample_rate
         self.seconds = seconds
         self._pattern = None if pattern is None else compile_pattern(pattern)
@@ -78,12 +80,28 @@ class Folder:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Every label, sorted.
+        """Every label, each once, sorted.
 
         Raises:
             MixkitError: the folder, the names or the table are not as they have to be.
         """
-        return tuple(sorted({entry.label for entry in self._entries}))
+        return tuple(sorted({label for entry in self._entries for label in entry.labels}))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of the labels: that they may be several, or that clips have none.
+
+        Raises:
+            MixkitError: the folder, the names or the table are not as they have to be.
+        """
+        joined = [label for label in self.labels if SEPARATOR in label]
+        if joined:
+            advice = "If that is several labels a clip, set task.folder.multi_label = True."
+            return (f"labels with {SEPARATOR!r} in them, each taken for one: {some(joined)}. {advice}",)
+        mute = sum(not entry.labels for entry in self._entries)
+        if mute:
+            return (f"{mute} of {len(self._entries)} clips have no label: nothing of the list is heard there.",)
+        return ()
 
     @cached_property
     def folds(self) -> tuple[str, ...]:
@@ -112,7 +130,7 @@ class Folder:
         """
         expect_split(split)
         return tuple(
-            Clip(self._root / entry.path, entry.label, entry.group, entry.start, entry.stop)
+            Clip(self._root / entry.path, entry.label, entry.group, entry.start, entry.stop, entry.tags)
             for entry in self._parts[split]
         )
 
@@ -124,9 +142,9 @@ class Folder:
     def _entries(self) -> list[Entry]:
         skip = Skip(self.skip)
         if self.table is None:
-            entries = read_names(self._root, audio_files(self._root, skip), self._pattern)
+            entries = read_names(self._root, audio_files(self._root, skip), self._pattern, self.multi_label)
         else:
-            entries = read_table(self._root, self.table, skip)
+            entries = read_table(self._root, self.table, skip, self.multi_label)
         skip.expect_used()
         return entries
 

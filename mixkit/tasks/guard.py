@@ -17,8 +17,8 @@ def check_splits(task: Task) -> None:
     groups are let through: a recording stands in one split all the same.
 
     Raises:
-        DataError: there is one class only, a split is empty, a class is missing in training, a clip is listed twice,
-            or a file or a group stands in two splits; the files are named.
+        DataError: there is one class only, a split is empty or without a label, a class is missing in training, a
+            clip is listed twice, or a file or a group stands in two splits; the files are named.
     """
     expect_whole(task)
     if len(task.labels) < 2:
@@ -37,13 +37,16 @@ def _expect_clips(splits: _Splits, labels: Sequence[str]) -> None:
     for split, clips in splits.items():
         if not clips:
             raise DataError(f"the split {split!r} is empty. Give it clips, or larger shares to be cut from.")
+        if not any(clip.labels for clip in clips):
+            raise DataError(f"no clip of the split {split!r} has a label. Give it some that have.")
     for clip in (clip for clips in splits.values() for clip in clips):
-        if clip.label not in labels:
-            raise DataError(f"{_show(clip)}: label {clip.label!r} is none of the task's: {some(labels, 20)}.")
-    trained = {clip.label for clip in splits["train"]}
+        for label in clip.labels:
+            if label not in labels:
+                raise DataError(f"{_show(clip)}: label {label!r} is none of the task's: {some(labels, 20)}.")
+    trained = {label for clip in splits["train"] for label in clip.labels}
     missing = [label for label in labels if label not in trained]
     if missing:
-        held_out = [_show(clip) for clips in splits.values() for clip in clips if clip.label == missing[0]]
+        held_out = [_show(clip) for clips in splits.values() for clip in clips if missing[0] in clip.labels]
         found = f", only held-out ones such as {held_out[0]}" if held_out else ""
         raise DataError(f"no training clip of {some(missing)}{found}. Hold out fewer groups, or leave the label out.")
 

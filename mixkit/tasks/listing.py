@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.tasks.clip import some
-
-SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav")
+from mixkit.tasks.clip import SUFFIXES, is_audio, some
 
 _log = logging.getLogger(__name__)
 
@@ -77,11 +75,6 @@ def audio_files(root: Path, skip: Skip) -> list[str]:
     if lost:
         _log.warning("%s: left out links that lead to nothing there: %s", show(root), some(lost))
     return sorted(found)
-
-
-def is_audio(path: str) -> bool:
-    """Whether a file name says that it is audio."""
-    return path.lower().endswith(SUFFIXES)
 
 
 def inside(path: str, folder: str) -> bool:

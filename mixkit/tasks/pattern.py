@@ -35,8 +35,16 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     return pattern
 
 
-def read_names(root: Path, paths: Sequence[str], pattern: re.Pattern[str] | None) -> list[Entry]:
+def read_names(
+    root: Path, paths: Sequence[str], pattern: re.Pattern[str] | None, multi_label: bool = False
+) -> list[Entry]:
     """Entries from file names; without a pattern, the topmost folder is the label.
+
+    Args:
+        root: the folder of the recordings.
+        paths: below it.
+        pattern: with the group `label`, or None.
+        multi_label: whether a label is several, `dog;rain`, or none.
 
     Raises:
         DataError: files do not match, or a name says something that cannot be.
@@ -57,7 +65,9 @@ def read_names(root: Path, paths: Sequence[str], pattern: re.Pattern[str] | None
             f"from the name, or list the files in task.folder.skip."
         )
     entries = [
-        make_entry(show(root / path), path, _words(match), None, None) for path, match in matches.items() if match
+        make_entry(show(root / path), path, _words(match), None, None, multi_label)
+        for path, match in matches.items()
+        if match
     ]
     labels = sorted({entry.label for entry in entries})
     if not pattern and all(is_split_word(label) for label in labels):

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import TextIO
 
 from mixkit.errors import DataError
-from mixkit.tasks.clip import some
+from mixkit.tasks.clip import SUFFIXES, is_audio, some
 from mixkit.tasks.entry import Entry, make_entry
-from mixkit.tasks.listing import SUFFIXES, Skip, inside, is_audio, show
+from mixkit.tasks.listing import Skip, inside, show
 
 WORDS = ("label", "split", "fold", "group")
 
 
-def read_table(root: Path, table: str, skip: Skip) -> list[Entry]:
+def read_table(root: Path, table: str, skip: Skip, multi_label: bool = False) -> list[Entry]:
     """Entries from a table below the root, sorted by path and start.
+
+    Args:
+        root: the folder of the recordings.
+        table: CSV file below it.
+        skip: which paths to leave out.
+        multi_label: whether a label cell holds several labels, `dog;rain`, or none.
 
     Raises:
         DataError: the table, or a file in it, is missing or leaves the root; a column is missing; or a row says
@@ -26,7 +32,7 @@ def read_table(root: Path, table: str, skip: Skip) -> list[Entry]:
     _expect_below(root, table, "task.folder.table")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            entries = list(_entries(root, path, file, skip))
+            entries = list(_entries(root, path, file, skip, multi_label))
     except OSError as error:
         raise DataError(f"{show(path)}: {error.strerror}. task.folder.table names a CSV file below the root.") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -36,7 +42,7 @@ def read_table(root: Path, table: str, skip: Skip) -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.path, entry.start or 0.0, entry.stop or math.inf))
 
 
-def _entries(root: Path, path: Path, file: TextIO, skip: Skip) -> Iterator[Entry]:
+def _entries(root: Path, path: Path, file: TextIO, skip: Skip, multi_label: bool) -> Iterator[Entry]:
     rows = csv.reader(file, strict=True)
     columns = [cell.strip().lower() for cell in next(rows, [])]
     for column in ("path", "label"):
@@ -55,10 +61,10 @@ def _entries(root: Path, path: Path, file: TextIO, skip: Skip) -> Iterator[Entry
             )
         row = dict(zip(columns, cells, strict=True))
         if not skip(row["path"]):
-            yield _entry(root, row, where)
+            yield _entry(root, row, where, multi_label)
 
 
-def _entry(root: Path, row: Mapping[str, str], where: str) -> Entry:
+def _entry(root: Path, row: Mapping[str, str], where: str, multi_label: bool) -> Entry:
     path = row["path"]
     _expect_below(root, path, f"{where}: path")
     if not os.path.isfile(root / path):  # noqa: PTH113
@@ -72,7 +78,7 @@ def _entry(root: Path, row: Mapping[str, str], where: str) -> Entry:
         raise DataError(
             f"{where}: stop is {stop:g}, not after start {start or 0.0:g}. Give seconds from the beginning."
         )
-    return make_entry(where, path, {word: row[word] for word in WORDS if word in row}, start, stop)
+    return make_entry(where, path, {word: row[word] for word in WORDS if word in row}, start, stop, multi_label)
 
 
 def _seconds(row: Mapping[str, str], column: str, where: str) -> float | None:

@@ -1,4 +1,7 @@
-"""Losses: from logits and targets to the one number that training makes smaller."""
+"""Losses: from logits and targets to the one number that training makes smaller.
+
+One that takes several labels a clip, or none, says so where it is registered: `@loss("bce", multi_label=True)`.
+"""
 
 from typing import cast
 
@@ -36,9 +39,9 @@ class CrossEntropy(nn.Module):
         return logits.float().softmax(-1)
 
 
-@loss("bce")
+@loss("bce", multi_label=True)
 class BinaryCrossEntropy(nn.Module):
-    """Each class asked for by itself: is it in the clip, or not?
+    """Each class asked for by itself: is it in the clip, or not? Any number of them may be.
 
     Shape: logits `b k`, target `b k` (each from 0 to 1) `-> ()`.
 
