@@ -1,0 +1,140 @@
+"""How predictions are written: a table for people, lines of JSON and CSV for programs."""
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mixkit.errors import MixkitError, printable
+from mixkit.inputs import Input, escaped
+from mixkit.prediction import Prediction
+
+Answer = Prediction | MixkitError
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is written.
+
+    Args:
+        kind: a table, a JSON object a line, or CSV.
+        top: classes to name for each recording.
+        timeline: each window, too.
+    """
+
+    kind: Literal["table", "json", "csv"] = "table"
+    top: int = 3
+    timeline: bool = False
+
+
+@contextmanager
+def reporting(form: Form) -> Iterator[Callable[[Input, Answer], None]]:
+    """Gives what is to be told of each recording; a table comes when all are done."""
+    stdout = _stdout(form)
+    if form.kind == "json":
+        yield lambda one, answer: print(json.dumps(_record(one, answer, form)), file=stdout, flush=True)
+    elif form.kind == "csv":
+        writer = csv.writer(stdout, lineterminator="\n")
+        writer.writerow(_header(form))
+        yield lambda one, answer: writer.writerows(_cells(one, answer, form))
+    else:
+        answered: list[tuple[str, Prediction]] = []
+        yield lambda one, answer: None if isinstance(answer, MixkitError) else answered.append((one.name, answer))
+        if answered:
+            Console(highlight=False, file=stdout).print(_table(answered, form))
+
+
+def _stdout(form: Form) -> TextIO:
+    """Stdout as it is before a progress bar puts its own in front, in an encoding that takes every name."""
+    stdout = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(encoding="utf-8" if form.kind == "csv" else None, errors="backslashreplace")
+    return stdout
+
+
+def _record(one: Input, answer: Answer, form: Form) -> dict[str, Any]:
+    """A line of JSON: ASCII, whatever the name, and never more than a line."""
+    if isinstance(answer, MixkitError):
+        return {"file": escaped(one.name), "error": str(answer)}
+    record = {
+        "file": escaped(one.name),
+        **_likely(answer.top(form.top)),
+        "seconds": answer.seconds,
+        "windows": len(answer.windows),
+    }
+    if form.timeline:
+        record["timeline"] = [
+            dict(zip(("start", "stop"), answer.span(window), strict=True)) | _likely(answer.top(form.top, window))
+            for window in range(len(answer.windows))
+        ]
+    return record
+
+
+def _likely(top: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    classes = [{"label": escaped(label), "probability": probability} for label, probability in top]
+    return {**classes[0], "top": classes}
+
+
+def _header(form: Form) -> list[str]:
+    more = [name for place in range(2, form.top + 1) for name in (f"label_{place}", f"probability_{place}")]
+    return ["file", *(["start", "stop"] if form.timeline else []), "label", "probability", *more, "error"]
+
+
+def _cells(one: Input, answer: Answer, form: Form) -> list[list[str]]:
+    """A row for the recording, or for each of its windows."""
+    name = _cell(escaped(one.name))
+    if isinstance(answer, MixkitError):
+        return [[name, *[""] * (2 * form.timeline + 2 * form.top), _cell(str(answer))]]
+    rows = []
+    for window in range(len(answer.windows)) if form.timeline else [None]:
+        span = [] if window is None else [f"{second:.3f}" for second in answer.span(window)]
+        likely = [
+            cell for label, share in answer.top(form.top, window) for cell in (_cell(escaped(label)), repr(share))
+        ]
+        rows.append([name, *span, *likely, ""])
+    return rows
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula; one quote in front is to be taken away again."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "'")) else text
+
+
+def _table(answered: Sequence[tuple[str, Prediction]], form: Form) -> Table:
+    folder = _common_folder([name for name, _ in answered])
+    table = Table(title=Text(f"in {printable(folder)}") if folder else None, title_justify="left")
+    table.add_column("file", overflow="fold")
+    if form.timeline:
+        table.add_column("seconds", justify="right", no_wrap=True)
+    longest = max(len(found.label) for _, found in answered)
+    table.add_column("label", style="bold", overflow="fold", min_width=min(longest, 24))
+    table.add_column("probability", justify="right", no_wrap=True)
+    if form.top > 1:
+        table.add_column("then", overflow="fold")
+    for name, found in answered:
+        shown = printable(os.path.relpath(name, folder) if folder else name)
+        for window in range(len(found.windows)) if form.timeline else [None]:
+            span = [] if window is None else ["{:.2f} - {:.2f}".format(*found.span(window))]
+            (label, share), *others = found.top(form.top, window)
+            then = [", ".join(f"{printable(other)} {less:.1%}" for other, less in others)] * (form.top > 1)
+            cells = ["" if window else shown, *span, printable(label), f"{share:.1%}", *then]
+            table.add_row(*map(Text, cells))
+        if form.timeline:
+            table.add_section()
+    return table
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    try:
+        return os.path.commonpath([os.path.dirname(name) for name in names])  # noqa: PTH120
+    except ValueError:  # some from the root of the file system, some from here
+        return ""

@@ -1,0 +1,146 @@
+"""A network with all around it, as one file, checked against the network before it gets its name."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+import mixkit
+from mixkit.audio.read import read
+from mixkit.durable import write_whole
+from mixkit.errors import MixkitError, printable
+from mixkit.export.onnx import onnx_program, onnx_runner
+from mixkit.export.torch import torch_program, torch_runner
+from mixkit.model.mixer import Classifier
+from mixkit.recipe.writer import to_gin
+from mixkit.registry import loss, task
+from mixkit.tasks.clip import Clip
+from mixkit.training.data import fit_length
+
+Kind = Literal["onnx", "torch"]
+Runner = Callable[[Tensor], Tensor]
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability between the file and the network."""
+
+CLIPS = 16
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+_PROGRAMS: dict[str, tuple[Callable[[nn.Module, Tensor, dict[str, str]], bytes], Callable[[bytes], Runner]]] = {
+    "onnx": (onnx_program, onnx_runner),
+    "torch": (torch_program, torch_runner),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how it was checked.
+
+    Args:
+        path: the file.
+        facts: its metadata.
+        clips: on how many the check was made.
+        sounds: which clips, in words.
+        difference: the largest of a probability, between the file and the network.
+    """
+
+    path: Path
+    facts: dict[str, str]
+    clips: int
+    sounds: str
+    difference: float
+
+
+class Whole(nn.Module):
+    """From waveforms to probabilities.
+
+    Shape: `b s -> b k`.
+
+    Args:
+        model: trained.
+    """
+
+    def __init__(self, model: Classifier):
+        super().__init__()
+        self.model = model
+        self.objective = loss.build(model.recipe.train.loss, None)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """A probability for each class."""
+        scores: Tensor = self.objective.scores(self.model(waveform))
+        return scores
+
+
+def export(model: Classifier, to: Kind, path: Path) -> Exported:
+    """Writes a trained network with its features in front as one file, if it computes the same on real clips.
+
+    Args:
+        model: with its labels, on the CPU.
+        to: `onnx`, or `torch` for torch.export's `.pt2`.
+        path: where; what is there is replaced.
+
+    Raises:
+        MixkitError: something that is needed is not installed, the network cannot be exported, the file computes
+            otherwise, or it cannot be written. Nothing is left behind.
+    """
+    if path.suffix != SUFFIXES[to]:
+        raise MixkitError(f"--out {printable(str(path))} is for --to {to}. Name a file that ends in {SUFFIXES[to]}.")
+    write, run = _PROGRAMS[to]
+    whole = Whole(model).cpu().eval()
+    waveforms, sounds = _clips(model)
+    facts = facts_of(model)
+    content = write(whole, torch.zeros(2, waveforms.shape[1]), facts)
+    difference = _difference(whole, run(content), waveforms)
+    if not difference <= TOLERANCE:
+        raise MixkitError(
+            f"the exported network differs from its run by {difference:.2g} on {sounds}, more than {TOLERANCE:g}. "
+            "Nothing was written. Look for an operator that exports wrongly: `mixkit check` tests it."
+        )
+    write_whole(path, content, "Name another file with --out.")
+    return Exported(path, facts, len(waveforms), sounds, difference)
+
+
+def facts_of(model: Classifier) -> dict[str, str]:
+    """The metadata of an exported file: all that a program needs to know, as text."""
+    return {
+        "format": "mixkit export 1",
+        "labels": json.dumps(list(model.labels)),
+        "sample_rate": str(model.sample_rate),
+        "samples": str(model.features.samples),
+        "input": "waveform: float32, batch x samples, mono, -1 to 1; shorter sounds end in zeros",
+        "output": "probabilities: float32, batch x classes",
+        "name": model.recipe.name,
+        "recipe": to_gin(model.recipe),
+        "mixkit": mixkit.__version__,
+        "torch": str(torch.__version__),
+    }
+
+
+def _clips(model: Classifier) -> tuple[Tensor, str]:
+    """Real sound to check with: of the run's own test clips, or of the demo's where those are not here."""
+    try:
+        clips, whose = task.build(model.recipe.task).clips("test"), "test clips of the run"
+        return _waveforms(model, clips), whose
+    except MixkitError:
+        demo = task.build(task.spec("demo", clips=3))
+        return _waveforms(model, demo.clips("test")), "clips of the demo, since the run's own are not here"
+
+
+def _waveforms(model: Classifier, clips: Sequence[Clip]) -> Tensor:
+    samples = model.features.samples
+    chosen = clips[:: max(len(clips) // CLIPS, 1)][:CLIPS]
+    sounds = [read(clip.path, model.sample_rate, clip.start, clip.stop) for clip in chosen]
+    return torch.stack([fit_length(sound, samples, lambda extra: extra // 2) for sound in sounds])
+
+
+@torch.no_grad()
+def _difference(whole: nn.Module, run: Runner, waveforms: Tensor) -> float:
+    """In a batch, and one by one: the size of a batch must not be baked in."""
+    wanted = whole(waveforms)
+    found = [run(waveforms), torch.cat([run(one[None]) for one in waveforms])]
+    if any(answer.shape != wanted.shape for answer in found):
+        return float("inf")
+    return max(float((answer - wanted).abs().max()) for answer in found)

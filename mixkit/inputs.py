@@ -1,0 +1,151 @@
+"""The recordings that somebody names to have them heard: files, folders, standard input."""
+
+import os
+import re
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from mixkit.audio.read import REMOVE, read
+from mixkit.errors import DataError, MixkitError, printable
+from mixkit.tasks.clip import SUFFIXES, is_audio
+from mixkit.tasks.listing import inside
+
+STDIN = "-"
+STDIN_BYTES = 2**30
+"""Most that is read from standard input."""
+
+_OF_A_TASK = re.compile(r",( list sections of it,)? or (list it in task\.folder\.skip|the folder that the task names)")
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something to be heard.
+
+    Args:
+        name: as the user named it, or found below a folder that the user named.
+        path: where it is, or None.
+        fault: why there is nothing to hear, or None.
+    """
+
+    name: str
+    path: str | None = None
+    fault: str | None = None
+
+    def hear(self, sample_rate: int) -> Tensor:
+        """Its sound in mono, `s`.
+
+        Args:
+            sample_rate: of the result, in Hz.
+
+        Raises:
+            DataError: it cannot be used; the message begins with its name and says why.
+        """
+        if self.path is None:
+            raise DataError(f"{printable(self.name)}: {self.fault}")
+        try:
+            return read(self.path, sample_rate)
+        except DataError as error:
+            reason = str(error).removeprefix(printable(self.path)).replace(REMOVE, "").rstrip()
+            raise DataError(f"{printable(self.name)}{_OF_A_TASK.sub('', reason)}") from None
+
+
+@contextmanager
+def inputs(named: Sequence[str]) -> Iterator[list[Input]]:
+    """The recordings behind names: a file, a folder with all below it, or `-` for a sound file on standard input.
+
+    Of a folder, what has the suffix of audio is taken, sorted by path. Left out are hidden files and folders, links to
+    folders, links that lead nowhere or out of the folder, and what was found before by another name. A file that is
+    named itself is taken whatever it is called.
+
+    Args:
+        named: paths, or `-`.
+
+    Raises:
+        MixkitError: standard input is a terminal, or holds more than a sound file of 1 GiB.
+    """
+    with tempfile.TemporaryDirectory(prefix="mixkit-") as place:
+        found: list[Input] = []
+        for name in named:
+            if name == STDIN:
+                found.append(Input(STDIN, _keep_stdin(Path(place) / "stdin")))
+            elif os.path.isdir(name):  # noqa: PTH112
+                found += _below(name)
+            else:
+                found.append(Input(name, name))
+        yield found
+
+
+def escaped(name: str) -> str:
+    r"""A name for data files, that can be turned back.
+
+    A backslash becomes `\\`, a byte that is no UTF-8 `\xNN`, a character that steers instead of showing (control,
+    direction, line) `\uNNNN` or `\UNNNNNNNN`. All else stays as it is.
+    """
+    return "".join(map(_escape, name))
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if 0xDC80 <= number <= 0xDCFF:  # how Python keeps a byte that it cannot decode
+        return f"\\x{number - 0xDC00:02x}"
+    if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"):
+        return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    return character
+
+
+def _keep_stdin(path: Path) -> str:
+    """A file of what comes from standard input: decoders seek."""
+    if sys.stdin.isatty():
+        raise MixkitError("'-' is a sound file on standard input, which is a terminal. Pipe one: ... - < clip.wav")
+    left = STDIN_BYTES
+    with path.open("wb") as file:
+        while chunk := sys.stdin.buffer.read(min(2**20, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                raise MixkitError(f"'-' is more than {STDIN_BYTES >> 20} MB on standard input. Name a file instead.")
+            file.write(chunk)
+    return str(path)
+
+
+def _below(folder: str) -> list[Input]:
+    root = os.path.realpath(folder)
+    faults: list[Input] = []
+    files: dict[tuple[int, int], str] = {}
+    # Files come before links, so that what has both goes by its own name.
+    for entry in sorted(_walk(folder, faults), key=lambda entry: (entry.is_symlink(), entry.path)):
+        target = os.path.realpath(entry.path)
+        if entry.is_symlink() and not (inside(target, root) and os.path.isfile(target)):  # noqa: PTH113
+            continue
+        status = entry.stat()
+        files.setdefault((status.st_dev, status.st_ino), entry.path)
+    if not files and not faults:
+        return [Input(folder, None, f"no recordings in it or below ({', '.join(SUFFIXES)}).")]
+    return sorted([*(Input(path, path) for path in files.values()), *faults], key=lambda one: one.name)
+
+
+def _walk(folder: str, faults: list[Input]) -> Iterator["os.DirEntry[str]"]:
+    """What is named like audio below a folder; folders that cannot be read are told to `faults`."""
+    folders = [folder]
+    while folders:
+        here = folders.pop()
+        try:
+            entries = list(os.scandir(here))
+        except OSError as error:
+            faults.append(Input(here, None, f"cannot be read ({error.strerror})."))
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif is_audio(entry.name):
+                yield entry
