@@ -1,0 +1,108 @@
+"""`mixkit ablate`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from mixkit.study.definition import Folds, Study
+    from mixkit.study.engine import Engine
+
+QUICK = "A quick look: one seed and a few epochs. It shows that everything works; its figures prove nothing."
+
+
+def ablate(
+    asked: Annotated[
+        str, typer.Argument(metavar="STUDY|RECIPE", help="A study file, or a recipe, whose parts are then compared.")
+    ],
+    layers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the base. Repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the base. Repeatable.")
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Train each arm with each of them.")] = None,
+    folds: Annotated[str | None, typer.Option(metavar="all|1,2", help="And on each of these folds.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One seed, a few epochs: to see it work.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Runs at once; one a GPU or a core without.")
+    ] = None,
+    engine: Annotated[
+        Literal["local", "slurm"], typer.Option(help="This machine, or a cluster (needs the extra slurm).")
+    ] = "local",
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0.001, help="End a run that takes longer: it has failed.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the study's folder.")] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Of the study's folder; that of the study without.")] = None,
+) -> None:
+    """Compare: which part of a network earns its place? What is done already is not done again."""
+    from rich.console import Console
+
+    from mixkit.cli.display import say
+    from mixkit.cli.study import Shown, size_of
+    from mixkit.plugins import load_plugins
+    from mixkit.run import expect_name
+    from mixkit.study.driver import drive
+    from mixkit.study.plan import plan
+
+    loaded = load_plugins(plugins or ())
+    study = _study(asked, loaded)
+    study = replace(
+        study,
+        added_layers=tuple(layers or ()),
+        added=tuple(settings or ()),
+        seeds=study.seeds if seeds is None else _numbers("--seeds", seeds, "0,1,2"),
+        folds=study.folds if folds is None else _folds(folds),
+    )
+    called = name or (f"{study.name}-quick" if quick else study.name)
+    expect_name(called)
+    folder = runs / called
+    planned = plan(study, folder, tuple(plugins or ()), loaded, quick)
+    carried_out_by = _engine(engine, folder, jobs, device, minutes)
+    console = Console(highlight=False)
+    for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
+        say(console, note)
+    with Shown(console, planned.record) as display:
+        drive(planned, carried_out_by, display, device, None if engine == "slurm" else minutes)  # there jobs also queue
+    say(console, f"All of it is in {folder}: study.json, runs/, logs/.")
+
+
+def _study(asked: str, loaded: tuple[str, ...]) -> "Study":
+    """The study of a file, or the one that a recipe stands for."""
+    from mixkit.study.definition import Study, load_study
+
+    return load_study(asked, loaded) or Study(f"{Path(asked).stem}-ablation", asked)
+
+
+def _engine(kind: str, folder: Path, jobs: int | None, device: str, minutes: float | None) -> "Engine":
+    if kind == "slurm":
+        from mixkit.study.slurm import Slurm
+
+        return Slurm(folder / "slurm", jobs, device, minutes)
+    from mixkit.study.local import Local, gpus, usual_jobs
+
+    found = gpus(device)
+    return Local(jobs or usual_jobs(found, device), found)
+
+
+def _folds(text: str) -> "Folds":
+    return "all" if text == "all" else _numbers("--folds", text, "1,2, or all")
+
+
+def _numbers(option: str, text: str, example: str) -> tuple[int, ...]:
+    from mixkit.errors import SettingError
+    from mixkit.study.keys import check_numbers
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise SettingError(option, f"is {text!r}. It takes numbers, such as {example}.")
+    numbers = tuple(map(int, parts))
+    check_numbers(option, numbers)
+    return numbers

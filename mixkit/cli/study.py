@@ -1,0 +1,110 @@
+"""How a study looks in a terminal, and in a log file."""
+
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mixkit.cli.display import say
+from mixkit.errors import MixkitError, printable
+from mixkit.run import Run
+from mixkit.study.driver import Progress, log_of
+from mixkit.study.record import Record, State, Trial
+from mixkit.training.metrics import per_cent
+
+STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")
+STYLES = {"done": "green", "running": "bold", "failed": "bold red", "waiting": "dim"}
+
+
+class Shown:
+    """A line for each run that ends, above a table of the arms where there is a terminal."""
+
+    def __init__(self, console: Console, record: Record):
+        self._console = console
+        self._live = Live(Text(""), console=console, transient=True, auto_refresh=False)
+        self._shown = Progress(record, None)
+
+    def __enter__(self) -> "Shown":
+        if self._console.is_terminal:
+            self._live.start()
+            self.show(self._shown)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._live.is_started:
+            self._live.stop()
+        for trial in self._shown.record.trials:
+            if trial.state == "failed":
+                self._explain(trial)
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+        say(self._console, text)
+
+    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+        """A run is done or has failed."""
+        trials = progress.record.trials
+        number = sum(other.state in ("done", "failed") for other in trials)
+        result = f"failed: {trial.error}".split("\n")[0] if trial.state == "failed" else _result(trial)
+        left = "" if progress.left is None or number == len(trials) else f"; {_span(progress.left)} left"
+        style = "red" if trial.state == "failed" else ""
+        say(self._console, f"{number}/{len(trials)}  {_called(trial)}: {result}, {_span(seconds)}{left}", style)
+        self.show(progress)
+
+    def show(self, progress: Progress) -> None:
+        """Time has passed."""
+        self._shown = progress
+        if self._live.is_started:
+            self._live.update(_table(progress), refresh=True)
+
+    def _explain(self, trial: Trial) -> None:
+        say(self._console, f"{_called(trial)} failed:", "bold red")
+        for line in (trial.error or "").split("\n"):
+            say(self._console, f"    {line}")
+        say(self._console, f"    log: {log_of(trial.folder.parent.parent, trial.folder.name)}")
+
+
+def size_of(record: Record) -> str:
+    """What is to be done, in a sentence."""
+    folds = len({trial.fold for trial in record.trials})
+    seeds = len({trial.seed for trial in record.trials})
+    over = f" x {folds} folds" if folds > 1 else ""
+    words = "seed" if seeds == 1 else "seeds"
+    return f"{record.name}: {len(record.arms)} arms x {seeds} {words}{over} = {len(record.trials)} runs."
+
+
+def _table(progress: Progress) -> Group:
+    record = progress.record
+    table = Table(title=f"{record.name}{' (quick)' if record.quick else ''}", title_justify="left")
+    table.add_column("arm")
+    for state in STATES:
+        table.add_column(state, justify="right")
+    for arm in record.arms:
+        counts = [sum(t.arm == arm.name and t.state == state for t in record.trials) for state in STATES]
+        cells = (
+            Text(str(count) if count else "", style=STYLES[state]) for state, count in zip(STATES, counts, strict=True)
+        )
+        table.add_row(Text(printable(arm.name)), *cells)
+    left = "time left unknown yet" if progress.left is None else f"time left {_span(progress.left)}"
+    done = sum(trial.state in ("done", "failed") for trial in record.trials)
+    return Group(table, Text(f"{done} of {len(record.trials)} runs, {left}"))
+
+
+def _called(trial: Trial) -> str:
+    fold = "" if trial.fold is None else f", fold {trial.fold}"
+    return f"{trial.arm}, seed {trial.seed}{fold}"
+
+
+def _result(trial: Trial) -> str:
+    try:
+        return f"test accuracy {per_cent(Run.open(trial.folder).results()['test']['accuracy'])}"
+    except (MixkitError, KeyError, TypeError):
+        return "done"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,248 @@
+"""Carries out a study: what is not done yet, several runs at once, with the record true at every moment."""
+
+import shlex
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from mixkit.data.lock import locked
+from mixkit.durable import append_line, write_whole, writing
+from mixkit.errors import DamagedError, RunError, Stopped, printable
+from mixkit.run import Run
+from mixkit.study.engine import THREADS, Ended, Engine, Job
+from mixkit.study.failure import STARTED, reason
+from mixkit.study.plan import Plan
+from mixkit.study.record import RESULTS, RUNS, Record, Trial, write_study
+
+LOOK = 0.2  # seconds between two looks at the runs
+SHOW = 1.0  # seconds between two drawings
+
+
+class StudyFailed(RunError):
+    """Some runs of a study failed; all others are done."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is.
+
+    Args:
+        record: the study.
+        left: seconds until it is done, as far as one can tell.
+    """
+
+    record: Record
+    left: float | None
+
+
+class Display(Protocol):
+    """What a study tells while it goes on."""
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+
+    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+        """A run is done or has failed."""
+
+    def show(self, progress: Progress) -> None:
+        """Time has passed."""
+
+
+def drive(plan: Plan, engine: Engine, display: Display, device: str = "auto", minutes: float | None = None) -> Record:
+    """Carries out all runs of a study that are not done.
+
+    Args:
+        plan: the study.
+        engine: what carries out its runs; it is closed at the end.
+        display: is told how it goes.
+        device: for every run.
+        minutes: a run that takes longer is ended, and has failed; None for no limit.
+
+    Returns:
+        The record: every trial done.
+
+    Raises:
+        RunError: another process works on the study, or its folder cannot be written.
+        StudyFailed: runs have failed.
+        Stopped: a signal came; runs had time to save, and the same study goes on from there.
+    """
+    with _held(plan.record.folder), _stoppable():
+        work = _Drive(plan, engine, display, device, minutes)
+        try:
+            record = work.all()
+        finally:
+            engine.close()
+            work.leave()
+    failed = sum(trial.state == "failed" for trial in record.trials)
+    if failed:
+        what = "1 run has" if failed == 1 else f"{failed} runs have"
+        raise StudyFailed(f"{what} failed of {len(record.trials)}. The same command again runs what is missing.")
+    return record
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    shown = printable(str(folder))
+
+    def refuse(holder: str) -> None:
+        raise RunError(f"{shown} is worked on by {holder}. Wait for it, or end it.")
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock", refuse):
+        yield
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Within the block, a signal that asks to end is an error, so that what was begun is ended in order."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number, "with its runs saved. The same command goes on.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Drive:
+    def __init__(self, plan: Plan, engine: Engine, display: Display, device: str, minutes: float | None):
+        self._plan = plan
+        self._record = plan.record
+        self._engine = engine
+        self._display = display
+        self._device = device
+        self._limit = None if minutes is None else minutes * 60
+        self._began: dict[str, float] = {}
+        self._late: set[str] = set()
+        self._to_do = 0  # epochs of all runs that are to be made
+        self._worked = 0  # those of runs that ended
+
+    def all(self) -> Record:
+        self._prepare()
+        waiting = [trial.folder.name for trial in self._record.trials if trial.state == "waiting"]
+        start = shown = time.monotonic()
+        while waiting or self._began:
+            while waiting and len(self._began) < self._engine.slots:
+                self._start(waiting.pop(0))
+            for ended in self._engine.ended():
+                self._end(ended, start)
+            self._end_late_ones()
+            if time.monotonic() - shown > SHOW:
+                shown = time.monotonic()
+                self._display.show(Progress(self._record, self._left(start)))
+            if self._began:
+                time.sleep(LOOK)
+        return self._record
+
+    def leave(self) -> None:
+        """Nothing runs any more."""
+        for key in self._began:
+            self._change(key, state="waiting")
+
+    def _prepare(self) -> None:
+        folder = self._record.folder
+        for name in (RUNS, "recipes", "logs"):
+            with writing(folder / name):
+                (folder / name).mkdir(exist_ok=True)
+        for key, text in self._plan.recipes.items():
+            write_whole(folder / "recipes" / f"{key}.gin", text.encode())
+        trials = [replace(t, state="done") if _complete(t) else t for t in self._record.trials]
+        self._record = replace(self._record, trials=tuple(trials))
+        write_study(self._record)
+        done = sum(trial.state == "done" for trial in trials)
+        if done:
+            self._display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
+        self._to_do = sum(self._plan.epochs[t.folder.name] for t in trials if t.state != "done")
+
+    def _start(self, key: str) -> None:
+        folder = self._record.folder
+        run = folder / RUNS / key
+        plugins = tuple(word for plugin in self._plan.plugins for word in ("--plugin", plugin))
+        if run.exists() and not (run / "recipe.gin").is_file():  # killed before its first file was there
+            with writing(run):
+                shutil.rmtree(run)
+        recipe = str(folder / "recipes" / f"{key}.gin")
+        arguments = ("train", recipe, "--runs", str(run.parent), "--name", key, "--resume", "auto")
+        job = Job(key, (*arguments, "--device", self._device, *plugins), log_of(folder, key), _as_begun(run))
+        append_line(job.log, f"{STARTED}{shlex.join(job.arguments)}")
+        self._engine.start(job)
+        self._began[key] = time.monotonic()
+        self._change(key, state="running", error=None)
+
+    def _end(self, ended: Ended, start: float) -> None:
+        key = ended.key
+        seconds = time.monotonic() - self._began.pop(key)
+        if (self._record.folder / RUNS / key / RESULTS).is_file():
+            trial = self._change(key, state="done", error=None)
+        elif key in self._late:
+            assert self._limit is not None
+            trial = self._change(key, state="failed", error=f"took longer than {self._limit / 60:g} min and was ended")
+        else:
+            log = log_of(self._record.folder, key)
+            trial = self._change(key, state="failed", error=ended.why or reason(ended.code, log))
+        self._worked += self._plan.epochs[key]
+        self._display.ended(trial, seconds, Progress(self._record, self._left(start)))
+
+    def _end_late_ones(self) -> None:
+        if self._limit is None:
+            return
+        for key, began in self._began.items():
+            if time.monotonic() - began > self._limit and key not in self._late:
+                self._late.add(key)
+                self._engine.kill(key)
+
+    def _change(self, key: str, **changes: str | None) -> Trial:
+        """Writes what has become of a run."""
+        place = next(i for i, trial in enumerate(self._record.trials) if trial.folder.name == key)
+        trial = replace(self._record.trials[place], **changes)  # type: ignore[arg-type]
+        trials = (*self._record.trials[:place], trial, *self._record.trials[place + 1 :])
+        self._record = replace(self._record, trials=trials)
+        write_study(self._record)
+        return trial
+
+    def _left(self, start: float) -> float | None:
+        """Seconds, by the epochs that were trained since the start."""
+        done = self._worked + sum(_epochs(self._record.folder / RUNS / key) for key in self._began)
+        return (time.monotonic() - start) * (self._to_do - done) / done if done else None
+
+
+def log_of(folder: Path, key: str) -> Path:
+    """The file with what a run printed."""
+    return folder / "logs" / f"{key}.txt"
+
+
+def _as_begun(run: Path) -> dict[str, str]:
+    """The environment that a run goes on in: another number of threads would change the last bits of its figures."""
+    try:
+        threads = Run(run).environment().get("threads")
+    except DamagedError:
+        return {}
+    return {THREADS: str(threads)} if isinstance(threads, int) else {}
+
+
+def _complete(trial: Trial) -> bool:
+    return (trial.folder / RESULTS).is_file()
+
+
+def _epochs(run: Path) -> int:
+    """Epochs that a run has trained so far."""
+    try:
+        return (run / "metrics.jsonl").read_bytes().count(b"\n")
+    except OSError:
+        return 0

@@ -1,0 +1,95 @@
+"""What a study file may set, and what each key takes."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from mixkit.errors import SettingError, did_you_mean
+from mixkit.recipe.keys import PAPER, STUDY
+from mixkit.recipe.statements import Binding
+from mixkit.values import Whole, fit, show
+
+FIGURES = ("accuracy", "auc", "f1", "recall")
+NAME = 80  # characters of the name of an arm
+
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    STUDY: {
+        "base": str,
+        "with": tuple[str, ...],
+        "set": tuple[str, ...],
+        "seeds": tuple[Whole, ...],
+        "folds": Literal["all"] | tuple[Whole, ...] | None,
+        "arms": Mapping[str, tuple[str, ...]],
+        "drop": tuple[str, ...],
+        "swap": Mapping[str, tuple[str, ...]],
+        "name": str,
+        "note": str,
+    },
+    PAPER: {"value": Mapping[str, Mapping[str, float]], "note": Mapping[str, str]},
+}
+
+EXAMPLES = {
+    "study.arms": "{'ASM-R': ['block.branches = [@operator.token(), @operator.roll_time()]']}",
+    "study.swap": "{'roll_time': ['channel', 'shift']}",
+    "paper.value": "{'ASM-R': {'accuracy': 96.4}}",
+    "paper.note": "{'ASM-R': 'best of ten folds'}",
+}
+
+
+def value_of(binding: Binding) -> Any:
+    """What a study file sets a key to, as the key takes it.
+
+    Raises:
+        SettingError: there is no such key, or the value is another.
+    """
+    key, value = str(binding), binding.value
+    if binding.scope or binding.selector not in SETTINGS:
+        raise SettingError(key, f"belongs to a recipe. For every arm, write study.set = ['{key} = ...'].")
+    known = SETTINGS[binding.selector]
+    if binding.setting not in known:
+        raise SettingError(key, f"is no setting.{did_you_mean(binding.setting, known)}")
+    if isinstance(value, Mapping):
+        value = {_name(name, key): _inner(inner, name, key) for name, inner in value.items()}
+    annotation = known[binding.setting]
+    if key in EXAMPLES:
+        if not isinstance(value, Mapping):
+            raise SettingError(key, f"is {show(value)}. It takes a dictionary, such as {EXAMPLES[key]}.")
+        return value
+    found = fit(value, annotation, key)
+    if binding.setting in ("seeds", "folds") and isinstance(found, tuple):
+        check_numbers(key, found)
+    if binding.setting == "name":
+        _name(found, key)
+    return found
+
+
+def _name(name: Any, key: str) -> str:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > NAME:
+        raise SettingError(key, f"names {show(name)}. A name is text of 1 to {NAME} characters.")
+    return name
+
+
+def _inner(value: Any, name: str, key: str) -> Any:
+    where = f"{key}[{name!r}]"
+    if key == "paper.note":
+        return fit(value, str, where)
+    if key != "paper.value":
+        return fit(value, tuple[str, ...], where)
+    if not isinstance(value, Mapping):
+        raise SettingError(where, f"is {show(value)}. It takes a dictionary, such as {{'accuracy': 97.6}}.")
+    for figure in value:
+        if figure not in FIGURES:
+            raise SettingError(where, f"has {show(figure)}, which is no figure.{did_you_mean(str(figure), FIGURES)}")
+    return {figure: fit(number, float, f"{where}[{figure!r}]") for figure, number in value.items()}
+
+
+def check_numbers(setting: str, numbers: tuple[int, ...]) -> None:
+    """Whether seeds or folds are named, each once.
+
+    Raises:
+        SettingError: they are not.
+    """
+    if not numbers:
+        raise SettingError(setting, "is empty. Name at least one.")
+    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    if twice is not None:
+        raise SettingError(setting, f"names {twice} more than once. Name each once.")

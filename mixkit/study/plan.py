@@ -1,0 +1,152 @@
+"""All runs of a study, each known by the recipe that it resolves to."""
+
+import hashlib
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mixkit.errors import RunError
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.writer import to_gin
+from mixkit.registry import task
+from mixkit.study.arms import Loader, arms_of, base_of, derived
+from mixkit.study.definition import Study
+from mixkit.study.record import RUNS, Arm, Record, Trial
+
+QUICK_EPOCHS = 4
+MOST = 10_000  # runs; more is a slip of the pen
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study before its first run.
+
+    Args:
+        record: with every trial waiting.
+        recipes: of each run folder, by its name: text that loads as the recipe.
+        notes: what the user should know.
+        plugins: as the user named them.
+    """
+
+    record: Record
+    recipes: Mapping[str, str]
+    epochs: Mapping[str, int]
+    notes: tuple[str, ...]
+    plugins: tuple[str, ...] = ()
+
+
+def plan(
+    study: Study, folder: Path, plugins: Sequence[str] = (), loaded: Collection[str] = (), quick: bool = False
+) -> Plan:
+    """Resolves every run of a study; nothing is written.
+
+    Args:
+        study: from a file, or of a plain recipe, which has no arms yet.
+        folder: of the study.
+        plugins: as the user named them.
+        loaded: what they are imported as.
+        quick: one seed, one fold and a few epochs.
+
+    Raises:
+        RecipeError: an arm cannot be used; the message is every fault, with the arm and where it stands.
+        RunError: there are too many runs.
+    """
+    last: tuple[str, ...] = ()
+    base = base_of(study, Loader(study, loaded))
+    if quick:
+        study = replace(study, seeds=study.seeds[:1])
+        last = (f"train.epochs = {min(base.train.epochs, QUICK_EPOCHS)}",)
+    if not study.arms and not study.edits:
+        study = replace(study, edits=derived(base))
+    loader = Loader(study, loaded, last)
+    arms = arms_of(study, loader)
+    if len(arms.arms) < 2:
+        raise RunError(f"{study.name} has one arm only: there is nothing to compare. Name others in study.arms.")
+    runs = [
+        _Run(arm, seed, fold) for arm in arms.arms for fold in _folds(study, arm, loader, quick) for seed in study.seeds
+    ]
+    if len(runs) > MOST:
+        raise RunError(f"{study.name} has more than {MOST:,} runs. Name fewer arms, seeds or folds.")
+    trials: list[Trial] = []
+    recipes: dict[str, str] = {}
+    epochs: dict[str, int] = {}
+    for run, recipe, lines in _resolved(runs, loader):
+        text = to_gin(recipe)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if key in recipes:
+            other = next(trial.arm for trial in trials if trial.folder.name == key)
+            raise RunError(f"arms {run.arm.name!r} and {other!r} come to the same runs. Take one of them out.")
+        recipes[key], epochs[key] = text, recipe.train.epochs
+        command = _command(study, lines, run, plugins)
+        trials.append(Trial(run.arm.name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
+    record = Record(
+        name=study.name,
+        folder=folder,
+        recipe=study.base,
+        layers=(*study.layers, *study.added_layers),
+        settings=(*study.settings, *study.added, *last),
+        base=arms.base,
+        arms=arms.arms,
+        trials=tuple(sorted(trials, key=lambda trial: (trial.seed, trial.fold or 0))),
+        quick=quick,
+        note=_note(study),
+    )
+    notes = arms.notes
+    if study.folds is not None and any(run.fold is None for run in runs):
+        notes += ("The task has no folds: each arm is run once for each seed.",)
+    return Plan(record, recipes, epochs, notes, tuple(plugins))
+
+
+def _note(study: Study) -> str:
+    """What a reader has to know; also that a paper's figures are of something else, where lines are laid over."""
+    changed = (*study.added_layers, *study.added)
+    if not study.values or not changed:
+        return study.note
+    return f"Not as in the paper: {', '.join(changed)} laid over it. {study.note}".rstrip()
+
+
+def _folds(study: Study, arm: Arm, loader: Loader, quick: bool) -> tuple[int | None, ...]:
+    if study.folds is None:
+        return (None,)
+    spec = loader.load(arm.lines).task
+    known = tuple(int(name) for name in task.build(spec).folds if name.isdecimal())
+    if not known:
+        if study.added_layers:  # such as task/demo over a study of another task
+            return (None,)
+        raise RunError(f"task {spec.name} has no folds. Leave study.folds and --folds out.")
+    folds = known if study.folds == "all" else study.folds
+    for fold in folds:
+        if fold not in known:
+            listed = ", ".join(map(str, known))
+            raise RunError(f"fold {fold} was asked for, and task {spec.name} has none of that name. It has: {listed}.")
+    return folds[:1] if quick else folds
+
+
+@dataclass(frozen=True)
+class _Run:
+    arm: Arm
+    seed: int
+    fold: int | None
+
+
+def _resolved(runs: Sequence[_Run], loader: Loader) -> Iterator[tuple[_Run, Recipe, tuple[str, ...]]]:
+    """The recipe of each run, and the lines that make it but for seed and fold."""
+    known: dict[tuple[str, int | None], tuple[Recipe, tuple[str, ...]]] = {}
+    for run in runs:
+        if (run.arm.name, run.fold) not in known:
+            recipe, lines = loader.with_lines(run.arm.lines)
+            fold = () if run.fold is None else (f"task.{recipe.task.name}.fold = {run.fold}",)
+            recipe = loader.load((*run.arm.lines, f"train.seed = {run.seed}", *fold))
+            known[run.arm.name, run.fold] = recipe, lines
+        recipe, lines = known[run.arm.name, run.fold]
+        yield run, replace(recipe, train=replace(recipe.train, seed=run.seed)), lines
+
+
+def _command(study: Study, lines: Sequence[str], run: _Run, plugins: Sequence[str]) -> str:
+    words = ["mixkit", "train", study.base]
+    words += [word for layer in (*study.layers, *study.added_layers) for word in ("--with", layer)]
+    words += [word for line in lines for word in ("--set", line)]
+    words += ["--seed", str(run.seed), *([] if run.fold is None else ["--fold", str(run.fold)])]
+    words += [word for plugin in plugins for word in ("--plugin", plugin)]
+    return shlex.join(words)
