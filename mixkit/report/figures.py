@@ -16,13 +16,15 @@ from mixkit.run import Run
 from mixkit.tasks.clip import Clip
 from mixkit.training.checkpoint import load
 from mixkit.training.data import fit_length
-from mixkit.training.metrics import per_cent
+from mixkit.training.metrics import THRESHOLD, per_cent
 
 INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"
 
 
 def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
     """Writes `figures/curves.png`, `confusion.png` and `spectrograms.png` of a complete run.
+
+    Of a multi-label set, `classes.png` takes the place of `confusion.png`.
 
     Args:
         run: complete; the recordings of its test split have to be there.
@@ -33,7 +35,7 @@ def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
     clips = task.build(model.recipe.task).clips("test")
     for name, figure in (
         ("curves", curves(run.metrics(), results)),
-        ("confusion", confusion(results["test"]["confusion"], results["labels"], results)),
+        ("classes", classes(results)) if _several(results) else ("confusion", _confused(results)),
         ("spectrograms", spectrograms(model, clips)),
     ):
         picture = BytesIO()
@@ -51,7 +53,8 @@ def curves(records: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure
     losses.plot(epochs, [r["valid"]["loss"] for r in records], color=ORANGE, marker=marker, label="validation")
     losses.set_ylabel("loss")
     losses.set_ylim(0, 1.05 * max(max(r["train"]["loss"], r["valid"]["loss"]) for r in records))
-    for key, label, colour in (("accuracy", "accuracy", BLUE), ("auc", "AUC", GREEN), ("f1", "F1", ORANGE)):
+    first = ("map", "mAP", BLUE) if _several(results) else ("accuracy", "accuracy", BLUE)
+    for key, label, colour in (first, ("auc", "AUC", GREEN), ("f1", "F1", ORANGE)):
         values = [float("nan") if r["valid"][key] is None else 100 * r["valid"][key] for r in records]
         shares.plot(epochs, values, color=colour, marker=marker, label=f"validation {label}")
     shares.set_ylabel("per cent")
@@ -64,7 +67,7 @@ def curves(records: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure
         axes.legend(frameon=False)
     figure.suptitle(
         f"{printable(results['recipe'])} on {printable(results['task'])} ({printable(results['protocol'])}): "
-        f"test accuracy {results['test']['accuracy']:.1%}, AUC {per_cent(results['test']['auc'])}",
+        f"test {first[1]} {per_cent(results['test'][first[0]])}, AUC {per_cent(results['test']['auc'])}",
         x=0.01,
         ha="left",
     )
@@ -95,6 +98,27 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], results: d
     return figure
 
 
+def classes(results: dict[str, Any]) -> Figure:
+    """Average precision of each class on the test split, in the order of the task, and their mean."""
+    found = results["test"]["average_precision"]
+    figure = Figure(figsize=(7, max(2.5, 0.3 * len(found) + 1.4)), layout="constrained")
+    axes = figure.subplots()
+    rows = range(len(found))
+    bars = axes.barh(rows, [100 * share for share in found.values()], color=BLUE, height=0.7)
+    axes.bar_label(bars, [per_cent(share) for share in found.values()], padding=4, color=INK, fontsize=9)
+    axes.set_yticks(rows, [_short(label) for label in found], parse_math=False)
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlim(0, 112)
+    axes.set_xticks(range(0, 101, 20))
+    if results["test"]["map"] is not None:
+        axes.axvline(100 * results["test"]["map"], color=INK, linewidth=1, linestyle=":")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(f"average precision, per cent; dotted: the mean, {per_cent(results['test']['map'])}")
+    title = f"{printable(results['recipe'])}, test: {results['test']['clips']} clips"
+    axes.set_title(title, loc="left", parse_math=False)
+    return figure
+
+
 def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, rows: int = 2) -> Figure:
     """What the model hears of some test clips, one of each class in turn, and what it answers."""
     chosen = _one_of_each(clips, columns * rows)
@@ -110,14 +134,12 @@ def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, row
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     seconds = samples / model.sample_rate
     for axes, clip, picture, score in zip(grid, chosen, seen, scores, strict=False):
-        answer = int(score.argmax())
-        right = model.labels[answer] == clip.label
+        answers, right = _answers(model, clip, score)
         axes.imshow(
             picture.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, picture.shape[0])
         )
-        axes.set_title(_short(clip.label), fontsize=10, loc="left", parse_math=False)
-        note = f"{_short(model.labels[answer])} {score[answer]:.0%}"
-        axes.set_xlabel(f"heard: {note}", fontsize=9, color=GREEN if right else "#b23a48", parse_math=False)
+        axes.set_title(_short(clip.label or "no label"), fontsize=10, loc="left", parse_math=False)
+        axes.set_xlabel(f"heard: {answers}", fontsize=9, color=GREEN if right else "#b23a48", parse_math=False)
         axes.set_yticks([])
     for axes in grid[len(chosen) :]:
         axes.axis("off")
@@ -135,6 +157,24 @@ def _one_of_each(clips: Sequence[Clip], count: int) -> list[Clip]:
         turns[clip.label] = turn + 1
         ranked.append((turn, position))
     return [clips[position] for _, position in sorted(ranked)[:count]]
+
+
+def _answers(model: Classifier, clip: Clip, score: torch.Tensor) -> tuple[str, bool]:
+    """What is answered for a clip, in words, and whether it is all right."""
+    if not model.multi_label:
+        answer = int(score.argmax())
+        return f"{_short(model.labels[answer])} {score[answer]:.0%}", model.labels[answer] == clip.label
+    answers = [label for label, share in zip(model.labels, score, strict=True) if share > THRESHOLD]
+    return _short(";".join(answers) or "nothing"), set(answers) == set(clip.labels)
+
+
+def _several(results: dict[str, Any]) -> bool:
+    """Whether a clip may have several labels, so that there is no confusion to draw."""
+    return results["test"]["confusion"] is None
+
+
+def _confused(results: dict[str, Any]) -> Figure:
+    return confusion(results["test"]["confusion"], results["labels"], results)
 
 
 def _plain(axes: Axes) -> None:

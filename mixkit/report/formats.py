@@ -1,0 +1,158 @@
+"""The answer for a terminal, Markdown, LaTeX, CSV and JSON."""
+
+import csv
+import json
+import re
+from dataclasses import asdict
+from io import StringIO
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mixkit.errors import printable
+from mixkit.report.answer import NAMES, Answer, Row
+from mixkit.report.evidence import Entry
+from mixkit.report.tables import Grid
+from mixkit.report.wording import caption, notes, stamps
+from mixkit.study.statistics import smallest_p
+
+
+def rich_table(grid: Grid) -> Table:
+    """For a terminal."""
+    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(grid.columns):
+        table.add_column(column, justify="left" if place < grid.left else "right", overflow="fold")
+    for row in grid.rows:
+        table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+    return table
+
+
+def markdown(grid: Grid) -> str:
+    """For a text file that is read as Markdown."""
+    marks = [":---" if place < grid.left else "---:" for place in range(len(grid.columns))]
+    lines = [grid.columns, marks, *([in_markdown(cell) for cell in row] for row in grid.rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex(grid: Grid, caption: str) -> str:
+    """For a paper: a table with the rules of booktabs."""
+    shape = "l" * grid.left + "r" * (len(grid.columns) - grid.left)
+    rows = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in grid.rows]
+    head = " & ".join(_in_latex(column) for column in grid.columns) + r" \\"
+    lines = [
+        r"% \usepackage{booktabs}; text other than Latin letters wants XeLaTeX or LuaLaTeX.",
+        r"\begin{table*}",
+        r"\centering\footnotesize",
+        rf"\caption{{{_in_latex(caption)}}}",
+        rf"\begin{{tabular}}{{{shape}}}",
+        r"\toprule",
+        head,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(answer: Answer) -> str:
+    """One line a run, from which every figure of the tables can be computed again; shares, not per cent.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    flops = {row.arm.name: row.cost.flops for row in answer.rows}
+    lines = [_line(answer, entry, flops[entry.arm]) for entry in answer.evidence.entries]
+    written = StringIO()
+    writer = csv.DictWriter(written, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({key: _cell(value) for key, value in line.items()})
+    return written.getvalue()
+
+
+def to_json(answer: Answer) -> str:
+    """Everything that the tables say, unrounded, and the run folders that it rests on."""
+    evidence = answer.evidence
+    document = {
+        "name": evidence.name,
+        "caption": caption(evidence),
+        "stamps": stamps(evidence),
+        "notes": notes(answer),
+        "quick": evidence.quick,
+        "base": evidence.base.name,
+        "arms": [_arm(row) for row in answer.rows],
+        "runs": [_line(answer, entry, None) for entry in evidence.entries],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _arm(row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "arm": row.arm.name,
+        "lines": list(row.arm.lines),
+        "note": row.arm.note,
+        "paper": dict(row.arm.paper),
+        "runs": len(row.arm.done),
+        "planned": len(row.arm.entries),
+        "cost": asdict(row.cost),
+    }
+    for figure, summary in row.figures.items():
+        pairs = row.differences[figure]
+        found[figure] = asdict(summary) if summary else None
+        found[f"{figure}_difference"] = (
+            {**asdict(pairs), "smallest_p": smallest_p(pairs.pairs.count)} if pairs else None
+        )
+    return found
+
+
+def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
+    measured, arm = entry.measured, next(arm for arm in answer.evidence.arms if arm.name == entry.arm)
+    facts = ("task", "protocol", "clips", "parameters", "epochs", "best_epoch")
+    return {
+        "arm": entry.arm,
+        "base": entry.arm == answer.evidence.base.name,
+        "seed": entry.seed,
+        "fold": entry.fold,
+        "state": entry.state,
+        **{key: measured.figures[key] if measured else None for key in (*NAMES, "f1", "recall", "loss")},
+        **{key: getattr(measured, key) if measured else None for key in facts},
+        "flops": flops,
+        **asdict(entry.pace),
+        **{f"paper_{figure}": arm.paper.get(figure) for figure in NAMES},
+        "quick": answer.evidence.quick,
+        "error": entry.error,
+        "command": entry.command,
+        "folder": printable(str(entry.folder)),
+    }
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def in_markdown(cell: str) -> str:
+    """As text: no HTML, no link, no emphasis, no new column."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", cell)
+
+
+def _in_latex(cell: str) -> str:
+    return re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], cell)
+
+
+_LATEX: dict[str, str] = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "…": r"\dots{}",
+    **{sign: rf"\{sign}" for sign in "&%$#_{}"},
+}

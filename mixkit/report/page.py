@@ -1,0 +1,107 @@
+"""The answer as one HTML file that needs nothing else: no network, no script, no font."""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from mixkit import __version__
+from mixkit.report import tables
+from mixkit.report.answer import NAMES, Answer, Row
+from mixkit.report.charts import NARROW, WIDE, against_cost, darken, forest, learning, picture
+from mixkit.report.details import Confusion, classes, confusion, environment
+from mixkit.report.measured import read_epochs
+from mixkit.report.wording import caption, notes, stamps, verdict
+from mixkit.report.worst import Listening
+
+WIDTHS = {"wide": WIDE, "narrow": NARROW}
+ROOM = 24 * 2**20  # bytes of sound and spectrograms in a page
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is shown of an arm.
+
+    Args:
+        row: its figures.
+        says: in a sentence, against the base; empty for the base.
+        curves: of its runs, by width and ground; None without records.
+        confusion: of its runs.
+        listening: to its first run; None if nobody asked for it.
+        kept: mistakes for which there is room.
+    """
+
+    row: Row
+    says: str
+    curves: Mapping[str, str] | None
+    confusion: Confusion | None
+    listening: Listening | None
+    kept: int
+
+
+def page(answer: Answer, listened: Mapping[str, Listening]) -> str:
+    """The whole page.
+
+    Args:
+        answer: what it shows.
+        listened: by name of the arm, what its first run got most wrong; an arm that is missing has no such part.
+    """
+    environ = Environment(
+        loader=PackageLoader("mixkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environ.filters["data"] = _data
+    several = len([row for row in answer.rows if row.figures[answer.headline]]) > 1
+    return environ.get_template("page.html").render(
+        title=answer.evidence.name,
+        headline=NAMES[answer.headline],
+        caption=caption(answer.evidence),
+        stamps=stamps(answer.evidence),
+        notes=notes(answer),
+        verdicts=[(row.arm.name, verdict(answer, row)) for row in answer.rows[1:]],
+        results=tables.results(answer),
+        differences=tables.differences(answer),
+        paper=tables.paper(answer),
+        runs=tables.runs(answer),
+        classes=classes(answer),
+        environment=environment(answer),
+        forest=_pictures(lambda width: forest(answer, width)) if answer.compared else None,
+        cost=_pictures(lambda width: against_cost(answer, width)) if several else None,
+        sections=_sections(answer, listened),
+        version=__version__,
+    )
+
+
+def _sections(answer: Answer, listened: Mapping[str, Listening]) -> list[Section]:
+    sections, room = [], ROOM
+    for row in answer.rows:
+        runs = [records for entry in row.arm.done if (records := read_epochs(entry.folder, answer.headline))]
+        listening = listened.get(row.arm.name)
+        kept = 0
+        for mistake in listening.mistakes if listening else ():
+            room -= 4 * (len(mistake.sound) + len(mistake.picture)) // 3
+            kept += room >= 0
+        curves = _pictures(lambda width, runs=runs: learning(runs, NAMES[answer.headline], width)) if runs else None  # type: ignore[misc]
+        says = "" if row is answer.rows[0] else verdict(answer, row)
+        sections.append(Section(row, says, curves, confusion(row.arm), listening, kept))
+    return sections
+
+
+def _pictures(draw: Callable[[float], Figure]) -> dict[str, str]:
+    """A figure for a wide and for a narrow page, each for a light and for a dark ground."""
+    found: dict[str, str] = {}
+    for name, width in WIDTHS.items():
+        svg = picture(draw(width), "svg")
+        found[name], found[f"{name}_dark"] = (_data(one, "image/svg+xml") for one in (svg, darken(svg)))
+    return found
+
+
+def _data(content: bytes, kind: str) -> Markup:
+    """A data: URI; base64 holds nothing that could end an attribute."""
+    return Markup(f"data:{kind};base64,{b64encode(content).decode()}")

@@ -1,0 +1,181 @@
+"""The answer as tables of text."""
+
+from dataclasses import dataclass
+
+from mixkit.report.answer import NAMES, Answer, Row
+from mixkit.study.statistics import Difference, Summary
+
+NONE = "-"
+SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text that is safe to print.
+
+    Args:
+        title: above it.
+        columns: headings.
+        rows: cells, as many a row as columns.
+        left: how many columns, from the left, hold words rather than numbers.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: int = 1
+
+
+def results(answer: Answer) -> Grid:
+    """Every arm with its figures, its difference to the base and its cost."""
+    columns = ("arm", "runs", *_headings(answer), "difference, points", "p (Holm)")
+    parts = [(answer, row) for row in answer.rows]
+    grid = costs(answer)
+    rows = [(*_figures(*part), *cost[1:]) for part, cost in zip(parts, grid.rows, strict=True)]
+    return Grid("results", (*columns, *grid.columns[1:]), tuple(rows))
+
+
+def figures(answer: Answer) -> Grid:
+    """Every arm with its figures and its difference to the base."""
+    whole = results(answer)
+    return Grid("results", whole.columns[:6], tuple(row[:6] for row in whole.rows))
+
+
+def costs(answer: Answer) -> Grid:
+    """What every arm costs: one without an operator has its weights less, too."""
+    columns = ("arm", "parameters", "FLOP / clip", "clips/s", "memory", "training")
+    rows = [
+        (
+            row.arm.name,
+            amount(row.cost.parameters),
+            amount(row.cost.flops),
+            NONE if row.cost.clips_per_second is None else f"{row.cost.clips_per_second:,.0f}",
+            NONE if row.cost.memory is None else f"{row.cost.memory / 2**20:,.0f} MiB",
+            duration(row.cost.seconds),
+        )
+        for row in answer.rows
+    ]
+    return Grid("cost", columns, tuple(rows))
+
+
+def differences(answer: Answer) -> Grid:
+    """Every arm less the base, for each figure, with p before and after correction."""
+    names = [NAMES[figure] for figure in answer.evidence.figures]
+    columns = ("arm", "pairs", *(part for name in names for part in (name, "p", "p (Holm)")))
+    rows = []
+    for row in answer.rows[1:]:
+        cells: list[str] = []
+        for figure in answer.evidence.figures:
+            pairs = row.differences[figure]
+            p = (NONE, NONE) if pairs is None else (chance(pairs.p), chance(pairs.adjusted))
+            cells += [points(pairs, answer.digits), *p]
+        found = row.differences[answer.headline]
+        rows.append((row.arm.name, "0" if found is None else str(found.pairs.count), *cells))
+    return Grid(f"differences to {answer.rows[0].arm.name}, in points", columns, tuple(rows))
+
+
+def paper(answer: Answer) -> Grid:
+    """Our figures beside those of a paper, which rest on other splits, seeds and code."""
+    rows = []
+    for row in answer.rows:
+        for figure, value in row.arm.paper.items():
+            ours = row.figures.get(figure)
+            less = NONE if ours is None else signed(100 * ours.mean - value, 2)
+            mean = NONE if ours is None else f"{100 * ours.mean:.2f}"
+            rows.append((row.arm.name, row.arm.note or NONE, NAMES.get(figure, figure), f"{value:.2f}", mean, less))
+    columns = ("arm", "note", "figure", "paper %", "ours %", "ours less paper")
+    return Grid("beside the paper", columns, tuple(rows), left=3)
+
+
+def runs(answer: Answer) -> Grid:
+    """Every run, those that do not count as well, with the command that makes it."""
+    rows = []
+    for entry in answer.evidence.entries:
+        found = entry.measured
+        shares = [NONE] * 3
+        if found:
+            shares = [_share(found.figures[figure], answer.digits) for figure in answer.evidence.figures]
+            shares.append(f"{found.best_epoch} of {found.epochs}")
+        state = f"{entry.state}: {entry.error}" if entry.error else entry.state
+        fold = NONE if entry.fold is None else str(entry.fold)
+        command = entry.command or NONE
+        rows.append((entry.arm, state, command, str(entry.seed), fold, *shares, duration(entry.pace.seconds)))
+    columns = ("arm", "state", "command", "seed", "fold", *_headings(answer), "epoch", "training")
+    return Grid("runs", columns, tuple(rows), left=3)
+
+
+def every_grid(answer: Answer) -> list[Grid]:
+    """The tables of a report in the order in which they are read; those without rows are left out."""
+    grids = (results(answer), differences(answer), paper(answer), runs(answer))
+    return [grid for grid in grids if grid.rows]
+
+
+def share(found: Summary | None, digits: int) -> str:
+    """A figure in per cent: `82.5 ± 1.2 [81.0, 84.0]`, or the mean alone of a single run."""
+    if found is None:
+        return NONE
+    if found.deviation is None or found.low is None or found.high is None:
+        return f"{100 * found.mean:.{digits}f}"
+    low, high = (f"{100 * end:.{digits}f}" for end in (found.low, found.high))
+    return f"{100 * found.mean:.{digits}f} ± {100 * found.deviation:.{digits}f} [{low}, {high}]"
+
+
+def points(pairs: Difference | None, digits: int) -> str:
+    """A difference in points: `−3.2 [−5.0, −1.1]`."""
+    if pairs is None:
+        return NONE
+    found = pairs.pairs
+    mean = signed(100 * found.mean, digits)
+    if found.low is None or found.high is None:
+        return mean
+    return f"{mean} [{signed(100 * found.low, digits)}, {signed(100 * found.high, digits)}]"
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign; what rounds to nothing has none."""
+    written = f"{abs(value):.{digits}f}"
+    if float(written) == 0:
+        return written
+    return f"{'+' if value > 0 else '−'}{written}"
+
+
+def chance(p: float | None) -> str:
+    """A p-value, to two figures."""
+    return NONE if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def amount(value: float | None) -> str:
+    """A count, in thousands, millions or billions: `413 k`."""
+    if value is None:
+        return NONE
+    unit, size = next((pair for pair in reversed(SIZES) if value >= pair[1]), SIZES[0])
+    return f"{value / size:.3g} {unit}".rstrip() if value < 1e15 else f"{value:.2g}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time: `45 s`, `12 min`, `3.4 h`."""
+    if seconds is None:
+        return NONE
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def _figures(answer: Answer, row: Row) -> tuple[str, ...]:
+    pairs = row.differences[answer.headline]
+    counted, planned = len(row.arm.done), len(row.arm.entries)
+    return (
+        row.arm.name,
+        str(counted) if counted == planned else f"{counted} of {planned}",
+        *(share(row.figures[figure], answer.digits) for figure in answer.evidence.figures),
+        "base" if row is answer.rows[0] and len(answer.rows) > 1 else points(pairs, answer.digits),
+        NONE if pairs is None else chance(pairs.adjusted),
+    )
+
+
+def _headings(answer: Answer) -> list[str]:
+    return [f"{NAMES[figure]} %" for figure in answer.evidence.figures]
+
+
+def _share(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{100 * value:.{digits}f}"
