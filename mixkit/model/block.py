@@ -102,6 +102,8 @@ class MixerBlock(nn.Module):
     def __init__(self, block: Block, site: Site, norm_eps: float):
         super().__init__()
         drop_path = block.drop_path * site.layer / max(1, site.depth - 1)
+        self.names = tuple(tuple(spec.name for spec in branch.operators) for branch in block.branches)
+        """What the operators of each branch are called."""
         self.branches = nn.Sequential(
             *(MixerBranch(branch, site, drop_path, block.layer_scale, norm_eps) for branch in block.branches)
         )

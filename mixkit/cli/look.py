@@ -1,0 +1,109 @@
+"""`mixkit look`: pictures of what a network mixes."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from mixkit.errors import MixkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mixkit.model.mixer import Classifier
+
+CLIPS = 32
+"""Clips of the validation split that a trained network is looked at with."""
+
+SHOWN = 6
+"""Layers in a picture, unless they are named."""
+
+
+def look(
+    what: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run folder.")],
+    layers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the recipe. Repeatable.")
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
+    ] = None,
+    trust: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="F,T", help="The token: frequency and time on the grid; the middle.")
+    ] = None,
+    layer: Annotated[list[int] | None, typer.Option(help="A layer, from 0. Repeatable; six of them without.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where; RUN/figures, or look, without.")] = None,
+) -> None:
+    """Draw what every operator mixes, and for a trained run how much each branch changes."""
+    from mixkit.cli.display import say
+    from mixkit.durable import write_whole, writing
+    from mixkit.looking import changes, influences
+    from mixkit.plugins import load_plugins
+    from mixkit.report import look as pictures
+    from mixkit.trust import load_for_run
+
+    console = Console(highlight=False)
+    run = Path(what) if (Path(what) / "recipe.gin").is_file() else None
+    loaded = load_for_run(run, plugins or (), trust) if run else load_plugins(plugins or ())
+    if run is not None and (layers or settings):
+        raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with and --set out.")
+    model, heard = _trained(run, loaded) if run else (_fresh(what, layers, settings, loaded), None)
+    depth = len(model.mixer.blocks)
+    chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
+    found = list(influences(model, heard, _token(at), [number for number in chosen if layer or number < depth]))
+    folder = out or (run / "figures" if run else Path("look"))
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for name in dict.fromkeys(one.name for one in found):
+        own = [one for one in found if one.name == name]
+        first = [one for one in own if one.branch == own[0].branch]
+        drawn[f"look_{name}.png"] = pictures.mixing(first)
+        say(console, pictures.shares(own) + ".")
+    if heard is not None:
+        drawn["look_branches.png"] = pictures.used(changes(model, heard))
+    for file, figure in drawn.items():
+        content = BytesIO()
+        figure.savefig(content, format="png", dpi=120)
+        write_whole(folder / file, content.getvalue())
+    say(console, f"Drawn in {folder}: {', '.join(drawn)}.")
+
+
+def _fresh(recipe: str, layers: list[str] | None, settings: list[str] | None, plugins: tuple[str, ...]) -> "Classifier":
+    from mixkit.model.mixer import build
+    from mixkit.recipe.gin_file import load_recipe
+
+    return build(load_recipe(recipe, layers or (), settings or (), plugins), 10)
+
+
+def _trained(run: Path, plugins: tuple[str, ...]) -> "tuple[Classifier, Tensor]":
+    import torch
+
+    from mixkit.registry import task
+    from mixkit.training.checkpoint import load
+    from mixkit.training.data import Batches, ClipAudio, Order
+
+    model = load(run, plugins=plugins)
+    clips = task.build(model.recipe.task).clips("valid")
+    some = [clips[round(n * (len(clips) - 1) / max(1, CLIPS - 1))] for n in range(min(CLIPS, len(clips)))]
+    audio = ClipAudio(some, model.labels, model.sample_rate, model.features.samples)
+    batch = next(Batches(audio, Order(len(some), len(some)), torch.device("cpu")).epoch(0))
+    with torch.no_grad():
+        return model, model.features(batch.waveform)
+
+
+def _token(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        frequency, time = (int(part) for part in text.split(","))
+    except ValueError:
+        raise MixkitError(f"--at {text} is no place on the grid. Write frequency,time, such as --at 3,10.") from None
+    return frequency, time

@@ -1,0 +1,113 @@
+"""What `mixkit look` measures is what the operators do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mixkit
+from mixkit.errors import MixkitError
+from mixkit.looking import Influence, changes, influences
+from mixkit.model.mixer import Classifier
+
+SMALL = ["model.width = 16", "model.depth = 3", "task.demo.seconds = 1.0"]
+
+
+def network(operators: str) -> Classifier:
+    return mixkit.build(mixkit.load_recipe("asm_rh", settings=[*SMALL, f"block.branches = [{operators}]"]), 10)
+
+
+def look(operators: str, token: tuple[int, int] | None = None, layer: int = 0) -> Influence:
+    (found,) = influences(network(operators), None, token, [layer])
+    return found
+
+
+def test_token_mixing_hears_all_tokens_and_its_own_channel() -> None:
+    found = look("@operator.token()", (2, 3))
+    assert found.grid.shape == (12, 9)
+    assert (found.grid > 0).all()
+    assert found.shares["other channels"] == pytest.approx(0, abs=1e-6)
+    assert sum(found.shares[key] for key in ("own token", "other times", "other frequencies")) == pytest.approx(1)
+    assert found.shares["other frequencies"] > 0.7
+
+
+def test_channel_mixing_hears_its_own_token_and_all_channels() -> None:
+    found = look("@operator.channel()", (2, 3))
+    assert found.grid.nonzero().tolist() == [[2, 3]]
+    assert found.shares["own token"] == pytest.approx(1)
+    assert (found.channels > 0).all()
+
+
+def test_hermit_frequency_reads_half_of_the_channels_and_writes_evenly() -> None:
+    found = look("@operator.hermit_frequency()")
+    assert found.channels.shape == (16, 16)
+    assert not found.channels[:, 9:].any()
+    assert (found.channels[:, :9] > 0).all()
+    assert torch.allclose(found.channels[1], found.channels[15], rtol=1e-4)
+
+
+def test_a_roll_is_a_permutation_and_layer_0_stays_in_its_token() -> None:
+    first = look("@operator.roll()", (2, 3))
+    assert first.shares["own token"] == pytest.approx(1)
+    assert ((first.channels > 0).sum(1) == 1).all()
+    moved = [look("@operator.roll()", (frequency, 4), layer=2).shares["own token"] for frequency in (3, 9)]
+    assert min(moved) < 1
+
+
+def test_the_derivative_is_that_of_finite_differences() -> None:
+    model, spectrogram = network("@operator.hermit_frequency()").double(), torch.randn(1, 128, 100).double()
+    taken: list[torch.Tensor] = []
+    operator = model.mixer.blocks[1].branches[0].operators[0]
+    operator.register_forward_pre_hook(lambda module, given: taken.append(given[0]))
+    (found,) = influences(model, spectrogram, (1, 2), [1])
+    x, token, other = taken[0][:1], 1 * 9 + 2, 7 * 9 + 5
+    slopes = []
+    with torch.no_grad():
+        for channel in range(16):
+            nudged = x.clone()
+            nudged[0, other, channel] += 1e-5
+            slopes.append(((operator(nudged) - operator(x))[0, token, list(found.outputs)] / 1e-5).abs())
+    assert found.grid[7, 5].item() == pytest.approx(torch.stack(slopes).mean().item(), rel=1e-3)
+
+
+def test_the_change_of_a_branch() -> None:
+    model = network("@operator.token(), @operator.channel()").eval()
+    spectrograms = torch.randn(3, 128, 100)
+    found = changes(model, spectrograms)
+    assert [(change.layer, change.name) for change in found] == [
+        (layer, name) for layer in range(3) for name in ("token", "channel")
+    ]
+    with torch.no_grad():
+        x = model.mixer.patches(spectrograms)
+        after = model.mixer.blocks[0].branches[0](x)
+        expected = ((after - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)).mean()
+    assert found[0].ratio == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("token", "layers", "message"),
+    [
+        ((12, 0), [0], "no token 12,0: the grid has 12 frequencies and 9 times."),
+        ((0, 0), [3], "no layer 3: there are 3, counted from 0."),
+    ],
+)
+def test_places_that_are_none(token: tuple[int, int], layers: list[int], message: str) -> None:
+    with pytest.raises(MixkitError) as caught:
+        list(influences(network("@operator.token()"), None, token, layers))
+    assert str(caught.value) == message
+
+
+def test_the_command(mixkit_command: Callable[..., Any], small_run: Path, tmp_path: Path) -> None:
+    said = mixkit_command("look", "asm_rh", *(p for line in SMALL for p in ("--set", line)), "--out", tmp_path / "new")
+    assert said.code == 0, said.err
+    assert "hermit_frequency: " in said.out
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    assert set(drawn) == {"look_hermit_frequency.png", "look_roll_time.png"}
+    assert all(content.startswith(b"\x89PNG") for content in drawn.values())
+    said = mixkit_command("look", small_run, "--out", tmp_path / "trained", "--at", "1,2")
+    assert said.code == 0, said.err
+    assert (tmp_path / "trained" / "look_branches.png").is_file()
+    assert mixkit_command("look", small_run, "--at", "middle").err.startswith("error: --at middle is no place")
+    assert mixkit_command("look", small_run, "--set", "model.depth = 3").code == 2
