@@ -94,10 +94,16 @@ class Registry:
         """Register the class or function below: `@operator("roll_time", mixes={"time"}, paper="...")`."""
 
         def register(target: Target) -> Target:
+            if not target.__module__.startswith("mixkit."):
+                importlib.import_module(self.home)  # our own names come first, so that a plugin cannot take one
             self._entries[name] = self._entry(name, target, facts)
             return target
 
         return register
+
+    def forget(self, module: str) -> None:
+        """Removes what a module registered, and what the modules below it did: it failed while it was imported."""
+        self._entries = {n: e for n, e in self._entries.items() if not is_inside(e.target.__module__, module)}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -174,7 +180,7 @@ class Registry:
         return Entry(self.kind, name, target, self._settings(asked, target), {**self._facts, **facts}, where)
 
     def _settings(self, asked: str, target: Callable[..., Any]) -> tuple[Setting, ...]:
-        parameters = list(inspect.signature(target).parameters.values())
+        parameters = [] if _is_bare(target) else list(inspect.signature(target).parameters.values())
         annotations = typing.get_type_hints(
             target.__init__ if inspect.isclass(target) else target,
             include_extras=True,
@@ -203,6 +209,19 @@ def _plain(value: Any) -> str:
     return str(value) if isinstance(value, Spec) else repr(value)
 
 
+def is_inside(module: str, package: str) -> bool:
+    """Whether a module is a package, or below it: `birds.calls` is inside `birds`."""
+    return f"{module}.".startswith(f"{package}.")
+
+
+def _is_bare(target: Callable[..., Any]) -> bool:
+    """Whether a class has no constructor but that of torch.nn.Module, which takes anything and uses nothing."""
+    if not inspect.isclass(target):
+        return False
+    owner = next(kind for kind in target.__mro__ if "__init__" in vars(kind))
+    return f"{owner.__module__}.{owner.__name__}" == "torch.nn.modules.module.Module"
+
+
 def _where(target: Callable[..., Any]) -> str:
     try:
         return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
@@ -215,10 +234,13 @@ task = Registry("task", "mixkit.tasks")
 features = Registry("features", "mixkit.audio", ("sample_rate", "seconds"))
 augmentation = Registry("augmentation", "mixkit.audio", on=Registry.REQUIRED, paper="")
 head = Registry("head", "mixkit.model", ("width", "classes"))
-loss = Registry("loss", "mixkit.training", ("class_weights",))
+loss = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
+metric = Registry("metric", "mixkit.training")
 optimizer = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
 schedule = Registry("schedule", "mixkit.training", ("epochs",))
+weights = Registry("weights", "mixkit.weights", ("mixer",), paper="")
 
 REGISTRIES: Mapping[str, Registry] = {
-    registry.kind: registry for registry in (operator, task, features, augmentation, head, loss, optimizer, schedule)
+    registry.kind: registry
+    for registry in (operator, task, features, augmentation, head, loss, metric, optimizer, schedule, weights)
 }

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 from mixkit.errors import SettingError
 
-
 LONGEST = 4096
 """Characters of a text, which is as long as a path can be."""
 

@@ -1,5 +1,7 @@
 """Batches: the same for any number of workers, cut and padded as said, and a bad file is named."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,12 @@ import pytest
 import soundfile
 import torch
 
+from mixkit.audio import cache
 from mixkit.errors import DataError
 from mixkit.tasks.clip import Clip
-from mixkit.training import data
-from mixkit.training.data import Batch, Batches, ClipAudio, Order, fit_length, survey
+from mixkit.training import waveforms
+from mixkit.training.bad_files import survey
+from mixkit.training.data import Batch, Batches, ClipAudio, Order, fit_length
 
 CPU = torch.device("cpu")
 LABELS = ("a", "b")
@@ -44,6 +48,64 @@ def test_workers_change_nothing(clips: list[Clip]) -> None:
         assert one.epoch == other.epoch == 3
 
 
+@pytest.fixture
+def costly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
+    """Ten FLAC recordings that are resampled, in a cache that is still empty."""
+    monkeypatch.setenv("MIXKIT_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(cache, "SETTLED", -1.0)
+    made = []
+    for number in range(10):
+        path = tmp_path / f"{number}.flac"
+        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(4000 + 500 * number), 22050)
+        made.append(Clip(path, LABELS[number % 2], f"g{number}"))
+    return made
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(a.waveform, b.waveform) and torch.equal(a.items, b.items) and torch.equal(a.target, b.target)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_the_cache_changes_nothing_whatever_the_workers(costly: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 0)
+    monkeypatch.setenv(cache.VARIABLE, "0")
+    plain = epoch(costly, 3)
+    assert same(epoch(costly, 3, workers=2), plain)
+    assert cache.usage() == (0, 0)
+    monkeypatch.setenv(cache.VARIABLE, "1")
+    for workers in (0, 2, 1):
+        cache.clear()
+        assert same(epoch(costly, 3, workers), plain), "cold"
+        assert cache.usage()[1] == 20
+        assert same(epoch(costly, 3, workers), plain), "warm"
+    monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 2**20)
+    assert same(epoch(costly, 3), plain)
+    assert not same(epoch(costly, 4), plain), "the control"
+
+
+def test_a_warm_cache_is_read_and_nothing_else(costly: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.VARIABLE, "1")
+    epoch(costly, 0)
+    decoded: list[object] = []
+    monkeypatch.setattr(cache, "read", lambda path, *_: decoded.append(path) or torch.zeros(5))
+    epoch(costly, 0)
+    assert decoded == []
+    cache.clear()
+    epoch(costly, 0)
+    assert len(decoded) == 10, "the control"
+
+
+def test_the_memory_of_workers_together_is_that_of_one(clips: list[Clip]) -> None:
+    reader = waveforms.Waveforms(8000)
+    reader.read(clips[0])
+    left = waveforms.MEMORY_BUDGET - 4 * 800
+    assert reader._room == left
+    reader.share(4)
+    assert reader._room == left // 4
+
+
 def test_crops_depend_on_epoch_and_item_and_not_on_the_batch(clips: list[Clip]) -> None:
     def by_item(batches: list[Batch]) -> dict[int, torch.Tensor]:
         return {int(i): w for b in batches for i, w in zip(b.items, b.waveform, strict=True)}
@@ -72,13 +134,13 @@ def test_fit_length_keeps_what_fits() -> None:
 
 def test_decoded_audio_is_kept_within_the_budget(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
-    real = data.read
-    monkeypatch.setattr(data, "read", lambda path, *rest: reads.append(path) or real(path, *rest))
+    real = cache.read
+    monkeypatch.setattr(cache, "read", lambda path, *rest: reads.append(path) or real(path, *rest))
     audio = ClipAudio(clips, LABELS, 8000, 1200)
     for _ in range(3):
         assert len(audio.waveform(0)) == 800
     assert len(reads) == 1
-    monkeypatch.setattr(data, "MEMORY_BUDGET", 1000)
+    monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 1000)
     poor = ClipAudio(clips, LABELS, 8000, 1200)
     for _ in range(3):
         poor.waveform(0)
@@ -106,14 +168,17 @@ def test_the_survey_counts_lengths(clips: list[Clip]) -> None:
     assert survey(section, 0.3).seconds == pytest.approx(0.1)
 
 
-def test_the_survey_names_every_bad_file_up_to_ten(clips: list[Clip]) -> None:
-    bad = [3, 7]
-    for number in bad:
-        clips[number].path.write_bytes(b"")
-    with pytest.raises(DataError) as caught:
-        survey(clips, 0.3)
-    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [str(clips[n].path) for n in bad]
-    many = [Clip(clips[3].path, "a", str(number)) for number in range(12)]
-    with pytest.raises(DataError) as caught:
-        survey(many, 0.3)
-    assert str(caught.value).splitlines()[-1] == "... and 2 more."
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts all private memory on Linux alone")
+@pytest.mark.parametrize(("options", "message"), [((), "of which 58 trained"), (("--keep-all",), "reading it failed")])
+def test_a_set_larger_than_memory_is_trained_on(options: tuple[str, ...], message: str) -> None:
+    """The control keeps all that it has decoded."""
+    script = Path(__file__).parents[1] / "benchmarks" / "larger_than_memory.py"
+    said = subprocess.run(
+        [sys.executable, str(script), "--clips", "80", "--megabytes", "60", *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert message in said.stdout + said.stderr
+    assert (said.returncode == 0) == (not options)

@@ -16,49 +16,7 @@ from mixkit.recipe import catalog
 from mixkit.recipe.faults import RecipeError, UntrustedRecipeError
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
 from mixkit.registry import REGISTRIES
-
-BASE = "recipe.task = @task.demo()\nblock.branches = [@operator.channel()]\n"
-KIB = 1024
-
-# Each of these runs code in plain gin, by parsing alone. PACKAGE writes a file when it is imported.
-LIVE = {
-    "import": "import PACKAGE\n",
-    "import of a part": "import PACKAGE.part\n",
-    "import under another name": "import PACKAGE as harmless\n",
-    "import from": "from PACKAGE import part\n",
-    "import from under another name": "from PACKAGE import part as p\n",
-    "import below settings": "WIDTH = 3\nimport PACKAGE\n",
-    "import after a comment": "# a recipe\n\n\nimport PACKAGE  # harmless\n",
-    "import in a joined line": "import \\\nPACKAGE\n",
-    "bare include": "include 'PACKAGE/part/x.gin'\n",
-    "bare include of what is not there": "include 'PACKAGE/part/none.gin'\n",
-    "bare include of raw text": "include r'PACKAGE/part/x.gin'\n",
-    "bare include in two strings": "include 'PACK' 'AGE/part/x.gin'\n",
-    "dynamic registration": "from __gin__ import dynamic_registration\nimport PACKAGE\n",
-    "dynamic registration of a call": (
-        "from __gin__ import dynamic_registration\nfrom PACKAGE import part\n"
-        "x/part.run.command = 'y'\nvalue = @x/part.run()\n"
-    ),
-}
-# These need more than parsing, or another door; none of them may get anywhere.
-OTHER = {
-    "two statements in a line": "import PACKAGE; import PACKAGE\n",
-    "import in a block": "train:\n    import PACKAGE\n",
-    "indented import": "  import PACKAGE\n",
-    "key of a call": "x/os.system.command = 'touch CANARY'\n",
-    "call": "recipe.name = @os.system()\n",
-    "call in a scope": "x/os.system.command = 'touch CANARY'\nrecipe.task = @x/os.system()\n",
-    "call of a builtin": "recipe.name = @builtins.exec()\n",
-    "macro of a call": "NAME = @os.system()\nrecipe.name = %NAME\n",
-    "constant": "recipe.name = %os.environ\n",
-    "f-string": "recipe.name = f'{__import__(\"PACKAGE\")}'\n",
-    "expression": "recipe.name = __import__('PACKAGE')\n",
-    "lambda": "recipe.name = (lambda: __import__('PACKAGE'))()\n",
-    "code in text": "train.loss = 'PACKAGE:go'\n",
-    "gin's own": "gin.configurable.module = 'PACKAGE'\n",
-    "macro value": "x/macro.value = @os.system()\n",
-    "singleton": "recipe.name = @x/gin.singleton()\nx/gin.singleton.constructor = @os.system\n",
-}
+from tests.faults.recipes import BASE, BOMBS, LIVE, OTHER
 
 # importlib.util is there in any program of some size; without it gin's reader of includes fails before it imports.
 CONTROL = """
@@ -264,48 +222,6 @@ def test_includes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert str(caught.value) == "mine.gin:17: there are more than 16 includes. Join some of the files."
 
 
-def rows(count: int, line: str) -> str:
-    return "".join(line.replace("#N", str(n)).replace("#M", str(n + 1)) for n in range(count))
-
-
-UNFOLDS = "the recipe unfolds to more than 50,000 values. Write it shorter."
-DEEP = "references are nested more than 24 deep. Write fewer inside each other."
-BOMBS = {
-    "macros that multiply": (
-        BASE + "train.augmentations = %M0\n" + rows(20, "M#N = [" + "%M#M, " * 9 + "]\n") + "M20 = 1\n", UNFOLDS
-    ),
-    "references that multiply": (
-        "recipe.task = @task.demo()\nblock.branches = [@operator.hermit()]\n"
-        + "operator.hermit.around = [" + "@a/operator.hermit(), " * 100 + "]\n"
-        + "a/operator.hermit.around = [" + "@b/operator.hermit(), " * 100 + "]\n"
-        + "b/operator.hermit.around = [" + "@operator.token(), " * 100 + "]\n",
-        UNFOLDS,
-    ),
-    "scopes that multiply": (BASE + "model.pattern = [" + rows(8000, "@s#N/block(), ") + "]\n", UNFOLDS),
-    "a long chain of macros": (BASE + "train.seed = %M0\n" + rows(8000, "M#N = %M#M\n") + "M8000 = 1\n", DEEP),
-    "a deep chain of macros": (
-        BASE + "train.augmentations = %M0\n" + rows(200, f"M#N = {'[' * 31}%M#M{']' * 31}\n") + "M200 = 1\n", DEEP
-    ),
-    "quotes": ("x = '" + "\\'" * (127 * KIB), "a quote is never closed. Close it."),
-    "stray quotes": ("\\'" * (127 * KIB), "\\ has no place here. Put text in quotes."),
-    "open brackets": (rows(20_000, "a#N = [\n"), "a '[' is never closed. Close it with ']'."),
-    "nesting": ("a = " + "[" * 200_000, "brackets are nested more than 32 deep. Write less in one value."),
-    "adjacent texts": ("a = " + "'' " * 80_000, "more than 64 strings stand side by side. Write one string."),
-    "tokens": ("a = [" + "1," * (127 * KIB) + "]", "a value of more than 100,000 tokens. Write less."),
-    "semicolons": (";" * (255 * KIB), "a value of more than 100,000 tokens. Write less."),
-    "a long name": ("a" * (255 * KIB) + " = 1", "a name of more than 200 characters. Write a shorter one."),
-    "a long scope": (
-        "model.pattern = @" + "a/" * (127 * KIB) + "block()", "a name of more than 200 characters. Write a shorter one."
-    ),
-    "typing errors": (rows(9000, "operator.chanel#N.x = 1\n"), "more is wrong; the first 100 faults are listed."),
-    "unknown macros": (BASE + rows(9000, "M#N = %N#N\n"), "more is wrong; the first 100 faults are listed."),
-    "one key": ("train.epochs = 1\n" * 15_000, "train.epochs is already set on line 1. Keep one of the two."),
-    "joined lines": ("\\\n" * (127 * KIB), "the line cannot be read. Write key = value."),
-    "imports": ("import os\n" * 20_000, "more is wrong; the first 100 faults are listed."),
-    "a long number": ("train.seed = " + "9" * (255 * KIB), "a number of 261,120 digits. Numbers have at most 40."),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("label", BOMBS)
 def test_bombs_are_told_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -323,9 +239,20 @@ def test_bombs_are_told_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_many_long_values_are_fine(tmp_path: Path) -> None:
-    text = BASE + "recipe.name = " + ("'" + "a" * 3000 + "' ") * 64 + "\n"
-    (tmp_path / "mine.gin").write_text(text)
-    assert load_recipe(tmp_path / "mine.gin").name == "a" * 3000 * 64
+    values = [letter * 3000 for letter in "abcdefgh" * 8]
+    (tmp_path / "mine.gin").write_text(BASE.replace("demo", "folder") + f"task.folder.skip = {values}\n")
+    assert load_recipe(tmp_path / "mine.gin").task.params["skip"] == tuple(values)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "..", ".hidden", "", "a\\b", "x" * 101])
+def test_a_name_leads_nowhere(name: str) -> None:
+    """Runs are written into a folder of that name."""
+    with pytest.raises(RecipeError) as caught:
+        recipe_from_text(f"{BASE}recipe.name = {name!r}\n", "mine")
+    shown = repr(name) if len(name) < 100 else f"'{name}'"
+    assert str(caught.value) == (
+        f"mine.gin:3: recipe.name is {shown}, no name for a folder. Use letters, digits and _."
+    )
 
 
 def test_the_shipped_folder_is_where_includes_look(tmp_path: Path) -> None:

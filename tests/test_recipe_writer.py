@@ -47,8 +47,8 @@ def any_operator() -> Iterator[None]:
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(min_value=-(2**63) + 1, max_value=2**63 - 1)
-texts = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(
-    ["'", '"', "\\", "\n", "'''", "%NAME", "@operator.channel()", "#", "\x00", "\u202e", "é", "\ud800", "\\N", "{x}"]
+texts = st.text(st.characters(codec=None, exclude_characters="\x00"), max_size=20) | st.sampled_from(
+    ["'", '"', "\\", "\n", "'''", "%NAME", "@operator.channel()", "#", "\x01", "\u202e", "é", "\ud800", "\\N", "{x}"]
 )
 
 
@@ -85,7 +85,7 @@ blocks = st.builds(
     st.sampled_from([None, 1e-6]),
 )
 recipes = st.builds(
-    lambda pattern, width, loss, augmentations, seed, name, plugins: Recipe(
+    lambda pattern, width, loss, augmentations, seed, text, plugins: Recipe(
         Model(tuple(pattern), width=width, head=registry.head.spec("linear")),
         Train(
             loss=loss,
@@ -94,9 +94,9 @@ recipes = st.builds(
             optimizer=registry.optimizer.spec("adam", eps=1e-07),
             schedule=registry.schedule.spec("cosine"),
         ),
-        registry.task.spec("demo"),
+        registry.task.spec("folder", root=text),
         registry.features.spec("log_mel"),
-        name,
+        "named",
         tuple(plugins),
     ),
     st.lists(blocks, min_size=1, max_size=3),

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from mixkit.errors import RunError
 from mixkit.recipe.schema import Block, Model, Recipe, Train
 from mixkit.registry import Spec
-from mixkit.run import Run, environment
+from mixkit.run import Run
+from mixkit.surroundings import environment
 
 
 @pytest.fixture
@@ -67,15 +69,16 @@ def test_a_write_that_fails_leaves_what_was_there(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    for write in (lambda: run.write("notes", b"second"), lambda: run.log({"epoch": 1})):
+    for name, write in [("notes", lambda: run.write("notes", b"second")), ("times.jsonl", lambda: run.log({}, {}))]:
         with pytest.raises(RunError) as caught:
             write()
-        assert str(caught.value) == (
-            f"{run.folder} cannot be written: No space left on device. "
-            "Free the disk, or name another folder with --runs."
+        assert re.fullmatch(
+            rf"{run.folder}/{name} cannot be written: No space left on device; 0\.0 MB are needed, [0-9.,]+ MB are "
+            r"free\. Free the disk, or name another folder with --runs\.",
+            str(caught.value),
         )
     assert (run.folder / "notes").read_bytes() == b"first"
-    assert sorted(path for path in run.folder.iterdir() if path.name != "metrics.jsonl") == before
+    assert sorted(path for path in run.folder.iterdir() if path.name != "times.jsonl") == before
 
 
 def test_a_disk_that_is_full_while_weights_are_saved(recipe: Recipe, tmp_path: Path) -> None:
@@ -85,18 +88,20 @@ import resource, signal, torch
 from pathlib import Path
 from mixkit.errors import RunError
 from mixkit.run import Run
-from mixkit.training.checkpoint import save_state
+from mixkit.training.state import save_state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    save_state(Run(Path({str(tmp_path)!r})), {{"x": torch.zeros(10**6)}})
+    save_state(Run(Path({str(tmp_path)!r})), 7, {{"x": torch.zeros(10**6)}})
 except RunError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == (
-        f"{tmp_path} cannot be written: File too large. Free the disk, or name another folder with --runs."
-    )
+    assert re.fullmatch(
+        rf"{tmp_path}/last/state-000000007-[0-9a-f]{{64}}\.pt cannot be written: File too large; 4\.0 MB are needed, "
+        r"[0-9.,]+ MB are free\. Free the disk, or name another folder with --runs\.\n",
+        done.stdout,
+    ), done.stdout
     assert list((tmp_path / "last").iterdir()) == []
 
 
@@ -116,11 +121,26 @@ def test_a_file_where_the_folder_should_be(recipe: Recipe, tmp_path: Path) -> No
 def test_metrics_survive_a_torn_line(recipe: Recipe, tmp_path: Path) -> None:
     run = Run.create(recipe, tmp_path)
     assert run.metrics() == []
-    run.log({"epoch": 1})
-    run.log({"epoch": 2})
+    for epoch in (1, 2):
+        run.log({"epoch": epoch, "valid": {"accuracy": 0.5}}, {"epoch": epoch, "seconds": 1.5})
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "va')
     assert [record["epoch"] for record in run.metrics()] == [1, 2]
+    run.log({"epoch": 3, "valid": {"accuracy": 1.0}}, {"epoch": 3, "seconds": 1.5})
+    assert [record["epoch"] for record in run.metrics()] == [1, 2, 3], "the torn line swallows nothing"
+    assert (run.folder / "metrics.csv").read_text() == "epoch,valid.accuracy\n1,0.5\n2,0.5\n3,1.0\n"
+    assert run.seconds() == 4.5
+
+
+def test_epochs_that_are_trained_again_leave_no_trace(recipe: Recipe, tmp_path: Path) -> None:
+    run = Run.create(recipe, tmp_path)
+    for epoch in (1, 2, 3):
+        run.log({"epoch": epoch}, {"epoch": epoch, "seconds": 1.0})
+    (run.folder / "metrics.csv").unlink()  # as a kill leaves it between two files
+    run.keep_epochs(2)
+    assert [record["epoch"] for record in run.metrics()] == [1, 2]
+    assert (run.folder / "metrics.csv").read_text() == "epoch\n1\n2\n"
+    assert run.seconds() == 2.0
 
 
 def test_opening_what_is_no_run(recipe: Recipe, tmp_path: Path) -> None:

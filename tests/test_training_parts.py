@@ -56,7 +56,7 @@ def test_bce_by_hand() -> None:
 
 
 def test_class_weights_lift_the_rare() -> None:
-    weights = class_weights([0, 0, 0, 1], 2)
+    weights = class_weights(torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1]]))
     assert weights.tolist() == pytest.approx([4 / 6, 2.0])
     weighted = loss.build(loss.spec("cross_entropy"), weights)
     logits, target = torch.zeros(2, 2), torch.eye(2)
@@ -79,28 +79,36 @@ def test_adam_is_the_papers_and_adamw_spares_the_vectors() -> None:
 
 def test_figures_by_hand() -> None:
     scores = torch.tensor([[0.9, 0.05, 0.05], [0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]])
-    found = figures(scores, torch.tensor([0, 1, 1, 2]), 0.5, LABELS)
+    found = figures(scores, torch.eye(3)[[0, 1, 1, 2]], 0.5, LABELS)
     assert found.accuracy == pytest.approx(0.75)
     assert found.recall == pytest.approx((1 + 0.5 + 1) / 3)
     assert found.f1 == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert found.auc == pytest.approx((1 + 1 + 1) / 3)
     assert found.confusion == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
     assert found.per_class == {"a": 1.0, "b": 0.5, "c": 1.0}
+    assert found.average_precision == {"a": 1.0, "b": 1.0, "c": 1.0}
+    assert (found.map, found.threshold) == (1.0, None)
+    assert set(found.headline()) >= {"loss", "accuracy", "auc", "f1", "map"}, "whatever train.best may name"
 
 
-def test_auc_agrees_with_scikit_learn_and_leaves_out_absent_classes() -> None:
+def test_auc_and_map_agree_with_scikit_learn_and_leave_out_absent_classes() -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="extra mixkit[parity] is not installed")
     generator = torch.Generator().manual_seed(0)
     scores = torch.rand(200, 3, generator=generator)
     scores = scores / scores.sum(1, keepdim=True)
     target = torch.randint(3, (200,), generator=generator)
     expected = metrics.roc_auc_score(target.numpy(), scores.numpy(), multi_class="ovr", average="macro")
-    assert figures(scores, target, 0.0, LABELS).auc == pytest.approx(expected, abs=1e-6)
-    two = figures(scores, target.clamp(max=1), 0.0, LABELS)
+    one_hot = torch.eye(3)[target]
+    found = figures(scores, one_hot, 0.0, LABELS)
+    assert found.auc == pytest.approx(expected, abs=1e-6)
+    precision = metrics.average_precision_score(one_hot.numpy(), scores.numpy(), average="macro")
+    assert found.map == pytest.approx(precision, abs=1e-6)
+    two = figures(scores, torch.eye(3)[target.clamp(max=1)], 0.0, LABELS)
     by_hand = [metrics.roc_auc_score((target.clamp(max=1) == k).numpy(), scores[:, k].numpy()) for k in (0, 1)]
     assert two.auc == pytest.approx(sum(by_hand) / 2, abs=1e-6)
     assert list(two.per_class) == ["a", "b"]
-    assert figures(scores, torch.zeros(200, dtype=torch.long), 0.0, LABELS).auc is None
+    one = figures(scores, torch.eye(3)[torch.zeros(200, dtype=torch.long)], 0.0, LABELS)
+    assert (one.auc, one.map, one.average_precision) == (None, None, {})
 
 
 def test_order_is_keyed_by_seed_and_epoch() -> None:

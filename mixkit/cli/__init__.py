@@ -1,14 +1,26 @@
 """The command line: thin over the Python API. Torch is imported inside commands, so that help is there at once."""
 
 import os
+import signal
 import sys
 
 from mixkit.cli.app import app
-from mixkit.errors import MixkitError
+from mixkit.errors import MixkitError, Stopped, printable
 
 
 def main() -> None:
     """Runs `mixkit`; a mistake of the user ends in one message and exit code 2, ours in 1."""
+    # While torch is imported, Python's own handler may raise where somebody swallows it: Ctrl-C would do nothing. Until
+    # training listens for signals, there is nothing to save.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if sys.argv[1:2] == ["train"] else None
+    try:
+        _main()
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+def _main() -> None:
     debug = "--debug" in sys.argv[1:] or bool(os.environ.get("MIXKIT_DEBUG"))
     try:
         app()
@@ -18,14 +30,22 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Stopped as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
     except MixkitError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            name = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+            print(f"error: {name[:200]} cannot be used: {error.strerror}. Name another.", file=sys.stderr)  # noqa: T201
+            sys.exit(2)
         print(  # noqa: T201
             f"mixkit failed, and it is not your fault: {type(error).__name__}: {error}\n"
             "Run the command again as `mixkit --debug ...` and report what it prints.",

@@ -1,6 +1,7 @@
 """How training looks in a terminal, and in a log file."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +29,9 @@ class Live:
     def say(self, text: str) -> None:
         """A sentence for the user."""
         say(self.console, text)
+
+    def opened(self, folder: Path) -> None:
+        """The run folder is there; its name is told at the end."""
 
     def start(self, epochs: int, batches: int) -> None:
         """Training begins."""
@@ -71,6 +75,7 @@ class Live:
         line = (
             f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
             f"valid loss {valid['loss']:.3f}  accuracy {valid['accuracy']:6.1%}  auc {per_cent(valid['auc']):>6}  "
+            f"map {per_cent(valid.get('map')):>6}  "
             f"{record['clips_per_second']:.0f} clips/s{star}"
         )
         say(self.console, line, "bold" if record["best"] else "")

@@ -1,9 +1,10 @@
 """The network of a recipe: log-mel in, logits out; and with its features in front, waveform in."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mixkit.errors import SettingError
 from mixkit.model.block import MixerBlock
@@ -11,6 +12,9 @@ from mixkit.model.patches import Patches, patch_grid
 from mixkit.model.site import Site
 from mixkit.recipe.schema import Model, Recipe
 from mixkit.registry import features, head
+
+if TYPE_CHECKING:
+    from mixkit.prediction import Prediction
 
 
 class Mixer(nn.Module):
@@ -32,6 +36,8 @@ class Mixer(nn.Module):
         super().__init__()
         self.grid = patch_grid(bins, frames, model.patch, model.stride)
         self.pool = model.pool
+        self.checkpointing = False
+        """Whether training computes activations twice instead of keeping them."""
         self.patches = Patches(model.width, model.patch, model.stride)
         sites = [Site(self.grid, model.width, layer, model.depth, model.prefix) for layer in range(model.depth)]
         self.prefix = _embedding(model.prefix, model.width)
@@ -49,14 +55,24 @@ class Mixer(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """The pooled vector ahead of the head: `b m l -> b c`."""
+        prefix, grid = self._tokens(x)
+        return prefix.mean(1) if self.pool == "prefix" else grid.mean(1)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The tokens of the grid behind the last block and the norm: `b m l -> b (f t) c`."""
+        return self._tokens(x)[1]
+
+    def _tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.patches(x)
         if self.prefix is not None:
             x = torch.cat([self.prefix.expand(x.shape[0], -1, -1).to(x.dtype), x], dim=1)
         if self.position is not None:
             x = x + self.position
-        x = self.norm(self.blocks(x))
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and self.training else block(x)
+        x = self.norm(x)
         prefix = 0 if self.prefix is None else self.prefix.shape[1]
-        return x[:, :prefix].mean(1) if self.pool == "prefix" else x[:, prefix:].mean(1)
+        return x[:, :prefix], x[:, prefix:]
 
 
 class Classifier(nn.Module):
@@ -73,6 +89,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.labels: tuple[str, ...] = ()
+        self.multi_label: bool = recipe.task.params.get("multi_label", False)
         self.features = listener(recipe)
         self.sample_rate: int = recipe.task.params["sample_rate"]
         self.mixer = Mixer(recipe.model, self.features.bins, self.features.frames, classes)
@@ -81,6 +98,41 @@ class Classifier(nn.Module):
         """Logits of a batch of waveforms."""
         logits: Tensor = self.mixer(self.features(waveform))
         return logits
+
+    def predict(self, sound: Any, sample_rate: int | None = None, overlap: float = 0.5) -> "Prediction":
+        """How likely each class is in a recording of any length, sample rate and channel count.
+
+        Args:
+            sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array, from -1 to 1.
+            sample_rate: of a waveform, in Hz; a file says its own.
+            overlap: share of a window that the next one hears again, at least; 0 to 0.95.
+
+        Raises:
+            MixkitError: the network has no labels, or an argument is not as it has to be.
+            DataError: the sound cannot be used.
+        """
+        from mixkit.prediction import predict
+
+        return predict(self, sound, sample_rate, overlap)
+
+    def embed(self, sound: Any, sample_rate: int | None = None, overlap: float = 0.5) -> Tensor:
+        """A recording as one vector, the pooled tokens ahead of the head, averaged over its windows: `c`.
+
+        Args:
+            sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array, from -1 to 1.
+            sample_rate: of a waveform, in Hz; a file says its own.
+            overlap: share of a window that the next one hears again, at least; 0 to 0.95.
+
+        Returns:
+            float32 on the CPU; as many values as the recipe's `model.width`.
+
+        Raises:
+            MixkitError: an argument is not as it has to be.
+            DataError: the sound cannot be used.
+        """
+        from mixkit.prediction import embed
+
+        return embed(self, sound, sample_rate, overlap)
 
 
 def listener(recipe: Recipe) -> Any:

@@ -9,6 +9,7 @@ from mixkit.recipe.faults import RecipeError, refuse
 
 SUFFIX = ".gin"
 PAPERS = "paper/"
+STUDIES = ("study/", PAPERS)
 
 
 def shipped() -> Path:
@@ -25,12 +26,17 @@ def names() -> tuple[str, ...]:
 
 def fragments() -> tuple[str, ...]:
     """Parts to layer over a recipe with `--with`, such as `size/base` and `task/demo`."""
-    return tuple(name for name in _nested() if not name.startswith(PAPERS))
+    return tuple(name for name in _nested() if not name.startswith(STUDIES))
 
 
 def papers() -> tuple[str, ...]:
     """Tables of papers, such as `paper/table_6`."""
     return tuple(name for name in _nested() if name.startswith(PAPERS))
+
+
+def studies() -> tuple[str, ...]:
+    """What `mixkit ablate` takes, tables of papers among them."""
+    return tuple(name for name in _nested() if name.startswith(STUDIES))
 
 
 def find(source: str | Path) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mixkit.errors import SettingError
 from mixkit.recipe.faults import Faults, Place
-from mixkit.recipe.keys import STUDY, UnknownName, annotation_of, fitted, near, settings_of
+from mixkit.recipe.keys import PAPER, STUDY, UnknownName, annotation_of, fitted, near, settings_of
 from mixkit.recipe.statements import UNREADABLE, Binding, Key, Macro, Reference
 from mixkit.registry import REGISTRIES, Spec
 
@@ -24,7 +24,7 @@ def check(bindings: Iterable[Binding], faults: Faults) -> set[Key]:
     studies: set[str] = set()
     known: set[Key] = set()
     for binding in bindings:
-        if binding.selector == STUDY:
+        if binding.selector in (STUDY, PAPER):
             if binding.place.file not in studies:
                 studies.add(binding.place.file)
                 faults.add(binding.place, _study(binding))

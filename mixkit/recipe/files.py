@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mixkit.plugins import load_installed
 from mixkit.recipe import catalog
 from mixkit.recipe.check import repeated
 from mixkit.recipe.faults import Faults, Place
@@ -49,7 +50,16 @@ class Reader:
 
     def read_text(self, text: str, file: str) -> list[Binding]:
         """What a text sets; it stands in no folder, so it includes nothing."""
-        statements = parse(text.encode(errors="surrogatepass"), lambda line: Place(file, line), self._faults)
+        return self._alone(text.encode(errors="surrogatepass"), file)
+
+    def read_recorded(self, path: Path) -> list[Binding]:
+        """What the resolved recipe of a run sets; it includes nothing."""
+        place = Place(shown(path))
+        content = self._content(Origin(path, shown(path), ()), place)
+        return [lost(place)] if content is None else self._alone(content, shown(path))
+
+    def _alone(self, content: bytes, file: str) -> list[Binding]:
+        statements = parse(content, lambda line: Place(file, line), self._faults)
         own = self._own(statements)
         for include in statements:
             if isinstance(include, Include):
@@ -85,14 +95,14 @@ class Reader:
     def _import(self, statement: Import) -> bool:
         if not statement.plain:
             message = f"{statement.text}: a recipe imports nothing but plugins, as `import NAME`. Remove the line."
-        elif statement.module not in self._plugins:
+        elif module := statement.module if statement.module in self._plugins else load_installed(statement.module):
+            self.imported.append(module)
+            return True
+        else:
             message = (
                 f"{statement.text}: that plugin is not loaded. If you trust it, "
                 f"add --plugin {statement.module} (a path or an installed module)."
             )
-        else:
-            self.imported.append(statement.module)
-            return True
         self._faults.add(statement.place, message, trust=True)
         return False
 

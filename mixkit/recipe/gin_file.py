@@ -9,7 +9,7 @@ from mixkit.recipe import catalog
 from mixkit.recipe.check import check
 from mixkit.recipe.faults import Faults, Place, RecipeError
 from mixkit.recipe.files import Reader, shown
-from mixkit.recipe.keys import STUDY
+from mixkit.recipe.keys import PAPER, STUDY
 from mixkit.recipe.limits import show_token
 from mixkit.recipe.resolve import Resolver
 from mixkit.recipe.schema import Recipe
@@ -17,7 +17,7 @@ from mixkit.recipe.statements import Binding
 from mixkit.recipe.syntax import lost
 from mixkit.recipe.unused import note_unused
 from mixkit.recipe.writer import specs_of
-from mixkit.registry import REGISTRIES
+from mixkit.registry import REGISTRIES, is_inside
 
 
 def load_recipe(
@@ -74,6 +74,26 @@ def recipe_from_text(
     return _with_plugins(recipe, reader.imported, plugins)
 
 
+def recorded_recipe(path: Path, name: str, plugins: Collection[str] = ()) -> Recipe:
+    """Reads the recipe that a run folder keeps, which may be a stranger's: a resolved one, that includes nothing.
+
+    Args:
+        path: the `recipe.gin` of the run.
+        name: what it is called, unless it says so itself.
+        plugins: modules that it may import.
+
+    Raises:
+        RecipeError: something is wrong; the message is every fault with file and line.
+        UntrustedRecipeError: the recipe would run code that the user did not ask for.
+    """
+    faults = Faults()
+    with faults.report():
+        reader = Reader(faults, plugins)
+        own = reader.read_recorded(path)
+        recipe = _resolved([], own, [], [], faults, name, shown(path))
+    return _with_plugins(recipe, reader.imported, plugins)
+
+
 def _layer(name: str, recipe: Path, reader: Reader, faults: Faults) -> list[Binding]:
     place = Place(f'--with "{show_token(name)}"')
     try:
@@ -95,7 +115,7 @@ def _resolved(
 ) -> Recipe | None:
     everything = [*included, *own, *layered, *lines]
     known = check(everything, faults)
-    if any(binding.selector == STUDY for binding in everything):
+    if any(binding.selector in (STUDY, PAPER) for binding in everything):
         return None
     whole = Resolver(everything, faults, file)
     recipe = whole.recipe(name)
@@ -112,5 +132,5 @@ def _with_plugins(recipe: Recipe | None, imported: Iterable[str], named: Collect
     """The recipe with the plugins that it imports, and those that it uses by grace of the command line."""
     assert recipe is not None, "a recipe that cannot be built has a fault"
     modules = {REGISTRIES[spec.kind].entry(spec.name).target.__module__ for spec in specs_of(recipe)}
-    used = [plugin for plugin in named if any(f"{module}.".startswith(f"{plugin}.") for module in modules)]
+    used = [plugin for plugin in named if any(is_inside(module, plugin) for module in modules)]
     return replace(recipe, plugins=tuple(dict.fromkeys([*imported, *used])))

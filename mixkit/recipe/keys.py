@@ -6,13 +6,15 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean, nearest
-from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, Train
+from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Train
 from mixkit.recipe.statements import Key, written
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import describe, fit, show
 
-STUDY = "study"
+STUDY, PAPER = "study", "paper"  # sections of a study file, which is no recipe
 BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
+
+KINDS = {"init": "weights"}  # settings that are not named as what they hold
 
 COMPARED = 100
 
@@ -56,12 +58,22 @@ def annotation_of(key: Key) -> Any:
         UnknownName: there is no such setting.
     """
     _, selector, setting = key
+    home = HOMES.get(setting, selector)
+    if selector == home and setting in HOMES:
+        return section_fields("recipe")[setting]
     if selector in REGISTRIES:
+        shared = [name for name, kind in HOMES.items() if kind == selector]
+        if meant := near(setting, shared):
+            raise UnknownName(f"{written(key)} is no setting. Did you mean {selector}.{meant}?")
         raise UnknownName(f"{written(key)} names the {selector} itself. Write {selector}.{setting}.SETTING = value.")
     known = settings_of(selector)
     if setting in BY_LOADER and selector == "recipe":
         raise UnknownName(f"recipe.{setting} is not set by hand. Write `import NAME` at the top for a plugin.")
+    if selector == "recipe" and setting in HOMES:
+        raise UnknownName(f"recipe.{setting} is no setting. Did you mean {home}.{setting}?")
     if setting not in known:
+        if selector != home:
+            raise UnknownName(f"{selector}.{setting} is no setting. Did you mean {home}.{setting}?")
         raise UnknownName(f"{selector}.{setting} is no setting.{did_you_mean(setting, known)}")
     return known[setting]
 
@@ -95,6 +107,7 @@ def fitted(value: Any, annotation: Any, selector: str, setting: str, shown: Any)
 
 def kind_of(setting: str) -> str | None:
     """The kind of registered things that a setting holds, by its name: `loss`, or `augmentations`."""
+    setting = KINDS.get(setting, setting)
     kind = setting if setting in REGISTRIES else setting.removesuffix("s")
     return kind if kind in REGISTRIES else None
 

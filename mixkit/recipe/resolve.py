@@ -15,7 +15,7 @@ from mixkit.errors import SettingError
 from mixkit.recipe.check import REQUIRED, marks, place_of
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of
-from mixkit.recipe.schema import SECTIONS, Recipe, Section
+from mixkit.recipe.schema import SECTIONS, Recipe, Section, home_of
 from mixkit.recipe.statements import UNREADABLE, Binding, Key, Macro, Reference
 from mixkit.recipe.unfolding import TooMuch, Unfolding
 from mixkit.registry import REGISTRIES, Spec
@@ -77,8 +77,10 @@ class Resolver:
         for part in dataclasses.fields(section):  # type: ignore[arg-type]
             if part.name in section_fields(name) and part.name not in fixed:
                 default = defaults.get(part.name, part.default)
+                home = home_of(name, part.name)
+                self.visited.add((home, scope))
                 values[part.name] = self._setting(
-                    name, part.name, section_fields(name)[part.name], scope, place, default
+                    home, part.name, section_fields(name)[part.name], scope, place, default
                 )
         if any(value is BROKEN for value in values.values()):
             return BROKEN

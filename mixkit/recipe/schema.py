@@ -6,7 +6,25 @@ from typing import Any, Literal, get_type_hints
 
 from mixkit.errors import SettingError
 from mixkit.registry import Spec
-from mixkit.values import Count, Positive, Rate, Whole, fit
+from mixkit.values import Count, Positive, Rate, Whole, fit, show
+
+FIGURES = (
+    "clips",
+    "loss",
+    "accuracy",
+    "auc",
+    "f1",
+    "recall",
+    "map",
+    "per_class",
+    "average_precision",
+    "confusion",
+    "threshold",
+)
+"""What every run is measured by; a metric that a recipe asks for needs another name."""
+
+HOMES: Mapping[str, str] = {"on_bad_file": "task"}
+"""Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
 
 
 class Section:
@@ -15,8 +33,13 @@ class Section:
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self), include_extras=True)
         for part in fields(self):  # type: ignore[arg-type]
-            key = f"{type(self).__name__.lower()}.{part.name}"
+            key = f"{home_of(type(self).__name__.lower(), part.name)}.{part.name}"
             object.__setattr__(self, part.name, fit(getattr(self, part.name), hints[part.name], key))
+
+
+def home_of(section: str, setting: str) -> str:
+    """What stands ahead of a section's setting where a recipe writes it."""
+    return HOMES.get(setting, section) if section == "recipe" else section
 
 
 @dataclass(frozen=True)
@@ -121,12 +144,23 @@ class Train(Section):
         schedule: the learning rate over time.
         loss: what is minimised.
         augmentations: applied in this order, in training only.
+        metrics: figures beside those that every run has, computed over a whole split.
         gradient_clip: largest norm of all gradients together; None for no limit.
+        accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
+        average: decay of the moving average of the weights, which is then what is judged and kept; None for none.
         balance: make up for rare classes by weights in the loss, or by drawing them more often.
         precision: of matrix products; `auto` is bf16 where the device computes it faster.
+        checkpointing: compute activations twice instead of keeping them, to save memory.
+        compile: let torch.compile make the network faster; the first steps take minutes.
+        deterministic: only operations that give the same bits every time, also on a GPU.
         best: the figure on the validation split by which the best epoch is chosen.
+        patience: epochs without a better one after which training ends early; None for never.
+        on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
+        save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
+        save_every_minutes: minutes between them; None for no others.
         workers: processes that read audio; 0 reads in the main process.
         seed: of weights, order, crops and augmentation.
+        init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
     """
 
     epochs: Count = 20
@@ -136,12 +170,23 @@ class Train(Section):
     schedule: Spec = Spec("schedule", "cosine")
     loss: Spec = Spec("loss", "cross_entropy")
     augmentations: tuple[Spec, ...] = ()
+    metrics: tuple[Spec, ...] = ()
     gradient_clip: Positive | None = 1.0
+    accumulation: Count = 1
+    average: Rate | None = None
     balance: Literal["none", "weights", "sampler"] = "none"
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    best: Literal["accuracy", "auc", "f1"] = "accuracy"
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    checkpointing: bool = False
+    compile: bool = False
+    deterministic: bool = False
+    best: Literal["accuracy", "auc", "f1", "map"] = "accuracy"
+    patience: Count | None = None
+    on_bad_number: Literal["stop", "skip"] = "stop"
+    save_every_steps: Count | None = None
+    save_every_minutes: Positive | None = 10.0
     workers: Whole = 0
     seed: Whole = 0
+    init: Spec | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,6 +194,14 @@ class Train(Section):
             _expect_kind(getattr(self, kind), kind, f"train.{kind}")
         for spec in self.augmentations:
             _expect_kind(spec, "augmentation", "train.augmentations")
+        if self.init is not None:
+            _expect_kind(self.init, "weights", "train.init")
+        names = [spec.name for spec in self.metrics]
+        for spec in self.metrics:
+            _expect_kind(spec, "metric", "train.metrics")
+            if spec.name in FIGURES or names.count(spec.name) > 1:
+                fault = "which every run has anyway" if spec.name in FIGURES else "twice"
+                raise SettingError("train.metrics", f"names {spec.name}, {fault}. Each figure needs a name of its own.")
 
 
 @dataclass(frozen=True)
@@ -160,8 +213,10 @@ class Recipe(Section):
         train: how it is trained.
         task: where labelled clips come from.
         features: from waveform to log-mel.
-        name: for folders and titles.
+        name: for folders and titles; at most 100 characters, none of them a slash.
         plugins: modules that the recipe imports; the user has to name each of them too.
+        on_bad_file: what to do about recordings that cannot be used: refuse to train, or leave out up to one in a
+            hundred. It is written `task.on_bad_file`, and holds for every task.
         sources: where each written key stands, `{"train.epochs": "recipes/mine.gin:7"}`; not part of equality.
     """
 
@@ -171,12 +226,16 @@ class Recipe(Section):
     features: Spec = Spec("features", "log_mel")
     name: str = "recipe"
     plugins: tuple[str, ...] = ()
+    on_bad_file: Literal["stop", "skip"] = "stop"
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _expect_kind(self.task, "task", "recipe.task")
         _expect_kind(self.features, "features", "recipe.features")
+        plain = self.name.isprintable() and not self.name.startswith(".") and not set(self.name) & {*"/\\"}
+        if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
+            raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
 
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -186,4 +245,5 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 def _expect_kind(spec: Spec, kind: str, setting: str) -> None:
     if spec.kind != kind:
-        raise SettingError(setting, f"is the {spec.kind} {spec.name!r}. It takes a {kind}, such as @{kind}.NAME().")
+        wanted = kind if kind in ("features", "weights") else f"a {kind}"
+        raise SettingError(setting, f"is the {spec.kind} {spec.name!r}. It takes {wanted}, such as @{kind}.NAME().")

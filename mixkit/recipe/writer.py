@@ -6,7 +6,7 @@ from typing import Any
 
 from mixkit.errors import SettingError, printable
 from mixkit.recipe.keys import section_fields
-from mixkit.recipe.schema import Block, Branch, Recipe, Section
+from mixkit.recipe.schema import Block, Branch, Recipe, Section, home_of
 from mixkit.registry import Spec
 
 
@@ -78,14 +78,14 @@ class _Writer:
         return "\n\n".join(paragraphs) + "\n"
 
     def _settings(self, part: Section | Spec) -> str:
-        prefix = f"{self._scope(part)}{_selector(part)}"
+        scope, selector = self._scope(part), _selector(part)
         lines = []
         for name, value in _values(part).items():
             if isinstance(part, Block) and name == "branches":
                 written = f"[{', '.join(self._branch(branch) for branch in part.branches)}]"
             else:
-                written = self._value(value, f"{_selector(part)}.{name}")
-            lines.append(f"{prefix}.{name} = {written}")
+                written = self._value(value, f"{selector}.{name}")
+            lines.append(f"{scope}{home_of(selector, name)}.{name} = {written}")
         return "\n".join(lines)
 
     def _value(self, value: Any, setting: str) -> str:

@@ -2,4 +2,5 @@
 
 from mixkit.training import loss as loss
 from mixkit.training import optimizer as optimizer
+from mixkit.training import ranking as ranking
 from mixkit.training import schedule as schedule

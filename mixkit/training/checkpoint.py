@@ -1,10 +1,9 @@
-"""Weights on disk: safetensors with the recipe and the labels in the header, checked before a number is used."""
+"""Weights on disk: safetensors, with the recipe and a proof of all of it in the header."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,16 +11,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mixkit.errors import DamagedError, RunError
+from mixkit.errors import DamagedError, RunError, printable
 from mixkit.model.mixer import Classifier, build
 from mixkit.recipe.gin_file import recipe_from_text
+from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.run import Run
+from mixkit.training.sealed import read_labels
 
 BEST = "best.safetensors"
 FORMAT = "mixkit 1"
-STATE = "last/state.pt"
-STATE_PARTS = {"epochs", "model", "optimizer", "random", "best"}
+PROOF = "sha256"
+TABLES = 2**32
+"""Bytes of a network's fixed tables, such as the filters of its features; those of base size are far below."""
 
 
 def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
@@ -31,42 +33,35 @@ def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
         run: where.
         model: with its labels.
         facts: more for the header, such as the epoch.
+
+    Raises:
+        RunError: a weight is not finite, or the disk is full.
     """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise RunError(f"{name} holds numbers that are not finite; {run.folder / BEST} is left as it was.")
     header = {
         "format": FORMAT,
+        "run": run.identity,
         "recipe": to_gin(model.recipe),
         "name": model.recipe.name,
         "labels": json.dumps(list(model.labels)),
         **{key: json.dumps(value) for key, value in facts.items()},
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    run.write(BEST, save(tensors, metadata=header))
+    run.write(BEST, save(tensors, metadata={**header, PROOF: proof(header, tensors)}))
 
 
-def load_state(run: Run) -> dict[str, Any] | None:
-    """What `save_state` wrote last; None where no epoch has ended.
+def saved_epoch(run: Run) -> int | None:
+    """The epoch whose weights `best.safetensors` holds; None where there are none, or damaged ones.
 
     Raises:
-        DamagedError: the file is not what was written.
+        TrustError: never; the recipe in the header is not read.
     """
-    path = run.folder / STATE
-    if not path.is_file():
-        return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        first = str(error).split("\n")[0]
-        raise DamagedError(f"{path} cannot be read: {first} Start the run anew under another --name.") from None
-    if not isinstance(state, dict) or not state.keys() >= STATE_PARTS:
-        raise DamagedError(f"{path} was not written by mixkit. Start the run anew under another --name.")
-    return state
-
-
-def save_state(run: Run, state: Mapping[str, Any]) -> None:
-    """Writes `last/state.pt`, all that training needs to go on."""
-    content = BytesIO()
-    torch.save(dict(state), content)
-    run.write(STATE, content.getvalue())
+        return int(read_weights(run.folder / BEST, run)[0]["epoch"])
+    except (DamagedError, RunError, KeyError, ValueError):
+        return None
 
 
 def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str, ...] = ()) -> Classifier:
@@ -85,16 +80,17 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
         DamagedError: the file is not what was written, or does not fit its recipe.
         TrustError: the recipe in it would run code.
     """
-    path = Path(run)
+    path, owner = Path(run), None
     if path.suffix != ".safetensors":
-        path = Run.open(path).folder / BEST
+        owner = Run.open(path)
+        path = owner.folder / BEST
         if not path.is_file():
             raise RunError(f"{path} is missing: no epoch of that run has ended yet.")
-    if not path.is_file():
-        raise RunError(f"{path} is no file. Name a run folder or its {BEST}.")
-    header, tensors = _read(path)
+    header, tensors = read_weights(path, owner)
     recipe = recipe_from_text(header["recipe"], header.get("name", "recipe"), plugins)
-    labels = tuple(json.loads(header["labels"]))
+    labels = read_labels(path, header["labels"])
+    if not recipe.plugins:  # whose code was trusted, and may not be able to build without numbers
+        _expect_size(path, recipe, len(labels), tensors)
     model = build(recipe, len(labels))
     _check(path, tensors, model.state_dict())
     model.load_state_dict(tensors)
@@ -102,22 +98,60 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     return model.to(device).eval()
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read_weights(path: Path, run: Run | None = None) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a file of weights, proven; nothing in them is used yet.
+
+    Args:
+        path: the file.
+        run: to which it has to belong; None takes that of any run.
+
+    Raises:
+        RunError: there is no such file.
+        DamagedError: it is not what was written, or belongs to another run.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is no file. Name a run folder or its {BEST}.")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DamagedError(f"{path} cannot be read as safetensors: {error}.") from None
-    if header.get("format") != FORMAT or not {"recipe", "labels"} <= header.keys():
-        raise DamagedError(f"{path} was not written by mixkit: its header lacks format, recipe or labels.")
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise DamagedError(f"{path} cannot be read as safetensors: {printable(str(error))}.") from None
+    if header.get("format") != FORMAT or not {"recipe", "labels", PROOF} <= header.keys():
+        raise DamagedError(f"{path} was not written by mixkit: its header lacks format, recipe, labels or {PROOF}.")
+    if header.pop(PROOF) != proof(header, tensors):
+        raise DamagedError(f"{path} is not what was written: its SHA-256 is another. Take it from a copy.")
+    if run is not None and run.identity and header.get("run") != run.identity:
+        raise DamagedError(f"{path} belongs to another run than {run.folder}. Name the file itself to use it anyway.")
     return header, tensors
+
+
+def proof(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all that a file holds, in one order: safetensors writes its header in any."""
+    digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode(errors="backslashreplace"))
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _expect_size(path: Path, recipe: Recipe, classes: int, tensors: Mapping[str, Tensor]) -> None:
+    """Refuses a recipe that asks for another network than the file holds, before memory is given to it."""
+    if recipe.model.depth > len(tensors):
+        raise DamagedError(f"{path}: its recipe has {recipe.model.depth} blocks, and there are {len(tensors)} tensors.")
+    with torch.device("meta"):
+        plan = build(recipe, classes)
+    _check(path, tensors, plan.state_dict())
+    size = sum(buffer.nbytes for buffer in plan.buffers())
+    if size > TABLES:
+        raise DamagedError(f"{path}: the tables of its recipe take {size / 2**30:,.0f} GiB. It is no recipe of a run.")
 
 
 def _check(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     for name in sorted(found.keys() ^ wanted.keys()):
         fault = "is missing" if name in wanted else "is not part of the recipe's network"
-        raise DamagedError(f"{path}: {name} {fault}.")
+        raise DamagedError(f"{path}: {printable(name)} {fault}.")
     for name, tensor in wanted.items():
         if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
             raise DamagedError(

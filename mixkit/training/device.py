@@ -1,6 +1,8 @@
 """Where to compute, and in which precision."""
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -34,7 +36,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def precision_of(name: str, device: torch.device) -> str:
-    """`float32` or `bf16`; `auto` is bf16 where the hardware multiplies it faster (CUDA from Ampere on, AMX)."""
+    """`float32`, `bf16` or `fp16`; `auto` is bf16 where the hardware multiplies it faster: CUDA from Ampere on, AMX."""
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -46,4 +48,21 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     """Matrix products in the precision; everything else stays as it is."""
     if precision == "float32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only operations that give the same bits every time, and an error where there is none; as before afterwards."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

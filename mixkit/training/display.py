@@ -1,6 +1,7 @@
 """What training tells while it goes on: the shape of a display, and one that shows nothing."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -9,6 +10,9 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
+
+    def opened(self, folder: Path) -> None:
+        """The run folder is there."""
 
     def start(self, epochs: int, batches: int) -> None:
         """Training begins."""
@@ -27,6 +31,9 @@ class Quiet:
     """A display that shows nothing."""
 
     def say(self, text: str) -> None:
+        """Nothing."""
+
+    def opened(self, folder: Path) -> None:
         """Nothing."""
 
     def start(self, epochs: int, batches: int) -> None:

@@ -1,24 +1,32 @@
 """Training: from a recipe to a run folder with the best epoch's weights and its figures."""
 
-import time
+import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from mixkit.errors import MixkitError, RunError
+from mixkit.errors import DamagedError, RunError
 from mixkit.evaluation import evaluate
-from mixkit.recipe.gin_file import recipe_from_text
+from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss, optimizer
-from mixkit.run import COMPLETE, Run, environment
-from mixkit.training.checkpoint import load, load_state, save_state, save_weights
-from mixkit.training.data import Batches, Order, class_weights
+from mixkit.recipe.writer import to_gin
+from mixkit.registry import loss
+from mixkit.run import COMPLETE, Run
+from mixkit.surroundings import code, environment
+from mixkit.training.checkpoint import BEST, load, read_weights
+from mixkit.training.conditions import changes, conditions
+from mixkit.training.data import Batches, Order
+from mixkit.training.device import deterministic
 from mixkit.training.display import Display, Quiet
+from mixkit.training.distributed import RESTARTS, Processes, joined
+from mixkit.training.fit import Fit
 from mixkit.training.prepare import Prepared, prepare
-from mixkit.training.step import Step
+from mixkit.training.signals import Signals
+from mixkit.training.state import load_state, states
+from mixkit.trust import FOLDER, sources
 
 
 def train(
@@ -27,6 +35,9 @@ def train(
     name: str | None = None,
     device: str = "auto",
     display: Display | None = None,
+    *,
+    go_on: bool = False,
+    allow_changes: bool = False,
 ) -> Run:
     """Trains a recipe, keeps the best epoch on validation, and reports it on test.
 
@@ -36,137 +47,188 @@ def train(
         name: of the run folder; `RECIPE/001` and on without.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         display: is told how it goes.
+        go_on: with the run of that name, or without one the latest of the same recipe, if there is one.
+        allow_changes: see `resume`.
 
     Returns:
         The run, complete.
 
     Raises:
         MixkitError: before anything is written, if the mistake can be seen by then.
+        Stopped: a signal asked for it; the state is saved, and `resume` goes on.
     """
-    display = display or Quiet()
-    Run.place(recipe, Path(runs), name)
-    prepared = prepare(recipe, device, display)
-    run = Run.create(recipe, Path(runs), name, environment(str(prepared.device), prepared.precision))
-    return _complete(prepared, run, display, None)
+    with Signals().listening() as signals, joined(device) as processes:
+        display = (display if processes.first else None) or Quiet()
+        again = go_on or os.environ.get(RESTARTS, "0") != "0"
+        started = processes.same(lambda: Run.started(recipe, Path(runs), name) if again else None)
+        if started is not None:
+            if (started.folder / "recipe.gin").read_text() != to_gin(recipe):
+                raise RunError(
+                    f"{started.folder} was started with another recipe: its own is {started.folder / 'recipe.gin'}. "
+                    "Choose another --name."
+                )
+            return _resume(started, recipe, device, display, signals, processes, allow_changes)
+        if processes.first:
+            Run.place(recipe, Path(runs), name)
+        prepared = _prepared(recipe, device, display, processes)
+        run = processes.same(lambda: _new(prepared, Path(runs), name, processes))
+        with run.hold() if processes.first else nullcontext():
+            return _complete(prepared, run, display, signals, processes, None)
 
 
 def resume(
-    folder: str | Path, device: str = "auto", display: Display | None = None, plugins: tuple[str, ...] = ()
+    folder: str | Path,
+    device: str = "auto",
+    display: Display | None = None,
+    plugins: tuple[str, ...] = (),
+    *,
+    allow_changes: bool = False,
 ) -> Run:
-    """Goes on with a run that was stopped, from the last epoch that ended; a complete run is left as it is.
+    """Goes on with a run that was stopped, from its newest whole state; a complete run is left as it is.
 
-    On the same machine the weights and figures are those of a run that was never stopped, to the bit: order, crops
-    and augmentation are keyed by seed, epoch and clip, and all else is in the saved state.
+    Under the same conditions the weights and figures are those of a run that was never stopped, to the bit: order,
+    crops and augmentation are keyed by seed, epoch and clip, and all else is in the saved state.
 
     Args:
         folder: the run.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        display: is told how it goes, and what is another than it was and may change the last bits.
+        display: is told how it goes.
         plugins: modules already loaded that the recipe may import.
+        allow_changes: go on although a condition is another and the last bits will be, too; the run's events say so.
 
     Raises:
-        RunError: there is no such run.
-        DamagedError: the saved state is not what was written.
+        RunError: there is no such run, another process writes it, or a condition has changed.
+        DamagedError: no saved state is what was written.
         MixkitError: the recordings are not what they were.
+        Stopped: a signal asked for it; the state is saved.
     """
-    display = display or Quiet()
-    run = Run.open(Path(folder))
-    if run.complete:
+    with Signals().listening() as signals, joined(device) as processes:
+        run = Run.open(Path(folder))
+        recipe = recorded_recipe(run.folder / "recipe.gin", run.folder.name, plugins)
+        return _resume(
+            run, recipe, device, (display if processes.first else None) or Quiet(), signals, processes, allow_changes
+        )
+
+
+def _resume(
+    run: Run,
+    recipe: Recipe,
+    device: str,
+    display: Display,
+    signals: Signals,
+    processes: Processes,
+    allow_changes: bool,
+) -> Run:
+    if processes.same(lambda: run.complete):
         return run
-    text = (run.folder / "recipe.gin").read_text()
-    prepared = prepare(recipe_from_text(text, run.folder.name, plugins), device, display)
-    before, now = run.environment(), environment(str(prepared.device), prepared.precision)
-    for key in ("mixkit", "torch", "device", "precision", "threads"):
-        if before.get(key) != now[key]:
-            display.say(f"{key} was {before.get(key)} and is {now[key]}: the last bits of the figures may differ.")
-    return _complete(prepared, run, display, load_state(run))
+    with run.hold() if processes.first else nullcontext():
+        fresh = not processes.same(lambda: bool(states(run)))
+        prepared = _prepared(recipe, device, display, processes, fresh)
+        kept, now = run.environment(), conditions(prepared)
+        if fresh:  # nothing was trained that could be spoilt
+            kept |= {"conditions": now, "processes": processes.ranks}
+            if processes.first:
+                run.write_json("environment.json", kept)
+        changed = changes(kept.get("conditions", {}), now)
+        if changed and not allow_changes:
+            raise RunError(
+                f"{run.folder} was started under other conditions, and would not end with the same bits:\n"
+                + "".join(f"  {change}\n" for change in changed)
+                + "Bring them back, or go on all the same with --allow-changes."
+            )
+        if kept.get("processes", 1) != processes.ranks:
+            changed.append(f"processes: {kept.get('processes', 1)}, now {processes.ranks}")
+        if changed:
+            display.say(f"The last bits of the figures may differ from an undisturbed run's: {'; '.join(changed)}.")
+        if processes.first:
+            run.event("resumed", changed=changed)
+        state = processes.same(lambda: _newest(run, display))
+        return _complete(prepared, run, display, signals, processes, state)
 
 
-def _complete(prepared: Prepared, run: Run, display: Display, state: Mapping[str, Any] | None) -> Run:
-    if state is None and prepared.model.features.needs_measuring:
-        audio = prepared.audio["train"]
-        prepared.model.features.measure(audio.waveform(item) for item in range(len(audio)))
-    prepared.model.to(prepared.device)
-    best = _fit(prepared, run, display, state)
-    _test(prepared, run, best)
+def _new(prepared: Prepared, runs: Path, name: str | None, processes: Processes) -> Run:
+    commit, difference = code(Path.cwd())
+    kept = environment(str(prepared.device), prepared.precision)
+    kept |= {"processes": processes.ranks, "conditions": conditions(prepared), "code": commit}
+    run = Run.create(prepared.recipe, runs, name, kept)
+    if difference:
+        run.write("code.diff", difference.encode())
+    for file, content in sources(prepared.recipe.plugins).items():
+        run.write(f"{FOLDER}/{file}", content)
     return run
 
 
-def _fit(prepared: Prepared, run: Run, display: Display, state: Mapping[str, Any] | None) -> dict[str, Any]:
-    recipe, model, device = prepared.recipe, prepared.model, prepared.device
-    settings = recipe.train
-    audio = prepared.audio["train"]
-    weights = class_weights(audio.targets, len(model.labels))
-    drawn = weights[torch.tensor(audio.targets)] if settings.balance == "sampler" else None
-    order = Order(len(audio), settings.batch_size, settings.seed, drawn)
-    batches = Batches(audio, order, device, settings.workers)
-    checks = prepared.audio["valid"]
-    valid = Batches(checks, Order(len(checks), settings.batch_size), device, settings.workers)
-    objective = loss.build(settings.loss, weights if settings.balance == "weights" else None).to(device)
-    steps = optimizer.build(settings.optimizer, model.mixer.parameters(), settings.learning_rate)
-    step = Step(prepared, objective, steps)
-    best: dict[str, Any] = {}
-    torch.manual_seed(settings.seed)
-    ended = 0
-    if state is not None:
-        step.go_on(state)
-        best, ended = state["best"], state["epochs"]
-        display.say(f"{run.folder} goes on after epoch {ended} of {settings.epochs}.")
-    run.keep_epochs(ended)
-    display.start(settings.epochs, len(batches))
-    try:
-        for epoch in range(ended, settings.epochs):
-            began = time.monotonic()
-            mean_loss = _epoch(step, batches, epoch, display)
-            speed = len(audio) / (time.monotonic() - began)
-            found = evaluate(model, valid.epoch(epoch), objective, prepared.precision)
-            record = {
-                "epoch": epoch + 1,
-                "learning_rate": steps.param_groups[0]["lr"],
-                "train": {"loss": mean_loss},
-                "valid": {key: getattr(found, key) for key in ("loss", "accuracy", "auc", "f1", "recall")},
-                "seconds": round(time.monotonic() - began, 3),
-                "clips_per_second": round(speed, 1),
-            }
-            record["best"] = not best or _rank(record, settings.best) > _rank(best, settings.best)
-            run.log(record)
-            if record["best"]:
-                best = record
-                save_weights(run, model, {"epoch": epoch + 1})
-            save_state(run, step.state(epoch + 1, best))
-            display.epoch(record)
-    finally:
-        display.stop()
-    return best
+def _prepared(recipe: Recipe, device: str, display: Display, processes: Processes, fresh: bool = True) -> Prepared:
+    here = f"cuda:{processes.local}" if processes.ranks > 1 and processes.on_gpu else device
+    # The first decodes all clips once; the others find them in the cache.
+    prepared = prepare(recipe, here, display, fresh=fresh) if processes.first else None
+    processes.any(False)
+    return prepared or prepare(recipe, here, display, fresh=fresh)
 
 
-def _epoch(step: Step, batches: Batches, epoch: int, display: Display) -> float:
-    losses: list[Tensor] = []
-    clips, began = 0, time.monotonic()
-    glance = 1 if batches.device.type == "cpu" else 20  # a look at the loss makes a GPU wait
-    for number, batch in enumerate(batches.epoch(epoch), start=1):
-        losses.append(step(batch, epoch + (number - 1) / len(batches)))
-        clips += len(batch.target)
-        if number % glance == 0 or number == len(batches):
-            recent = torch.stack(losses[-glance:]).mean().item()
-            if recent != recent or recent in (float("inf"), float("-inf")):
-                raise RunError(
-                    f"epoch {epoch + 1}, batch {number}: the loss is {recent}. "
-                    "Lower train.learning_rate, or set train.gradient_clip = 1.0."
-                )
-            display.batch(epoch + 1, number, recent, clips / (time.monotonic() - began))
-    return torch.stack(losses).mean().item()
+def _newest(run: Run, display: Display) -> tuple[Path, dict[str, Any]] | None:
+    """The newest state that is whole; None where there is none yet."""
+    faults = []
+    for path in states(run):
+        try:
+            return path, load_state(path)
+        except DamagedError as error:
+            faults.append(str(error))
+            display.say(f"{error} Looking at the state before it.")
+            run.event("damaged", file=path.name, fault=str(error))
+    if faults:
+        raise DamagedError(f"{faults[0]} No other state is left. Start the run anew under another --name.")
+    return None
 
 
-def _test(prepared: Prepared, run: Run, best: Mapping[str, Any]) -> None:
+def _complete(
+    prepared: Prepared,
+    run: Run,
+    display: Display,
+    signals: Signals,
+    processes: Processes,
+    saved: tuple[Path, Mapping[str, Any]] | None,
+) -> Run:
+    features = prepared.model.features
+    if saved is None and features.needs_measuring:
+        audio = prepared.audio["train"]
+        measured = processes.same(lambda: _measured(features, (audio.waveform(item) for item in range(len(audio)))))
+        features.load_state_dict(measured)
+    prepared.model.to(prepared.device)
+    with deterministic(prepared.recipe.train.deterministic):
+        fit = Fit(prepared, run if processes.first else None, display, signals, processes)
+        if saved is not None:
+            fit.go_on(*saved)
+        elif processes.first:
+            run.keep_epochs(0)
+            if prepared.start is not None:
+                run.event("started_from", **prepared.start.to_json())
+        best = fit()
+        _test(prepared, run, best, fit.progress.epochs, processes)
+    return run
+
+
+def _measured(features: Any, clips: Any) -> dict[str, Tensor]:
+    features.measure(clips)
+    state: dict[str, Tensor] = features.state_dict()
+    return state
+
+
+def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> None:
     recipe, device = prepared.recipe, prepared.device
+    if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best["epoch"]):
+        raise DamagedError(
+            f"{run.folder} holds no whole weights of its best epoch {best['epoch']}. "
+            "Start it anew under another --name."
+        )
     model = load(run.folder, device, recipe.plugins)
     objective = loss.build(recipe.train.loss, None).to(device)
     found = {}
     for split in ("valid", "test"):
         audio = prepared.audio[split]
-        batches = Batches(audio, Order(len(audio), recipe.train.batch_size), device, recipe.train.workers)
-        found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision).to_json()
+        order = Order(len(audio), recipe.train.batch_size, rank=processes.rank, ranks=processes.ranks)
+        batches = Batches(audio, order, device, recipe.train.workers)
+        found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes).to_json()
     results = {
         "recipe": recipe.name,
         "task": recipe.task.name,
@@ -174,20 +236,12 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any]) -> None:
         "fold": recipe.task.params.get("fold"),
         "labels": list(model.labels),
         "seed": recipe.train.seed,
-        "epochs": recipe.train.epochs,
+        "epochs": epochs,
         "best_epoch": best["epoch"],
         "chosen_by": f"highest {recipe.train.best} on valid; at a tie the lower loss",
+        "skipped": [one.to_json() for one in prepared.skipped],
         "parameters": sum(p.numel() for p in model.mixer.parameters()),
-        "seconds": round(sum(record["seconds"] for record in run.metrics()), 1),
         **found,
     }
-    run.write_json(COMPLETE, results)
-
-
-def _rank(record: Mapping[str, Any], figure: str) -> tuple[float, float]:
-    value = record["valid"][figure]
-    if value is None:
-        raise MixkitError(
-            f"valid has no {figure}: it holds one class only. Give it more classes, or set train.best = 'accuracy'."
-        )
-    return value, -record["valid"]["loss"]
+    if processes.first:
+        run.write_json(COMPLETE, results)

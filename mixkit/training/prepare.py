@@ -2,20 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from mixkit.audio import augment
 from mixkit.data.duplicates import find_duplicates
 from mixkit.errors import DataError, printable
 from mixkit.model.mixer import Classifier, build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import task
+from mixkit.registry import metric, task, weights
 from mixkit.tasks.clip import SPLITS, Clip
 from mixkit.tasks.guard import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM
-from mixkit.training.data import ClipAudio, Survey, survey
+from mixkit.training.bad_files import Skipped, Survey, survey, usable
+from mixkit.training.data import ClipAudio
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.display import Display, Quiet
+from mixkit.training.labels import check_labels
+from mixkit.training.waveforms import Waveforms
+from mixkit.weights.start import Start
 
 
 @dataclass
@@ -28,15 +34,19 @@ class Prepared:
     model: Classifier
     audio: Mapping[str, ClipAudio]
     protocol: str
+    augmentations: Sequence[Any] = ()
+    skipped: Sequence[Skipped] = ()
+    start: Start | None = None
 
 
-def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None) -> Prepared:
+def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None, *, fresh: bool = True) -> Prepared:
     """Builds the network and opens the data, so that every mistake is found before hours are spent.
 
     Args:
         recipe: what to train.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        display: is told about padding and cutting.
+        display: is told about padding and cutting, and about clips that are left out.
+        fresh: whether the network is to start from `train.init`; not where saved weights take its place.
 
     Raises:
         MixkitError: of any kind: device, data, settings.
@@ -49,20 +59,36 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
         display.say(note)
     model = build(recipe, len(source.labels))
     model.labels = tuple(source.labels)
+    init = recipe.train.init if fresh else None
+    start: Start | None = None if init is None else weights.build(init, model.mixer)
+    if start is not None:
+        display.say(str(start))
     samples = model.features.samples
-    clips = {split: source.clips(split) for split in SPLITS}
+    waveforms = Waveforms(model.sample_rate)
+    listed = {split: source.clips(split) for split in SPLITS}
+    for note in check_labels(recipe, [clip for split in SPLITS for clip in listed[split]]):
+        display.say(note)
+    for measure in recipe.train.metrics:
+        metric.build(measure)
+    augmentations = [augment.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
+    clips, skipped = usable(listed, recipe.on_bad_file, waveforms, display.say)
     lengths = survey([clip for split in SPLITS for clip in clips[split]], samples / model.sample_rate)
     if source.protocol != PAPER_RANDOM:
         _refuse_copies(clips)
     display.say(_lengths(clips, lengths, samples / model.sample_rate, source.protocol))
     audio = {
         split: ClipAudio(
-            clips[split], model.labels, model.sample_rate, samples, recipe.train.seed if split == "train" else None
+            clips[split],
+            model.labels,
+            model.sample_rate,
+            samples,
+            recipe.train.seed if split == "train" else None,
+            waveforms,
         )
         for split in SPLITS
     }
     precision = precision_of(recipe.train.precision, place)
-    return Prepared(recipe, place, precision, model, audio, source.protocol)
+    return Prepared(recipe, place, precision, model, audio, source.protocol, augmentations, skipped, start)
 
 
 def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
@@ -73,7 +99,8 @@ def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
             for pair in leaks[:10]
         )
         raise DataError(
-            f"{len(leaks)} recordings stand in two splits, byte for byte. Leave one of each pair out:\n{pairs}"
+            f"the same recording, byte for byte, stands in two splits ({len(leaks)} times). "
+            f"Leave one of each pair out:\n{pairs}"
         )
 
 

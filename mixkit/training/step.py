@@ -1,82 +1,174 @@
 """One step of training: augment, forward, backward, update."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mixkit.draw import Draw
 from mixkit.registry import augmentation, schedule
+from mixkit.training.averaging import Averaged
 from mixkit.training.data import CROP_STREAM, Batch
 from mixkit.training.device import autocast
+from mixkit.training.distributed import Processes
 from mixkit.training.prepare import Prepared
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a step came to.
+
+    Args:
+        loss: of the batch; with several processes, this one's share of it.
+        norm: of all gradients together, before they were clipped.
+        left_out: whether the weights stayed as they were, because a number was not finite.
+    """
+
+    loss: Tensor
+    norm: Tensor
+    left_out: bool = False
+
+
 class Step:
-    """Takes a batch, moves the weights, and gives the loss.
+    """Takes a batch and moves the weights.
 
     Args:
         prepared: network, device and settings.
         objective: the loss.
         steps: the optimizer.
+        processes: that share each batch.
     """
 
-    def __init__(self, prepared: Prepared, objective: nn.Module, steps: torch.optim.Optimizer):
+    def __init__(
+        self, prepared: Prepared, objective: nn.Module, steps: torch.optim.Optimizer, processes: Processes | None = None
+    ):
         settings = prepared.recipe.train
         self.settings = settings
         self.model = prepared.model
         self.precision = prepared.precision
         self.objective = objective
         self.steps = steps
+        self.processes = processes or Processes()
         self.rate = schedule.build(settings.schedule, settings.epochs)
         self.augmentations = [
-            (augmentation.entry(spec.name).facts["on"], augmentation.build(spec), CROP_STREAM + 1 + index)
-            for index, spec in enumerate(settings.augmentations)
+            (augmentation.entry(spec.name).facts["on"], made, CROP_STREAM + 1 + index)
+            for index, (spec, made) in enumerate(zip(settings.augmentations, prepared.augmentations, strict=True))
         ]
+        self.model.mixer.checkpointing = settings.checkpointing
+        # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
+        self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
+        self.average = Averaged(self.model, settings.average) if settings.average is not None else None
+        network: nn.Module = self.model.mixer
+        if self.processes.ranks > 1:
+            network = DistributedDataParallel(network)
+        self.network: Any = torch.compile(network) if settings.compile else network
+        # On a GPU, a look at a number waits for it; there a bad one is seen a step later, unless it is to be left out.
+        self.looks = prepared.device.type == "cpu" or settings.on_bad_number == "skip"
 
-    def __call__(self, batch: Batch, epoch: float) -> Tensor:
-        """The loss of a batch, that many epochs into the run."""
+    @property
+    def judged(self) -> Any:
+        """The network that is validated and kept."""
+        return self.average.model if self.average else self.model
+
+    def __call__(self, batch: Batch, epoch: float) -> Outcome:
+        """A step, that many epochs into the run."""
         for group in self.steps.param_groups:
             group["lr"] = self.settings.learning_rate * self.rate(epoch)
         self.model.train()
-        with torch.no_grad():
-            target = nn.functional.one_hot(batch.target, len(self.model.labels)).float()
-            waveform, target = self._augment("waveform", batch.waveform, target, batch)
-            spectrogram = self.model.features(waveform)
-            spectrogram, target = self._augment("features", spectrogram, target, batch)
-        with autocast(batch.waveform.device, self.precision):
-            logits = self.model.mixer(spectrogram)
-        loss: Tensor = self.objective(logits, target)
+        spectrogram, target = self.heard(batch)
         self.steps.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.settings.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.mixer.parameters(), self.settings.gradient_clip)
-        self.steps.step()
-        return loss.detach()
+        loss = self._backward(spectrogram, target, batch.total or len(target))
+        self.scaler.unscale_(self.steps)
+        norm = self._clip()
+        if self.looks and not self._is_sound(loss, norm):
+            self.scaler.update()
+            return Outcome(loss, norm, left_out=True)
+        self.scaler.step(self.steps)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.model.mixer)
+        return Outcome(loss, norm)
 
-    def state(self, epochs: int, best: Mapping[str, Any]) -> dict[str, Any]:
-        """All that is needed to go on after that many epochs; data and augmentation are keyed by epoch and item."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    @torch.no_grad()
+    def heard(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
+
+        Clips are mixed over the whole batch, so every process sees all of it and then goes on with its own.
+        """
+        processes, total = self.processes, batch.total or len(batch.target)
+        items = processes.whole(batch.items, total)
+        waveform, target = processes.whole(batch.waveform, total), processes.whole(batch.target, total)
+        waveform, target = self._augment("waveform", waveform, target, items, batch.epoch)
+        if processes.ranks > 1:
+            waveform, target, items = processes.own(waveform), processes.own(target), processes.own(items)
+        spectrogram = self.model.features(waveform)
+        return self._augment("features", spectrogram, target, items, batch.epoch)
+
+    def state(self) -> dict[str, Any]:
+        """All that moves from step to step; data and augmentation are keyed by epoch and item, and have no state."""
         return {
-            "epochs": epochs,
             "model": self.model.state_dict(),
             "optimizer": self.steps.state_dict(),
-            "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
-            "best": dict(best),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
+            "random": self.processes.all(self._dice()),
         }
 
     def go_on(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `state` left."""
+        """Takes up what `state` left, already checked."""
         self.model.load_state_dict(state["model"])
         self.steps.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        if self.processes.rank < len(state["random"]):
+            dice = state["random"][self.processes.rank]
+            torch.set_rng_state(dice["cpu"])
+            if len(dice["cuda"]) and torch.cuda.is_available():
+                torch.cuda.set_rng_state(dice["cuda"])
 
-    def _augment(self, on: str, x: Tensor, target: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _dice(self) -> dict[str, Tensor]:
+        on_gpu = self.model.mixer.norm.weight.device.type == "cuda"
+        return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
+
+    def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:
+        """Gradients of the mean loss over the whole batch, in as many parts as were asked for."""
+        rows, own, ranks = len(target), self.processes.count(total), self.processes.ranks
+        bounds = [rows * part // self.settings.accumulation for part in range(self.settings.accumulation + 1)]
+        losses = []
+        for start, stop in pairwise(bounds):
+            if start == stop:
+                continue
+            # Processes exchange gradients once, after the last part; there the mean over processes is taken, so one
+            # with more clips than another counts for more, and one with a borrowed clip for nothing.
+            waits = self.network.no_sync() if ranks > 1 and stop < rows else nullcontext()
+            share = (stop - start) * ranks / total if own else 0.0
+            with waits:
+                with autocast(spectrogram.device, self.precision):
+                    loss = self.objective(self.network(spectrogram[start:stop]), target[start:stop]) * share
+                self.scaler.scale(loss).backward()
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _clip(self) -> Tensor:
+        weights = list(self.model.mixer.parameters())
+        if self.settings.gradient_clip is not None:
+            return nn.utils.clip_grad_norm_(weights, self.settings.gradient_clip)
+        return nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+
+    def _is_sound(self, loss: Tensor, norm: Tensor) -> bool:
+        # In fp16 gradients overflow now and then; the scaler leaves those steps out by itself.
+        sound = bool(loss.isfinite() if self.precision == "fp16" else loss.isfinite() & norm.isfinite())
+        return not self.processes.any(not sound)[0]
+
+    def _augment(self, on: str, x: Tensor, target: Tensor, items: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         for where, augment, stream in self.augmentations:
             if where == on:
-                draw = Draw(self.settings.seed, batch.epoch, batch.items, stream)
+                draw = Draw(self.settings.seed, epoch, items, stream)
                 x, target = augment(x, target, draw)
         return x, target

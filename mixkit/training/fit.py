@@ -1,0 +1,264 @@
+"""The epochs of a run: steps, validation, the best so far, and states to go on from."""
+
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixkit.errors import DamagedError, MixkitError, RunError, Stopped
+from mixkit.evaluation import evaluate
+from mixkit.registry import loss, optimizer
+from mixkit.run import Run
+from mixkit.training.checkpoint import save_weights, saved_epoch
+from mixkit.training.data import Batch, Batches, Order, class_weights
+from mixkit.training.display import Display
+from mixkit.training.distributed import Processes
+from mixkit.training.memory import explained, peak
+from mixkit.training.numbers import Guard
+from mixkit.training.prepare import Prepared
+from mixkit.training.progress import Progress
+from mixkit.training.sealed import check_optimizer, check_state
+from mixkit.training.signals import Signals
+from mixkit.training.state import save_state
+from mixkit.training.step import Step
+
+
+class Fit:
+    """Trains, epoch by epoch.
+
+    Args:
+        prepared: network, data and settings.
+        run: the folder; None in a process that does not write.
+        display: is told how it goes.
+        signals: that may ask to stop.
+        processes: that share the work.
+    """
+
+    def __init__(self, prepared: Prepared, run: Run | None, display: Display, signals: Signals, processes: Processes):
+        self.prepared, self.run, self.display = prepared, run, display
+        self.signals, self.processes = signals, processes
+        self.settings = settings = prepared.recipe.train
+        model, device = prepared.model, prepared.device
+        audio, checks = prepared.audio["train"], prepared.audio["valid"]
+        weights = class_weights(audio.targets)
+        # A clip without a label is drawn as often as one of a class that is neither rare nor common.
+        likely = torch.where(audio.targets.any(1), audio.targets @ weights, 1.0)
+        drawn = likely if settings.balance == "sampler" else None
+        share = processes.rank, processes.ranks
+        order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
+        self.batches = Batches(audio, order, device, settings.workers)
+        self.valid = Batches(
+            checks, Order(len(checks), settings.batch_size, None, None, *share), device, settings.workers
+        )
+        balance = weights if settings.balance == "weights" else None
+        self.objective = loss.build(settings.loss, balance).to(device)
+        steps = optimizer.build(settings.optimizer, model.mixer.parameters(), settings.learning_rate)
+        self.step = Step(prepared, self.objective, steps, processes)
+        self.guard = Guard(self.step, audio.clips, run)
+        self.progress = Progress()
+        self.saved = time.monotonic()
+        torch.manual_seed(settings.seed + 1_000_003 * processes.rank)
+
+    def go_on(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Takes up a saved state.
+
+        Args:
+            path: its file, for errors.
+            state: as `load_state` gave it.
+
+        Raises:
+            DamagedError: it is not the state of this run.
+        """
+        check_state(path, state, self._example(state))
+        check_optimizer(path, state["optimizer"], self.step.steps)
+        progress = Progress.from_state(path, state["progress"])
+        if self.run and state["run"] != self.run.identity:
+            raise DamagedError(f"{path} belongs to another run.")
+        self.step.go_on(state)
+        self.progress = progress
+        if self.run:
+            self._mend(self.run)
+        at = f"epoch {self.progress.epochs} of {self.settings.epochs}"
+        if self.progress.batches:
+            at += f", {self.progress.batches} of {len(self.batches)} batches of the next"
+        self.display.say(f"Goes on after {at}.")
+
+    def __call__(self) -> dict[str, Any]:
+        """All epochs that are left; gives the record of the best.
+
+        Raises:
+            Stopped: a signal asked for it; the state is saved.
+            MixkitError: a number is not finite, memory or disk are full, a clip cannot be read.
+        """
+        if self.run:
+            self.display.opened(self.run.folder)
+        self.display.start(self.settings.epochs, len(self.batches))
+        try:
+            with self.signals.finishing(), explained(self.settings):
+                for epoch in range(self.progress.epochs, self.settings.epochs):
+                    if self._is_over():
+                        break
+                    self._train(epoch)
+                    self._validate(epoch)
+        finally:
+            self.display.stop()
+        return self.progress.best
+
+    def _train(self, epoch: int) -> None:
+        progress, step, many = self.progress, self.step, len(self.batches)
+        clips, began, before = 0, time.monotonic(), progress.seconds
+        glance = 1 if self.prepared.device.type == "cpu" else 20  # a look at the loss makes a GPU wait
+        source = self._timed(self.batches.epoch(epoch, progress.batches))
+        for number, batch in enumerate(source, start=progress.batches + 1):
+            outcome = step(batch, epoch + (number - 1) / many)
+            self.guard(outcome, batch, f"epoch {epoch + 1}, batch {number}, step {epoch * many + number}")
+            if not outcome.left_out:
+                progress.losses.append(outcome.loss)
+            progress.batches = number
+            progress.seconds = before + time.monotonic() - began
+            clips += batch.total
+            if number % glance == 0 or number == many:
+                recent = torch.stack(progress.losses[-glance:]).mean().item() if progress.losses else float("nan")
+                self.display.batch(epoch + 1, number, recent, clips / (time.monotonic() - began))
+            self._between(epoch, number)
+
+    def _between(self, epoch: int, number: int) -> None:
+        """Saves and stops, if it is time to."""
+        if number == len(self.batches):
+            return  # validation comes next, and a state after it
+        done = epoch * len(self.batches) + number
+        every, minutes = self.settings.save_every_steps, self.settings.save_every_minutes
+        due = every is not None and done % every == 0
+        late = minutes is not None and time.monotonic() - self.saved > 60 * minutes
+        stop, late = self.processes.any(self.signals.asked is not None, late)
+        if stop or due or late:
+            self._save()
+        if stop:
+            self._leave()
+
+    def _validate(self, epoch: int) -> None:
+        progress, began = self.progress, time.monotonic()
+        self.guard.settle()
+        if not progress.losses:
+            raise RunError(f"epoch {epoch + 1}: every step was left out. Lower train.learning_rate.")
+        mean = self._losses().mean().item()
+        found = evaluate(
+            self.step.judged,
+            self._until_asked(self.valid.epoch(epoch)),
+            self.objective,
+            self.prepared.precision,
+            self.processes,
+        )
+        record: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "learning_rate": self.step.steps.param_groups[0]["lr"],
+            "train": {"loss": mean},
+            "valid": found.headline(),
+        }
+        best = progress.best
+        record["best"] = not best or _rank(record, self.settings.best) > _rank(best, self.settings.best)
+        seconds = progress.seconds + time.monotonic() - began
+        times = {
+            "epoch": epoch + 1,
+            "seconds": round(seconds, 3),
+            "clips_per_second": round(len(self.prepared.audio["train"]) / progress.seconds, 1),
+            "waiting": round(progress.waiting, 3),
+            "memory": peak(self.prepared.device),
+        }
+        self.progress = Progress(epoch + 1, best=record if record["best"] else best, record=record, times=times)
+        # State, weights, log: whoever is killed between two of them finds in the state what the next one lacks.
+        self._save()
+        if self.run:
+            if record["best"]:
+                save_weights(self.run, self.step.judged, {"epoch": epoch + 1})
+            self.run.log(record, times)
+        self.display.epoch({**record, **times})
+        if self.processes.any(self.signals.asked is not None)[0]:
+            self._leave()
+
+    def _save(self) -> None:
+        self.guard.settle()
+        progress = replace(self.progress, losses=list(self._losses()))
+        state = {**self.step.state(), "progress": progress.to_state(), "run": self.run.identity if self.run else ""}
+        if self.run:
+            save_state(self.run, progress.epochs * len(self.batches) + progress.batches, state)
+        self.saved = time.monotonic()
+
+    def _losses(self) -> Tensor:
+        """The losses of the epoch's batches so far, each over all processes, in all of them."""
+        own = self.progress.losses
+        shares = self.processes.all(torch.stack(own).double().cpu() if own else torch.empty(0))
+        return torch.stack(shares).mean(0).float()
+
+    def _leave(self) -> None:
+        number = self.signals.asked or 15
+        at = f"after epoch {self.progress.epochs}, batch {self.progress.batches}"
+        if self.run:
+            self.run.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
+        go_on = f" Go on: mixkit train --resume {shlex.quote(str(self.run.folder))}" if self.run else ""
+        raise Stopped(number, f"{at}.{go_on}")
+
+    def _is_over(self) -> bool:
+        patience, best = self.settings.patience, self.progress.best
+        return patience is not None and bool(best) and self.progress.epochs - best["epoch"] >= patience
+
+    def _until_asked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            if self.processes.any(self.signals.asked is not None)[0]:
+                self._save()
+                self._leave()
+            yield batch
+
+    def _timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        while True:
+            began = time.monotonic()
+            batch = next(batches, None)
+            self.progress.waiting += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
+
+    def _mend(self, run: Run) -> None:
+        """Writes what a kill right after the state kept from being written: weights of the best epoch, its record."""
+        progress = self.progress
+        run.keep_epochs(progress.epochs)
+        if progress.epochs and all(record["epoch"] != progress.epochs for record in run.metrics()):
+            run.keep_epochs(progress.epochs - 1)
+            run.log(progress.record, progress.times)
+        if not progress.best:
+            return
+        epoch = progress.best["epoch"]
+        if epoch == progress.epochs and not progress.batches and saved_epoch(run) != epoch:
+            save_weights(run, self.step.judged, {"epoch": epoch})
+
+    def _example(self, state: Any) -> dict[str, Any]:
+        """What a state of this run looks like; the optimizer's is looked at by itself."""
+        own = self.step.state()
+        dice = state.get("random") if isinstance(state, Mapping) else None
+        return {
+            **own,
+            "optimizer": state.get("optimizer") if isinstance(state, Mapping) else None,
+            # As many as there were processes, and of whatever kind of device.
+            "random": dice if isinstance(dice, list) and all(map(_is_dice, dice)) else own["random"],
+            "progress": Progress.example(state),
+            "run": "",
+        }
+
+
+def _is_dice(found: Any) -> bool:
+    kinds = {"cpu", "cuda"}
+    return isinstance(found, dict) and found.keys() == kinds and all(isinstance(found[kind], Tensor) for kind in kinds)
+
+
+def _rank(record: Mapping[str, Any], figure: str) -> tuple[float, float]:
+    value = record["valid"][figure]
+    if value is None:
+        raise MixkitError(
+            f"valid has no {figure}: it holds one class only. Give it more classes, or set train.best = 'accuracy'."
+        )
+    return value, -record["valid"]["loss"]

@@ -1,0 +1,37 @@
+"""Memory that does not suffice: said with what would help."""
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from mixkit.errors import RunError
+from mixkit.recipe.schema import Train
+
+_SIGNS = ("DefaultCPUAllocator", "can't allocate memory", "out of memory")
+
+
+@contextmanager
+def explained(settings: Train) -> Iterator[None]:
+    """Turns an allocation that failed into an error that names the settings which decide about memory."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        first = (str(error) or type(error).__name__).split("\n")[0]
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and not any(sign in first for sign in _SIGNS):
+            raise
+        raise RunError(
+            f"a step with train.batch_size = {settings.batch_size} does not fit into memory ({first[:200]}). "
+            f"Compute it in parts, train.accumulation = {2 * settings.accumulation}; keep fewer activations, "
+            "train.checkpointing = True; or lower train.batch_size."
+        ) from None
+
+
+def peak(device: torch.device) -> int:
+    """Bytes at their highest so far: allocated on the GPU, or of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

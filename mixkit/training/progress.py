@@ -1,0 +1,78 @@
+"""How far a run is, in a form that a state holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixkit.errors import DamagedError, printable
+
+NUMBERS = {"epochs": 0, "batches": 0, "seconds": 0.0, "waiting": 0.0}
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Args:
+        epochs: that ended, with validation.
+        batches: done of the one after them.
+        losses: of those batches.
+        seconds: spent on them.
+        waiting: of those seconds, for data.
+        best: record of the best epoch, empty before the first.
+        record: of the last epoch that ended, empty before the first.
+        times: how long that one took.
+    """
+
+    epochs: int = 0
+    batches: int = 0
+    losses: list[Tensor] = field(default_factory=list)
+    seconds: float = 0.0
+    waiting: float = 0.0
+    best: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+    times: dict[str, Any] = field(default_factory=dict)
+
+    def to_state(self) -> dict[str, Any]:
+        """Numbers, one tensor and text."""
+        return {
+            **{key: getattr(self, key) for key in NUMBERS},
+            "losses": torch.stack(self.losses).cpu() if self.losses else torch.empty(0),
+            "records": json.dumps([self.best, self.record, self.times]),
+        }
+
+    @classmethod
+    def from_state(cls, path: Path, state: Mapping[str, Any]) -> "Progress":
+        """What `to_state` made, of the right types already.
+
+        Args:
+            path: the file, for the error.
+            state: see `example`.
+
+        Raises:
+            DamagedError: the records are none.
+        """
+        try:
+            records = json.loads(state["records"])
+            best, record, times = records
+            filled = [found for found in (best, record) if found]
+            right = all(isinstance(found["epoch"], int) and isinstance(found["valid"], dict) for found in filled)
+            if not right or (record and not isinstance(times["seconds"], float)):
+                raise TypeError
+        except (ValueError, TypeError, KeyError):
+            raise DamagedError(f"{printable(str(path))}: progress.records holds no records of epochs.") from None
+        numbers = {key: state[key] for key in NUMBERS}
+        return cls(losses=list(state["losses"]), best=best, record=record, times=times, **numbers)
+
+    @staticmethod
+    def example(state: Any) -> dict[str, Any]:
+        """What the progress in a state has to look like: as many losses as it has, if it has them at all."""
+        found = state.get("progress") if isinstance(state, Mapping) else None
+        losses = found.get("losses") if isinstance(found, Mapping) else None
+        count = len(losses) if isinstance(losses, Tensor) and losses.ndim == 1 else 0
+        return {**NUMBERS, "losses": torch.empty(count), "records": ""}

@@ -1,0 +1,58 @@
+"""Signals that ask a run to stop: it finishes its step, saves, and leaves."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from mixkit.errors import Stopped
+
+ASKING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name))
+
+
+class Signals:
+    """Listens for SIGTERM, SIGINT, SIGUSR1 and SIGHUP.
+
+    A signal that comes while nothing is to be saved stops the run at once; within `finishing` it waits to be asked
+    for. A second one leaves at once in any case.
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._waits = False
+
+    @contextmanager
+    def listening(self) -> Iterator["Signals"]:
+        """From here to the end of the block; only the main thread can listen."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._take) for number in ASKING}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """A stretch that a signal does not cut short."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+
+    def _take(self, number: int, frame: FrameType | None) -> Any:
+        if self.asked is not None:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the bar has hidden the cursor
+            os._exit(128 + number)
+        self.asked = number
+        if not self._waits:
+            raise Stopped(number, "with nothing left to save.")
+        os.write(2, b"\nFinishing the step and saving. Once more leaves at once.\n")

@@ -1,0 +1,87 @@
+"""Decoded clips in memory, over the cache on disk, over the decoder."""
+
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixkit.audio.cache import AudioCache
+from mixkit.errors import DataError, MixkitError, printable
+from mixkit.tasks.clip import Clip
+
+MEMORY_BUDGET = 2**30
+"""Bytes of decoded audio that a run keeps in memory, so that a small data set is decoded once."""
+
+_Place = tuple[str, float | None, float | None]
+
+
+class ReadingFailed(DataError):
+    """A clip could not be read, and it is not known that the clip is to blame: memory ran out, or code is wrong."""
+
+
+class Waveforms:
+    """Reads clips, and keeps what fits into a budget of memory. Several threads may read at once.
+
+    Args:
+        sample_rate: Hz.
+        cache: on disk; the user's without.
+    """
+
+    def __init__(self, sample_rate: int, cache: AudioCache | None = None):
+        self.sample_rate = sample_rate
+        self.cache = cache or AudioCache.of_user()
+        self._kept: dict[_Place, Tensor] = {}
+        self._room = MEMORY_BUDGET
+        self._lock = Lock()
+
+    def read(self, clip: Clip) -> Tensor:
+        """The whole clip: `s`.
+
+        Raises:
+            DataError: it cannot be used; it is named.
+            ReadingFailed: it cannot be read, for another reason than what is in the file.
+        """
+        place = str(clip.path), clip.start, clip.stop
+        if (kept := self._kept.get(place)) is not None:
+            return kept
+        audio = self._decoded(clip)
+        with self._lock:
+            if audio.nbytes <= self._room and place not in self._kept:
+                self._room -= audio.nbytes
+                self._kept[place] = audio
+        return audio
+
+    def share(self, workers: int) -> None:
+        """In a data worker: what memory is left is for all of them together."""
+        self._room //= workers
+
+    def _decoded(self, clip: Clip) -> Tensor:
+        shown = printable(str(clip.path))
+        try:
+            audio = self.cache.read(clip.path, self.sample_rate, clip.start, clip.stop)
+        except MixkitError as error:
+            raise DataError(str(error)) from None
+        except Exception as error:  # of any kind: it has to name the clip, and not every kind survives pickling
+            raise ReadingFailed(f"{shown}: reading it failed ({in_words(error)}).") from None
+        if not isinstance(audio, Tensor) or audio.ndim != 1 or audio.dtype != torch.float32 or not len(audio):
+            found = f"{audio.dtype} {list(audio.shape)}" if isinstance(audio, Tensor) else type(audio).__name__
+            raise ReadingFailed(f"{shown}: was read as {found}, and not as a row of samples.")
+        return audio
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker that does not inherit this memory: the samples stay here, the budget is whole again."""
+        return {"sample_rate": self.sample_rate, "cache": self.cache}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["sample_rate"], state["cache"])  # type: ignore[misc]
+
+
+def in_words(error: BaseException) -> str:
+    """Kind and text of an exception, safe to print, whatever it is: some cannot say what they are."""
+    try:
+        text = str(error).rstrip(".")
+    except Exception:
+        text = ""
+    kind = type(error).__name__
+    return printable(f"{kind}: {text}"[:300] if text else kind)
