@@ -1,0 +1,179 @@
+"""Two processes, by gloo: the same run as one to float32 rounding, ended together, started again, and resumed."""
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import pytest
+from safetensors.torch import load_file
+
+from mixkit.run import Run
+from tests.faults.nursery import LIMIT, Ended, Nursery, Training
+from tests.faults.trainings import EPOCHS, SPLITS, saved_at, training
+
+FRESH = (sys.executable, "-P", "-m", "mixkit")
+LINES = ("train.balance = 'weights'", "block.drop_path = 0.0", "head.linear.dropout = 0.0", "train.accumulation = 2")
+"""Without dropout, whose dice are each process's own; with mixing over the whole batch, class weights and parts."""
+
+
+@pytest.fixture(scope="module")
+def command(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The training that all of these tests share; its last batch is one clip, its splits are odd."""
+    assert SPLITS["train"] % 8 == 1
+    assert SPLITS["valid"] % 2 == SPLITS["test"] % 2 == 1
+    return training(sounds, tmp_path_factory.mktemp("recipe") / "small.gin", *LINES)
+
+
+@pytest.fixture(scope="module")
+def alone(nursery: Nursery, command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained by one process."""
+    runs = tmp_path_factory.mktemp("alone")
+    assert nursery.run(*command, "--runs", runs, "--name", "run").code == 0
+    return runs / "run"
+
+
+def two(nursery: Nursery, *words: object, **how: object) -> Training:
+    """`mixkit ... --gpus 2`, on the CPU."""
+    return nursery.start(*words, "--gpus", 2, fresh=FRESH, **how)
+
+
+def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
+    """Weights as near as rounding allows, and figures that come from whole counts the very same."""
+    weights, others = load_file(run / "best.safetensors"), load_file(other / "best.safetensors")
+    assert weights.keys() == others.keys()
+    assert max(float((weights[name] - others[name]).abs().max()) for name in weights) <= tolerance
+    found, wanted = (json.loads((folder / "results.json").read_text()) for folder in (run, other))
+    for split in ("valid", "test"):
+        assert found[split]["clips"] == wanted[split]["clips"] == SPLITS[split]
+        assert found[split]["confusion"] == wanted[split]["confusion"]
+        assert sum(map(sum, found[split]["confusion"])) == SPLITS[split], "no clip twice, none missing"
+        assert found[split]["loss"] == pytest.approx(wanted[split]["loss"], rel=1e-5)
+    for record, one in zip(Run(run).metrics(), Run(other).metrics(), strict=True):
+        assert record["epoch"] == one["epoch"]
+        assert record["valid"]["accuracy"] == one["valid"]["accuracy"]
+        assert record["train"]["loss"] == pytest.approx(one["train"]["loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path) -> None:
+    """By `--gpus 2` and by torchrun; said once, and written once."""
+    ended = two(nursery, *command, "--runs", tmp_path, "--name", "gpus").wait()
+    assert ended.code == 0, ended.err
+    assert ended.out.count("25 train, 7 valid, 5 test clips") == 1
+    assert ended.out.count("All of it is in ") == 1
+    assert [record["epoch"] for record in Run(tmp_path / "gpus").metrics()] == list(range(1, EPOCHS + 1))
+    expect_alike(tmp_path / "gpus", alone)
+    assert json.loads((tmp_path / "gpus" / "environment.json").read_text())["processes"] == 2
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mixkit"]
+    ended = nursery.run(*command, "--runs", tmp_path, "--name", "torchrun", fresh=torchrun)
+    assert ended.code == 0, ended.err
+    expect_alike(tmp_path / "torchrun", alone)
+    assert load_file(tmp_path / "torchrun" / "best.safetensors").keys()
+
+
+@pytest.mark.slow
+def test_another_split_of_the_work_is_caught(
+    nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path
+) -> None:
+    """The control: both processes learn from the same half of each batch."""
+    plugin = tmp_path / "wrong.py"
+    plugin.write_text(
+        "from mixkit.training.distributed import Processes\n"
+        "Processes.own = lambda self, x: x[: -(-len(x) // self.ranks)]\n"
+    )
+    ended = two(nursery, *command, "--runs", tmp_path, "--name", "run", "--plugin", plugin).wait()
+    assert ended.code == 0, ended.err
+    with pytest.raises(AssertionError):
+        expect_alike(tmp_path / "run", alone)
+
+
+def workers(launcher: Training) -> list[int]:
+    """The processes that train, and not the one that watches them."""
+    return sorted(
+        pid for pid in launcher.family() if any(name.startswith(b"RANK=") for name in launcher.variables(pid))
+    )
+
+
+def under_way(launcher: Training, run: Path, step: int) -> list[int]:
+    """Its processes, when so many steps are saved."""
+    until = time.monotonic() + LIMIT
+    while not (run.is_dir() and saved_at(run) and saved_at(run)[0] >= step):
+        assert launcher.poll() is None, launcher.wait()
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    return workers(launcher)
+
+
+def slowly(tmp_path: Path) -> tuple[object, ...]:
+    """A plugin that makes each step take longer."""
+    plugin = tmp_path / "slow.py"
+    plugin.write_text("from tests.faults.broken import slow\nslow(0.3)\n")
+    return "--plugin", plugin
+
+
+def kill_one(nursery: Nursery, words: tuple[object, ...], run: Path, *more: object) -> Ended:
+    launcher = two(nursery, *words, *more)
+    pids = under_way(launcher, run, 2)
+    assert len(pids) == 2
+    Training(None, pids[1], launcher.notes).signal(SIGKILL)
+    ended = launcher.wait()
+    assert launcher.family() == []
+    return ended
+
+
+@pytest.mark.slow
+def test_one_killed_ends_all_and_two_one_two_go_on(
+    nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = (*command, "--runs", tmp_path, "--name", "run")
+    ended = kill_one(nursery, (*words, *slowly(tmp_path)), run)
+    assert ended.code == 2
+    assert re.search(
+        r"error: process [01] of 2 was killed by SIGKILL, and the others were stopped\. "
+        r"Go on with --resume; --max-restarts N does so by itself\.\n$",
+        ended.err,
+    ), ended.err
+    assert "Traceback" not in ended.err
+    one = nursery.run("train", "--resume", run, "--device", "cpu", prelude=("broken:stop_at", (2,)))
+    assert one.code == 143, one.err
+    assert "The last bits of the figures may differ from an undisturbed run's: processes: 2, now 1.\n" in one.out
+    last = two(nursery, "train", "--resume", run, "--device", "cpu").wait()
+    assert last.code == 0, last.err
+    assert [event["changed"] for event in Run(run).events() if event["event"] == "resumed"] == [
+        ["processes: 2, now 1"],
+        [],
+    ]
+    expect_alike(run, alone)
+
+
+@pytest.mark.slow
+def test_started_again_by_itself(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = (*command, "--runs", tmp_path, "--name", "run", *slowly(tmp_path))
+    ended = kill_one(nursery, words, run, "--max-restarts", 1)
+    assert ended.code == 0, ended.err
+    assert "Goes on after epoch " in ended.out
+    assert [event["event"] for event in Run(run).events()].count("resumed") == 1
+    expect_alike(run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [False, True])
+def test_asked_to_stop(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path, group: bool) -> None:
+    """Each finishes the step, the first saves, and the launcher hands on the exit code."""
+    run = tmp_path / "run"
+    launcher = two(nursery, *command, "--runs", tmp_path, "--name", "run", *slowly(tmp_path))
+    under_way(launcher, run, 3)
+    launcher.signal(SIGTERM, group)
+    ended = launcher.wait(30)
+    assert ended.code == 143, ended.err
+    assert "Traceback" not in ended.err
+    assert launcher.family() == []
+    assert [event["event"] for event in Run(run).events()].count("stopped") == 1
+    last = two(nursery, "train", "--resume", run, "--device", "cpu").wait()
+    assert last.code == 0, last.err
+    expect_alike(run, alone)
