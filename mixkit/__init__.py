@@ -7,7 +7,7 @@ place.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mixkit.registry import augmentation, features, head, loss, operator, optimizer, schedule, task
+from mixkit.registry import augmentation, features, head, loss, metric, operator, optimizer, schedule, task
 
 __version__ = "0.1.0"
 
@@ -44,6 +44,7 @@ __all__ = [
     "load",
     "load_recipe",
     "loss",
+    "metric",
     "operator",
     "optimizer",
     "schedule",

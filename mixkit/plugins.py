@@ -1,42 +1,122 @@
-"""Plugins: a user's own operators and tasks. A plugin is code, and is only loaded from where the user pointed."""
+"""Plugins: a user's own operators, tasks and more. A plugin is code, and is only loaded from where the user pointed.
+
+There are three ways to point: `--plugin` on a command line, the environment variable `MIXKIT_PLUGINS`, and installing
+a package that offers an entry point in the group `mixkit.plugins`. The working folder, data sets and run folders are
+never searched.
+
+An installed plugin is imported when a recipe says `import NAME` or a command `--plugin NAME`, and not before: mixkit
+starts as fast with fifty of them, one that fails harms nobody who does not use it, and a recipe says what it is made
+of. Only `mixkit list` imports them all, for it is asked what there is.
+"""
 
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
+from types import ModuleType
 
-from mixkit.errors import MixkitError
+from mixkit.errors import MixkitError, printable
+from mixkit.registry import REGISTRIES
 
 VARIABLE = "MIXKIT_PLUGINS"
+GROUP = "mixkit.plugins"
 
 
 def load_plugins(named: Iterable[str] = ()) -> tuple[str, ...]:
     """Imports the plugins that the user named, so that their operators are registered.
 
     Args:
-        named: files, folders of files, or installed modules; those in the environment variable `MIXKIT_PLUGINS`
-            (separated like PATH) come first.
+        named: files, folders of files, installed plugins or modules; those in the environment variable
+            `MIXKIT_PLUGINS` (separated like PATH) come first. In a folder, tests and names that begin with `_` are
+            left out.
 
     Returns:
-        The names by which a recipe may `import` them.
+        The modules, by which a recipe may `import` them.
 
     Raises:
-        MixkitError: one is not there, or fails while it is imported; it is named.
+        MixkitError: one is not there, or fails while it is imported; it is named, and nothing of it stays registered.
     """
-    listed = [entry for entry in os.environ.get(VARIABLE, "").split(os.pathsep) if entry]
+    return load_only([*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *named])
+
+
+def load_only(named: Iterable[str]) -> tuple[str, ...]:
+    """As `load_plugins`, without those in the environment."""
     names: list[str] = []
-    for entry in [*listed, *named]:
+    for entry in named:
         names += _load(entry)
     return tuple(dict.fromkeys(names))
+
+
+def load_installed(name: str) -> str | None:
+    """Imports the plugin of an installed package.
+
+    Args:
+        name: of its entry point, or of the module behind that.
+
+    Returns:
+        Its module; None where no package offers one of that name.
+
+    Raises:
+        MixkitError: two packages offer that name, or it fails while it is imported.
+    """
+    found = [point for point in _installed() if name in (point.name, point.module)]
+    modules = sorted({point.module for point in found})
+    if len(modules) > 1:
+        offers = " and ".join(_offer(point) for point in found)
+        raise MixkitError(f"plugin {name} is offered by {offers}. Name one by its module: {' or '.join(modules)}.")
+    if not found:
+        return None
+    module: str = modules[0]
+    guarded(f"{name} ({_offer(found[0])})", module, found[0].load)
+    return module
+
+
+def load_all_installed() -> tuple[str, ...]:
+    """Imports every installed plugin; one that fails is left out.
+
+    Returns:
+        What is wrong with those that fail, a sentence each.
+    """
+    faults = []
+    for point in _installed():
+        try:
+            load_installed(point.module)
+        except MixkitError as error:
+            faults.append(str(error))
+    return tuple(dict.fromkeys(faults))
+
+
+def is_installed(module: str) -> bool:
+    """Whether a package offers a plugin of that module, or of one below it."""
+    return any(f"{point.module}.".startswith(f"{module}.") for point in _installed())
+
+
+def _installed() -> tuple[EntryPoint, ...]:
+    return _offered_in(tuple(sys.path), Path.cwd())
+
+
+@cache
+def _offered_in(places: tuple[str, ...], here: Path) -> tuple[EntryPoint, ...]:
+    # `python -m mixkit` puts the working folder on the path, and with it whatever claims there to be installed.
+    searched = [place for place in places if place and Path(place).resolve() != here.resolve()]
+    found = [point for one in distributions(path=searched) for point in one.entry_points.select(group=GROUP)]
+    return tuple(sorted(found, key=lambda point: (point.name, point.value)))
+
+
+def _offer(point: EntryPoint) -> str:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"
+    return printable(f"{point.value} of {package}")
 
 
 def _load(entry: str) -> list[str]:
     path = Path(entry).expanduser()
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.py") if not file.name.startswith("_"))
+        files = sorted(file for file in path.glob("*.py") if _is_plugin(file))
         if not files:
             raise MixkitError(f"plugin folder {entry} holds no .py file.")
         return [_load_file(file) for file in files]
@@ -44,11 +124,19 @@ def _load(entry: str) -> list[str]:
         if not path.is_file():
             raise MixkitError(f"plugin {entry} is no file. Check the path.")
         return [_load_file(path)]
-    return [_load_module(entry)]
+    return [load_installed(entry) or _load_module(entry)]
+
+
+def _is_plugin(file: Path) -> bool:
+    return not file.name.startswith(("_", "test_")) and file.name != "conftest.py"
 
 
 def _load_file(path: Path) -> str:
     name, origin = path.stem, str(path.resolve())
+    if not name.isidentifier():
+        raise MixkitError(
+            f"plugin {path} has a name that no recipe can import. Rename the file: letters, digits and _, and .py."
+        )
     known = sys.modules.get(name)
     if known is not None:
         if getattr(known, "__file__", None) == origin:
@@ -57,32 +145,48 @@ def _load_file(path: Path) -> str:
     spec = importlib.util.spec_from_file_location(name, origin)
     if spec is None or spec.loader is None:
         raise MixkitError(f"plugin {path} is no Python file. Give it the suffix .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        raise _failed(str(path), error) from error
+    module, run = importlib.util.module_from_spec(spec), spec.loader.exec_module
+    guarded(str(path), name, lambda: _execute(module, run))
     return name
+
+
+def _execute(module: ModuleType, run: Callable[[ModuleType], None]) -> None:
+    sys.modules[module.__name__] = module
+    run(module)
 
 
 def _load_module(name: str) -> str:
-    try:
-        importlib.import_module(name)
-    except BaseException as error:
-        raise _failed(name, error) from error
+    guarded(name, name, lambda: importlib.import_module(name))
     return name
 
 
-def _failed(name: str, error: BaseException) -> BaseException:
-    if isinstance(error, KeyboardInterrupt):
-        return error
+def guarded(said: str, module: str, load: Callable[[], object]) -> None:
+    """Loads a plugin; if it fails, it leaves nothing behind, and the error names it.
+
+    Args:
+        said: what the error calls it.
+        module: its name.
+        load: does it.
+
+    Raises:
+        MixkitError: it fails.
+    """
+    try:
+        load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        sys.modules.pop(module, None)
+        for registry in REGISTRIES.values():
+            registry.forget(module)
+        raise MixkitError(_fault(said, error)) from error
+
+
+def _fault(said: str, error: BaseException) -> str:
     if isinstance(error, MixkitError):
-        return MixkitError(f"plugin {name}: {error}")
+        return f"plugin {said}: {error}"
     if isinstance(error, SyntaxError):
-        return MixkitError(f"plugin {name} is not valid Python: {error.msg} (line {error.lineno}).")
+        return f"plugin {said} is not valid Python: {printable(f'{error.msg} ({error.filename}:{error.lineno})')}."
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return MixkitError(
-        f"plugin {name} failed while it was imported: {type(error).__name__}: {error} ({last.filename}:{last.lineno})."
-    )
+    reason = printable(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})")
+    return f"plugin {said} failed while it was imported: {reason}."

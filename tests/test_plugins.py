@@ -1,5 +1,6 @@
 """Plugins load from where the user pointed, and from nowhere else; each fault names the plugin."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def test_the_example_is_an_operator() -> None:
 
 def test_a_folder_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "first_plugin.py").write_text("made = 1\n")
-    (tmp_path / "_private.py").write_text("raise RuntimeError\n")
+    for left_out in ("_private.py", "test_first_plugin.py", "conftest.py"):
+        (tmp_path / left_out).write_text("raise RuntimeError\n")
     monkeypatch.setenv("MIXKIT_PLUGINS", str(EXAMPLE))
     assert load_plugins([str(tmp_path)]) == ("gated_time", "first_plugin")
 
@@ -44,7 +46,7 @@ def test_nothing_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("name", "text", "message"),
     [
         ("missing.py", None, "plugin {path} is no file. Check the path."),
-        ("broken.py", "def\n", "plugin {path} is not valid Python: invalid syntax (line 1)."),
+        ("broken.py", "def\n", "plugin {path} is not valid Python: invalid syntax ({path}:1)."),
         (
             "raising.py",
             "x = 1\nraise KeyError('k')\n",
@@ -70,6 +72,38 @@ def test_faults_name_the_plugin(tmp_path: Path, name: str, text: str | None, mes
         load_plugins([str(path)])
     assert str(caught.value) == message.format(path=path)
     assert path.stem not in sys.modules or path.stem == "json"
+
+
+def test_a_file_that_no_recipe_can_import(tmp_path: Path) -> None:
+    (tmp_path / "my-plugin.py").touch()
+    with pytest.raises(MixkitError) as caught:
+        load_plugins([str(tmp_path / "my-plugin.py")])
+    assert str(caught.value) == (
+        f"plugin {tmp_path}/my-plugin.py has a name that no recipe can import. "
+        "Rename the file: letters, digits and _, and .py."
+    )
+
+
+def test_half_a_plugin_leaves_nothing_behind(tmp_path: Path) -> None:
+    half = EXAMPLE.read_text().replace('"gated_time"', '"half"')
+    (tmp_path / "half.py").write_text(f"{half}\nraise ValueError\n")
+    with pytest.raises(MixkitError, match="failed while it was imported: ValueError"):
+        load_plugins([str(tmp_path / "half.py")])
+    assert "half" not in operator.names()
+    (tmp_path / "half.py").write_text(half)
+    load_plugins([str(tmp_path / "half.py")])
+    assert "half" in operator.names(), "the control: without the error it is registered"
+
+
+def test_a_name_of_ours_cannot_be_taken_first(tmp_path: Path) -> None:
+    """In a process that has not looked at the operators yet, a plugin comes before them."""
+    path = tmp_path / "early.py"
+    path.write_text(EXAMPLE.read_text().replace('"gated_time"', '"channel"'))
+    code = f"from mixkit.plugins import load_plugins\nload_plugins([{str(path)!r}])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MixkitError: plugin" in said.stderr
+    assert "operator 'channel'" in said.stderr
+    assert "is already defined at" in said.stderr
 
 
 def test_a_module_that_is_not_installed() -> None:

@@ -1,10 +1,12 @@
-"""What every operator has to hold, ours or a plugin's. A check takes a spec and says in words what does not hold.
+"""What everything registered has to hold, ours or a plugin's. A check takes a spec and says what does not hold.
 
-`checks()` lists them. The tests run them over the registry, `mixkit check` over a plugin.
+`checks(kind)` lists them. The tests run them over the registry, `mixkit check` over a plugin.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from mixkit.conformance.answers import check_head, check_loss, check_metric, check_optimizer, check_schedule
+from mixkit.conformance.listening import check_augmentation, check_features, check_task
 from mixkit.conformance.mixing import (
     check_autocast,
     check_batch,
@@ -16,43 +18,67 @@ from mixkit.conformance.mixing import (
     check_stands,
 )
 from mixkit.conformance.survival import check_compile, check_device, check_export, check_pickle, check_state_dict
-from mixkit.conformance.trial import SITES, ConformanceError
+from mixkit.conformance.trial import SITES, ConformanceError, NotTried
 from mixkit.registry import Spec
 
+Check = Callable[[Spec], None]
+
 __all__ = [
+    "FIRST",
     "SITES",
+    "Check",
     "ConformanceError",
+    "NotTried",
+    "check_augmentation",
     "check_autocast",
     "check_batch",
     "check_compile",
     "check_device",
     "check_export",
+    "check_features",
     "check_gradient",
+    "check_head",
     "check_input",
+    "check_loss",
+    "check_metric",
     "check_mixing",
+    "check_optimizer",
     "check_pickle",
     "check_repeats",
+    "check_schedule",
     "check_shape",
     "check_stands",
     "check_state_dict",
+    "check_task",
     "checks",
 ]
 
+FIRST: tuple[Check, ...] = (check_stands, check_shape, check_input, check_repeats, check_batch)
+"""Where one of these does not hold, the later ones say little, and something misleading."""
 
-def checks() -> tuple[Callable[[Spec], None], ...]:
-    """All checks, those first without which the later ones say little. Each raises a `ConformanceError`."""
-    return (
-        check_stands,
-        check_shape,
-        check_input,
-        check_batch,
+_CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "operator": (
+        *FIRST,
         check_mixing,
         check_gradient,
-        check_repeats,
         check_autocast,
         check_device,
         check_state_dict,
         check_pickle,
         check_compile,
         check_export,
-    )
+    ),
+    "task": (check_task,),
+    "features": (check_features,),
+    "augmentation": (check_augmentation,),
+    "head": (check_head,),
+    "loss": (check_loss,),
+    "metric": (check_metric,),
+    "optimizer": (check_optimizer,),
+    "schedule": (check_schedule,),
+}
+
+
+def checks(kind: str = "operator") -> tuple[Check, ...]:
+    """All checks of a kind, those first without which the later ones say little. Each raises a `ConformanceError`."""
+    return _CHECKS.get(kind, ())

@@ -56,8 +56,9 @@ def check_mixing(spec: Spec) -> None:
     seen: set[str] = set()
     for trial in trials(spec, layers):
         moved = _moved(trial)
-        for axis in sorted(moved - declared):
-            trial.expect(False, f"values move along {axis}. Add {axis!r} to mixes in the decorator")
+        hidden = sorted(moved - declared)
+        along, missing = " and ".join(hidden), " and ".join(map(repr, hidden))
+        trial.expect(not hidden, f"values move along {along}. Add {missing} to mixes in the decorator")
         seen |= moved
     for axis in sorted(declared - seen):
         raise ConformanceError(f"{spec.name}: nothing moves along {axis}. Take {axis!r} out of mixes in the decorator.")

@@ -1,7 +1,7 @@
 """One operator, built on one site, and what is said of it."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,10 @@ SITES = (
 
 class ConformanceError(MixkitError, AssertionError):
     """An operator does not hold what every operator has to hold."""
+
+
+class NotTried(MixkitError):
+    """A check needs what is not here, such as recordings."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,30 @@ class Trial:
         if not holds:
             raise ConformanceError(f"{self}: {message}.")
 
-    @contextmanager
-    def saying(self, message: str) -> Iterator[None]:
+    def saying(self, message: str) -> AbstractContextManager[None]:
         """Raise any error that is not ours with the message in front."""
-        try:
-            yield
-        except MixkitError:
-            raise
-        except Exception as error:
-            line = next(iter(str(error).strip().splitlines()), "")
-            raise ConformanceError(f"{self}: {message}: {type(error).__name__}: {line}") from error
+        return saying(f"{self}: {message}")
 
     def __str__(self) -> str:
         return f"{self.spec.name} ({_place(self.site)})"
+
+
+@contextmanager
+def saying(message: str) -> Iterator[None]:
+    """Raise any error that is not ours with the message in front."""
+    try:
+        yield
+    except MixkitError:
+        raise
+    except Exception as error:
+        line = next(iter(str(error).strip().splitlines()), "")
+        raise ConformanceError(f"{message}: {type(error).__name__}: {line}") from error
+
+
+def expect(spec: Spec, holds: bool | Tensor, message: str) -> None:
+    """Raise the message, with the name in front, unless it holds."""
+    if not holds:
+        raise ConformanceError(f"{spec.name}: {message}.")
 
 
 def trials(spec: Spec, sites: Iterable[Site] = SITES) -> list[Trial]:

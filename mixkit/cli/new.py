@@ -1,0 +1,27 @@
+"""`mixkit new`."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Kind = Literal["operator", "task", "features", "augmentation", "head", "loss", "metric"]
+
+
+def new(
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", help="operator, task, features, augmentation, head, loss or metric.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="By which recipes will know it: letters, digits and _.")],
+    like: Annotated[
+        str | None, typer.Option(metavar="OPERATOR", help="Begin with the settings and the work of another operator.")
+    ] = None,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write the two files.")] = Path("plugins"),
+) -> None:
+    """Write a plugin to begin with, an example that works, and its test."""
+    from mixkit.scaffold import scaffold
+
+    plugin, test = (shlex.quote(str(path)) for path in scaffold(kind, name, to, like))
+    typer.echo(f"Wrote {plugin} and {test}. Next:  mixkit check {plugin}")
+    typer.echo(f"       pytest {test}")

@@ -1,0 +1,108 @@
+"""Checks of what stands behind the network: heads, losses, metrics, optimizers, schedules."""
+
+import math
+import pickle
+from numbers import Real
+
+import torch
+from torch import nn
+
+from mixkit.conformance.trial import close, dice, expect, saying
+from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
+
+WIDTH, CLASSES = 16, 3
+
+
+def check_head(spec: Spec) -> None:
+    """A pooled vector comes out as one number a class, each clip for itself; all of it learns and is pickled."""
+    with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = head.build(spec, WIDTH, CLASSES).eval()
+    x = torch.randn(5, WIDTH, generator=dice(0), requires_grad=True)
+    with saying(f"{spec.name}: fails in forward"):
+        out = made(x)
+    expect(spec, out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
+    expect(spec, torch.equal(out, made(x)), "the same vector comes out otherwise the second time in evaluation")
+    alone = torch.cat([made(row[None]) for row in x])
+    expect(spec, close(out, alone, 1e-5), "a clip comes out otherwise in a batch than alone")
+    with saying(f"{spec.name}: fails going backward"):
+        (out * torch.randn(out.shape, generator=dice(1))).sum().backward()
+    for name, parameter in made.named_parameters():
+        alive = parameter.grad is not None and bool(parameter.grad.any())
+        expect(spec, alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
+    with saying(f"{spec.name}: cannot be pickled"):
+        pickle.loads(pickle.dumps(made))
+
+
+def check_loss(spec: Spec) -> None:
+    """Logits and targets give one finite number with a gradient, and `scores` gives a share from 0 to 1 a class."""
+    for weights in (None, torch.ones(CLASSES)):
+        with saying(f"{spec.name}: cannot be built"):
+            made = loss.build(spec, weights)
+        target = torch.eye(CLASSES)[torch.arange(6) % CLASSES]
+        for scale in (1.0, 1000.0):
+            logits = (scale * torch.randn(6, CLASSES, generator=dice(0))).requires_grad_()
+            with saying(f"{spec.name}: fails in forward"):
+                found = made(logits, target)
+            expect(spec, found.shape == (), f"it gives the shape {list(found.shape)}. Return one number, the mean")
+            expect(spec, found.isfinite(), f"it is not finite for logits of about {scale:g}. Guard logarithms")
+            with saying(f"{spec.name}: fails going backward"):
+                found.backward()
+            sound = logits.grad is not None and bool(logits.grad.isfinite().all())
+            expect(spec, sound, "the gradient of the logits is missing or not finite")
+            with saying(f"{spec.name}: fails in scores"), torch.no_grad():
+                scores = made.scores(logits)
+            expect(spec, scores.shape == logits.shape, f"scores have the shape {list(scores.shape)}. It should be b k")
+            inside = bool(((scores >= 0) & (scores <= 1)).all())
+            expect(spec, inside, "scores lie outside 0 to 1. Return probabilities")
+
+
+def check_metric(spec: Spec) -> None:
+    """Scores and targets of a split, however small or one-sided, give a number, the same one every time."""
+    with saying(f"{spec.name}: cannot be built"):
+        made = metric.build(spec)
+    several = torch.eye(CLASSES, dtype=torch.long)[torch.arange(12) % CLASSES]
+    splits = {
+        "12 clips of 3 classes": several,
+        "clips of one class": several[[0, 0, 0]],
+        "a single clip": several[:1],
+        "clips with several labels, or none": several | torch.eye(CLASSES, dtype=torch.long)[torch.arange(12) // 4],
+    }
+    for name, target in splits.items():
+        scores = torch.rand(target.shape, generator=dice(0))
+        kept = scores.clone()
+        with saying(f"{spec.name}: fails for {name}"):
+            found, again = made(scores, target), made(scores, target)
+            plain = found.item() if isinstance(found, torch.Tensor) and found.numel() == 1 else found
+        expect(spec, isinstance(plain, Real), f"it gives {plain!r} for {name}. Return a number, or float('nan')")
+        same = float(found) == float(again) or math.isnan(float(found))
+        expect(spec, same, f"it gives another number the second time for {name}")
+        expect(spec, torch.equal(scores, kept), "the scores were changed in place. Work on new tensors")
+
+
+def check_optimizer(spec: Spec) -> None:
+    """It takes steps downhill, at the learning rate that it is given."""
+    weight = nn.Parameter(torch.tensor([[1.0, -2.0]]))
+    with saying(f"{spec.name}: fails"):
+        made = optimizer.build(spec, iter([weight]), 0.01)
+        rate = made.param_groups[0]["lr"]
+        expect(spec, rate == 0.01, f"its learning rate is {rate} and not the given 0.01. Pass it on")
+        before = float(weight.detach().square().sum())
+        for _ in range(20):
+            made.zero_grad()
+            weight.square().sum().backward()
+            made.step()
+        after = float(weight.detach().square().sum())
+        made.load_state_dict(made.state_dict())
+    expect(spec, after < before, f"20 steps took x² from {before:g} to {after:g}. They should go down")
+
+
+def check_schedule(spec: Spec) -> None:
+    """It gives a factor, not below 0, at any time of a run of any length."""
+    for epochs in (1, 2, 50):
+        with saying(f"{spec.name}: fails for a run of {epochs} epochs"):
+            made = schedule.build(spec, epochs)
+            found = [made(epochs * step / 20) for step in range(21)]
+        for factor in found:
+            sound = isinstance(factor, Real) and math.isfinite(factor) and float(factor) >= 0
+            expect(spec, sound, f"it gives {factor!r} in a run of {epochs} epochs. Return a number, 0 or more")

@@ -1,0 +1,214 @@
+"""What every task, head, loss and so on has to hold: ours do, and broken ones are told what is wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mixkit.conformance import ConformanceError, NotTried, checks
+from mixkit.registry import REGISTRIES, Spec
+from mixkit.training.loss import CrossEntropy
+
+KINDS = [kind for kind in REGISTRIES if kind != "operator" and checks(kind)]
+
+pytestmark = pytest.mark.usefixtures("without_plugins")
+
+
+def ours() -> list[Spec]:
+    return [
+        registry.spec(name)
+        for kind, registry in REGISTRIES.items()
+        if kind in KINDS
+        for name in registry.names()
+        if registry.entry(name).target.__module__.startswith("mixkit.")
+    ]
+
+
+@pytest.mark.parametrize("spec", ours(), ids=lambda spec: f"{spec.kind}.{spec.name}")
+def test_ours_hold(spec: Spec) -> None:
+    for check in checks(spec.kind):
+        try:
+            check(spec)
+        except NotTried:
+            assert spec.kind in ("task", "augmentation"), "only recordings may be missing"
+
+
+class Linear(nn.Module):
+    """A head."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.map = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x)
+
+
+class BatchMean(Linear):
+    """Knows the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x - x.mean(0))
+
+
+class Deaf(Linear):
+    """Learns nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x).detach() + 0 * self.map.bias.sum() * x.sum()
+
+
+class Sums(CrossEntropy):
+    """One number a clip."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return (logits - target).square().sum(1)
+
+
+class Unbounded(CrossEntropy):
+    """Scores that are no shares."""
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits
+
+
+class Logarithm(CrossEntropy):
+    """The logarithm of a share that may be 0."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        return -(target * logits.softmax(-1).log()).sum(1).mean()
+
+
+class Always(nn.Module):
+    """Louder, in evaluation too."""
+
+    def forward(self, x: Tensor, target: Tensor, draw: Any) -> tuple[Tensor, Tensor]:
+        return 2 * x, target
+
+
+class OwnDice(nn.Module):
+    """Draws elsewhere."""
+
+    def forward(self, x: Tensor, target: Tensor, draw: Any) -> tuple[Tensor, Tensor]:
+        return (x * torch.rand(len(x), 1), target) if self.training else (x, target)
+
+
+class Forgets(nn.Module):
+    """Gives x alone."""
+
+    def forward(self, x: Tensor, target: Tensor, draw: Any) -> Any:
+        return x
+
+
+class OneLength(nn.Module):
+    """Takes waveforms of a single length."""
+
+    def __init__(self, sample_rate: int, seconds: float):
+        super().__init__()
+        self.samples, self.bins, self.frames, self.needs_measuring = round(sample_rate * seconds), 10, 1600, False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(-1, 10, 1600)
+
+
+class Silent(OneLength):
+    """The logarithm of silence."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        held = nn.functional.pad(x, (0, max(0, 16000 - x.shape[1])))[:, :16000]
+        return held.abs().log().view(-1, 10, 1600).nan_to_num(nan=0.0, posinf=0.0, neginf=float("-inf"))
+
+
+def still(parameters: Any, learning_rate: float) -> torch.optim.Optimizer:
+    """Ascends."""
+    return torch.optim.SGD(parameters, lr=learning_rate, maximize=True)
+
+
+def fixed(parameters: Any, learning_rate: float) -> torch.optim.Optimizer:
+    """Has a rate of its own."""
+    return torch.optim.SGD(parameters, lr=1.0)
+
+
+def below(epochs: int) -> Callable[[float], float]:
+    """Falls below 0."""
+    return lambda epoch: 0.25 if epoch < epochs else -0.25
+
+
+def impatient() -> Callable[[Tensor, Tensor], float]:
+    """Divides by a count."""
+    return lambda scores, target: 1 / (len(target) - 1)
+
+
+BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
+    ("head", BatchMean, {}, "broken: a clip comes out otherwise in a batch than alone."),
+    ("head", Deaf, {}, "broken: parameter map.weight gets no gradient. Use it in forward, or leave it out."),
+    ("loss", Sums, {}, "broken: it gives the shape [6]. Return one number, the mean."),
+    ("loss", Unbounded, {}, "broken: scores lie outside 0 to 1. Return probabilities."),
+    ("loss", Logarithm, {}, "broken: it is not finite for logits of about 1000. Guard logarithms."),
+    ("metric", impatient, {}, "broken: fails for a single clip: ZeroDivisionError: division by zero"),
+    (
+        "augmentation",
+        Always,
+        {"on": "waveform"},
+        "broken: it changes clips in evaluation. Hand back what came where self.training is False.",
+    ),
+    (
+        "augmentation",
+        OwnDice,
+        {"on": "waveform"},
+        "broken: the same dice give something else the second time. Draw from `draw` alone.",
+    ),
+    ("augmentation", Forgets, {"on": "features"}, "broken: it does not give (x, target). Return both."),
+    ("augmentation", OwnDice, {"on": "air"}, "broken: on is 'air'. Write on='waveform' or on='features'."),
+    (
+        "features",
+        OneLength,
+        {},
+        "broken: fails on waveforms of 8000 samples: RuntimeError: shape '[-1, 10, 1600]' is invalid for input of size "
+        "24000",
+    ),
+    ("features", Silent, {}, "broken: silence comes out as numbers that are not finite. Guard logarithms."),
+    ("optimizer", still, {}, "broken: 20 steps took x² from 5 to 11.0402. They should go down."),
+    ("optimizer", fixed, {}, "broken: its learning rate is 1.0 and not the given 0.01. Pass it on."),
+    ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 epochs. Return a number, 0 or more."),
+]
+
+
+@pytest.mark.parametrize(("kind", "target", "facts", "message"), BROKEN)
+def test_a_broken_one_is_told_what_is_wrong(kind: str, target: Any, facts: dict[str, Any], message: str) -> None:
+    REGISTRIES[kind]("broken", **facts)(target)
+    (check,) = checks(kind)
+    with pytest.raises(ConformanceError) as caught:
+        check(REGISTRIES[kind].spec("broken"))
+    assert str(caught.value) == message
+
+
+def test_every_kind_is_seen_to_fail() -> None:
+    assert {kind for kind, *_ in BROKEN} == set(KINDS) - {"task"}
+    assert len(KINDS) >= 8
+
+
+class Leaking:
+    """One speaker in two splits."""
+
+    labels, folds, notes, protocol = ("a", "b"), (), (), "none"
+    sample_rate, seconds = 16_000, 1.0
+
+    def __init__(self, *, sample_rate: int = 16_000, seconds: float = 1.0):
+        pass
+
+    def clips(self, split: str) -> tuple[Any, ...]:
+        from pathlib import Path
+
+        from mixkit import Clip
+
+        return tuple(Clip(Path(f"{split}_{label}.wav"), label, "anna") for label in self.labels)
+
+
+def test_a_task_that_leaks() -> None:
+    REGISTRIES["task"]("broken")(Leaking)
+    (check,) = checks("task")
+    with pytest.raises(ConformanceError, match=r"^broken: the group anna stands in train \(train_a\.wav\)"):
+        check(REGISTRIES["task"].spec("broken"))
