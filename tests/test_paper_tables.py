@@ -1,0 +1,175 @@
+"""The tables of arXiv:2402.18007: every arm builds, has its size and takes a step; and no figure is made up."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mixkit.audio import augment
+from mixkit.model.mixer import Mixer, build, listener
+from mixkit.recipe import catalog
+from mixkit.recipe.gin_file import load_recipe, recipe_from_text
+from mixkit.recipe.schema import Recipe
+from mixkit.registry import loss, optimizer, weights
+from mixkit.study.definition import Study, load_study
+from mixkit.study.plan import plan
+from mixkit.training.data import Batch
+from mixkit.training.prepare import Prepared
+from mixkit.training.step import Step
+from tests.conftest import Said
+from tests.fake_vit import timm_state
+
+TABLES = [f"paper/table_{number}" for number in range(1, 7)]
+CLASSES = {"speech_commands": 35, "urbansound8k": 10, "casia": 6, "ravdess": 8}
+
+# What is known of the paper's figures, test accuracy in per cent. An arm that is not here has none.
+KNOWN: dict[str, dict[str, float]] = {
+    "paper/table_1": {"ASM-RH": 96.51, "ASM": 91.89, "ASM-I": 94.01},
+    "paper/table_2": {"ASM-RH": 95.80, "ASM": 89.51, "ASM-I": 91.76},
+    "paper/table_3": {"ASM-RH": 97.96},
+    "paper/table_4": {"ASM-RH": 92.19, "ASM": 89.97, "ASM-I": 91.76},
+    "paper/table_5": {"ASM-RH": 75.4},
+    "paper/table_6": {"ASM-RH": 95.80, "ASM-H": 95.19, "ASM-R": 95.04},
+}
+
+
+def study(name: str) -> Study:
+    found = load_study(name)
+    assert found is not None
+    return found
+
+
+def arm_names() -> list[tuple[str, str]]:
+    return [(table, arm) for table in TABLES for arm in study(table).arms]
+
+
+def recipe(table: str, arm: str, layers: tuple[str, ...] = (), *lines: str) -> Recipe:
+    asked = study(table)
+    return load_recipe(asked.base, [*asked.layers, *layers], [*asked.settings, *asked.arms[arm], *lines])
+
+
+def test_there_are_six_and_they_are_found() -> None:
+    assert list(catalog.papers()) == TABLES
+    assert len(arm_names()) == 22
+    assert all(catalog.summary(catalog.find(table)).startswith("Table ") for table in TABLES)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_figures_are_the_known_ones(table: str) -> None:
+    found = study(table)
+    assert {arm: dict(figures) for arm, figures in found.values.items()} == {
+        arm: {"accuracy": figure} for arm, figure in KNOWN[table].items()
+    }
+    assert set(found.arms) - set(found.values) <= set(found.notes), "an arm without a figure says so"
+    assert found.note
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_training_is_the_papers(table: str) -> None:
+    train, model = (getattr(recipe(table, "ASM-RH"), part) for part in ("train", "model"))
+    words = table == "paper/table_1"
+    assert (train.epochs, train.learning_rate) == (30 if words else 25, 2.5e-4)
+    assert (train.schedule.name, dict(train.schedule.params)) == ("step_decay", {"factor": 0.85, "after": 5})
+    assert (train.optimizer.name, train.optimizer.params["beta1"]) == ("adam", 0.95)
+    assert (train.batch_size, train.loss.name) == ((128, "bce") if words else (48, "cross_entropy"))
+    assert (model.width, model.depth, model.patch, model.stride) == (768, 12, (16, 16), (10, 10))
+    folds = study(table).folds == "all"
+    assert folds == (table in ("paper/table_3", "paper/table_5"))
+    assert study(table).seeds == ((0,) if folds else (0, 1, 2))
+
+
+def feed_forward(inputs: int, hidden: int) -> int:
+    return 2 * inputs * hidden + hidden + inputs
+
+
+@pytest.mark.parametrize(("table", "arm"), arm_names())
+def test_sizes_at_base(table: str, arm: str) -> None:
+    """T = 600 tokens, C = 768, 12 blocks, token MLPs of 384 and channel MLPs of 3072 hidden units."""
+    found = recipe(table, arm)
+    heard, classes = listener(found), CLASSES[found.task.name]
+    assert (heard.bins, heard.frames) == (128, 512)
+    with torch.device("meta"):
+        mixer = Mixer(found.model, heard.bins, heard.frames, classes)
+    own = arm in ("ASM", "ASM-I")
+    tokens = 602 if own else 600
+    blocks = 12 * (4 * 768 + feed_forward(tokens, 384) + feed_forward(768, 3072))
+    ends = 197_376 + 1_536 + 769 * classes + (1_536 + (2 + 602) * 768 if own else 0)
+    assert mixer.grid.tokens == 600
+    assert sum(parameter.numel() for parameter in mixer.parameters()) == blocks + ends
+    if not own and classes == 35:
+        assert blocks + ends == 62_473_283
+
+
+@pytest.mark.parametrize(("table", "arm"), arm_names())
+def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At tiny size, with the loss and augmentation of the table, and a start from weights where it has one."""
+    monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    save_file(timm_state(width=16), tmp_path / "weights" / "deit.safetensors")
+    save_file(timm_state(width=16, colours=1, grid=(12, 9)), tmp_path / "weights" / "ast.safetensors")
+    lines = ("model.width = 16", "model.depth = 2", "features.log_mel.frames = 96")
+    found = recipe(table, arm, ("size/tiny",), *lines)
+    classes = CLASSES[found.task.name]
+    model = build(found, classes)
+    before = {name: tensor.clone() for name, tensor in model.mixer.state_dict().items()}
+    start = None if found.train.init is None else weights.build(found.train.init, model.mixer)
+    assert (start is not None) == arm.endswith(("-I", "-A"))
+    if start is not None:
+        assert any("feed-forward" in text for text in start.taken)
+        assert ("positional embedding" in start.taken) == (arm == "ASM-I")
+    made = [augment.build(spec, model.sample_rate) for spec in found.train.augmentations]
+    prepared = Prepared(found, torch.device("cpu"), "float32", model, {}, "", made)
+    steps = optimizer.build(found.train.optimizer, model.mixer.parameters(), 1e-2)
+    step = Step(prepared, loss.build(found.train.loss, None), steps)
+    target = torch.eye(classes)[torch.arange(4) % classes]
+    outcome = step(Batch(0.1 * torch.randn(4, model.features.samples), target, torch.arange(4), 0), 0.0)
+    assert outcome.loss.isfinite()
+    assert not outcome.left_out
+    assert [name for name, tensor in model.mixer.state_dict().items() if torch.equal(tensor, before[name])] == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_at_small_scale(table: str, tmp_path: Path) -> None:
+    """`mixkit ablate TABLE --with size/tiny --with task/demo`: all runs resolve, and the caption says what they are."""
+    small = replace(study(table), added_layers=("size/tiny", "task/demo"))
+    planned = plan(small, tmp_path / "study")
+    assert [arm.name for arm in planned.record.arms] == list(small.arms)
+    assert planned.record.base == "ASM-RH"
+    assert len(planned.record.trials) == len(small.arms) * len(small.seeds)
+    assert planned.record.note.startswith("Not as in the paper: size/tiny, task/demo laid over it. ")
+    for text in planned.recipes.values():
+        found = recipe_from_text(text, "arm")
+        assert (found.model.width, found.task.name, found.train.batch_size) == (96, "demo", 32)
+    assert plan(study("paper/table_6"), tmp_path / "study").record.note == study("paper/table_6").note
+
+
+@pytest.mark.parametrize("table", ["paper/table_3", "paper/table_5"])
+def test_ten_folds(table: str, tmp_path: Path) -> None:
+    planned = plan(study(table), tmp_path / "study")
+    folds = {arm: [t.fold for t in planned.record.trials if t.arm == arm] for arm in study(table).arms}
+    assert all(found == list(range(1, 11)) for found in folds.values())
+    protocols = {text.split("protocol = ")[1].split("\n")[0] for text in planned.recipes.values()}
+    assert protocols == {"'official'" if table == "paper/table_3" else "'paper-random'"}
+
+
+@pytest.mark.parametrize(("arm", "kind"), [("ASM-RH-I", "deit"), ("ASM-RH-A", "ast"), ("ASM-I", "deit")])
+def test_an_arm_without_its_file_says_where_to_get_it(
+    arm: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
+    small: dict[str, Any] = {"added_layers": ("size/tiny", "task/demo"), "added": ("task.demo.clips = 4",)}
+    planned = plan(replace(study("paper/table_1"), **small), tmp_path / "study")
+    command = next(trial.command for trial in planned.record.trials if trial.arm == arm)
+    said = mixkit_command(*shlex.split(command)[1:])
+    assert said.code == 2
+    assert f"weights.{kind}.path is not set, and {tmp_path}/weights/{kind}.safetensors is not there. mixkit does" in (
+        " ".join(said.err.split())
+    )
+    assert f"--set \"weights.{kind}.path = 'PATH'\"" in " ".join(said.err.split())
+    assert not Path("runs").exists()
