@@ -24,7 +24,7 @@ from mixkit.training.prepare import Prepared
 from mixkit.training.progress import Progress
 from mixkit.training.sealed import check_optimizer, check_state
 from mixkit.training.signals import Signals
-from mixkit.training.state import save_state
+from mixkit.training.state import prune, save_state
 from mixkit.training.step import Step
 
 
@@ -83,6 +83,7 @@ class Fit:
         self.progress = progress
         if self.run:
             self._mend(self.run)
+            prune(self.run, path)
         at = f"epoch {self.progress.epochs} of {self.settings.epochs}"
         if self.progress.batches:
             at += f", {self.progress.batches} of {len(self.batches)} batches of the next"

@@ -35,11 +35,17 @@ def save_state(run: Run, step: int, state: Mapping[str, Any]) -> None:
     name = f"state-{step:09d}-{hashlib.sha256(data).hexdigest()}.pt"
     run.write(f"{FOLDER}/{name}", data)
     run.event("saved", step=step)
-    others = [path for path in states(run) if path.name != name]
-    same = [path for path in others if _step(path) == step]  # of a stop in validation, which was done again
-    for path in [*same, *[path for path in others if path not in same][KEPT - 1 :]]:
-        with suppress(OSError):  # one that stays harms nobody, and is tried again at the next save
-            path.unlink()
+    for path in states(run):
+        if _step(path) == step and path.name != name:  # of a stop in validation, which was done again
+            _remove(path)
+    prune(run)
+
+
+def prune(run: Run, used: Path | None = None) -> None:
+    """Removes all states but the last two, and the one that is in use; a kill may have left more."""
+    for path in states(run)[KEPT:]:
+        if path != used:
+            _remove(path)
 
 
 def states(run: Run) -> list[Path]:
@@ -71,6 +77,11 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise DamagedError(f"{printable(str(path))} was not written by mixkit.")
     return state
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # one that stays harms nobody, and is tried again at the next save
+        path.unlink()
 
 
 def _step(path: Path) -> int:

@@ -139,5 +139,5 @@ def test_states_that_are_written_in_place_are_lost(
     nursery: Nursery, arguments: tuple[str, ...], undisturbed: Path, tmp_path: Path
 ) -> None:
     """The control: without a temporary file, a kill in the middle of a save leaves nothing to go on from."""
-    found = campaign(nursery, arguments, undisturbed, tmp_path, 8, ("broken:in_place", ()), until_caught=True)
+    found = campaign(nursery, arguments, undisturbed, tmp_path, 40, ("broken:in_place", ()), until_caught=True)
     assert found.lost > 0, found

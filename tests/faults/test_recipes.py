@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
+from mixkit.training.checkpoint import PROOF, proof
 from tests.faults.host import Host, Outcome
 from tests.faults.recipes import BOMBS, CALLS, LIVE, harmed, open_naively, texts, write
 from tests.faults.tensors import header_of, with_header
@@ -103,7 +105,10 @@ def plant(files: Mapping[str, bytes], good: Path, run: Path, canary: Path) -> No
     (run / "recipe.gin").write_bytes(recipe)
     weights = run / "best.safetensors"
     header = header_of(weights.read_bytes())
-    header["__metadata__"]["recipe"] = recipe.decode(errors="replace").replace("\ufffd", "\x00")
+    said = header["__metadata__"]
+    said["recipe"] = recipe.decode(errors="replace").replace("\ufffd", "\x00")
+    del said[PROOF]
+    said[PROOF] = proof(said, load_file(weights))  # whoever writes the file can prove it, too
     weights.write_bytes(with_header(weights.read_bytes(), header))
 
 
