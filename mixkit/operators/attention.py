@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from mixkit.errors import SettingError
 from mixkit.model.site import Site
+from mixkit.operators.product import Linear
 from mixkit.registry import operator
 from mixkit.values import Count, Rate
 
@@ -38,8 +39,8 @@ class Attention(nn.Module):
                 "head_width",
                 f"is {head_width}, which does not divide a width of {site.width}. Use a divisor, such as {divisor}.",
             )
-        self.qkv = nn.Linear(site.width, 3 * site.width, bias=bias)
-        self.projection = nn.Linear(site.width, site.width)
+        self.qkv = Linear(site.width, 3 * site.width, bias=bias)
+        self.projection = Linear(site.width, site.width)
         self.dropout = nn.Dropout(dropout)
         self._heads = (3, site.width // head_width, head_width)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
+from mixkit.operators.product import Linear
 
 Activation = Literal["gelu", "silu", "mish", "acon_c"]
 
@@ -58,9 +59,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, length: int, hidden: int, *, activation: Activation = "gelu", dropout: float = 0.0):
         super().__init__()
-        self.expand = nn.Linear(length, hidden)
+        self.expand = Linear(length, hidden)
         self.activation = _activation(activation, hidden)
-        self.contract = nn.Linear(hidden, length)
+        self.contract = Linear(hidden, length)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

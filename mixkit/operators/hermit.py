@@ -127,6 +127,7 @@ class HermitFrequency(nn.Module):
         dropout: Rate = 0.0,
     ):
         super().__init__()
+        self.axis = axis
         self._along_tokens = axis == "token"
         self.pair = HermitPair(site.tokens if self._along_tokens else site.width, variant, norm)
         length = self.pair.columns if self._along_tokens else site.tokens

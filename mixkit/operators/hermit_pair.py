@@ -6,9 +6,9 @@ from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mixkit.errors import SettingError
+from mixkit.operators.product import linear
 
 Variant = Literal["paper", "lossless"]
 Norm = Literal["backward", "ortho", "forward"]
@@ -49,6 +49,7 @@ class HermitPair(nn.Module):
         super().__init__()
         if variant == "lossless" and length < 2:
             raise SettingError("variant", f"is 'lossless', which needs 2 values or more, not {length}. Use 'paper'.")
+        self.variant, self.norm = variant, norm
         self.period = length if variant == "paper" else 2 * (length - 1)
         self.columns = self.period // 2 + 1
         self._mirrored = length - self.columns
@@ -58,12 +59,12 @@ class HermitPair(nn.Module):
 
     def spectrum(self, x: Tensor) -> Tensor:
         """The distinct columns of the Hermitian transform."""
-        spectrum: Tensor = functional.linear(x[..., : self.columns], self.cosine) * self._scale
+        spectrum: Tensor = linear(x[..., : self.columns], self.cosine) * self._scale
         return spectrum
 
     def signal(self, spectrum: Tensor) -> Tensor:
         """The inverse real transform of a spectrum of which `columns` columns are given."""
-        half: Tensor = functional.linear(spectrum, self.cosine) * (1.0 / (self.period * self._scale))
+        half: Tensor = linear(spectrum, self.cosine) * (1.0 / (self.period * self._scale))
         if not self._mirrored:
             return half
         return torch.cat((half, half[..., 1 : self._mirrored + 1].flip(-1)), dim=-1)

@@ -1,6 +1,7 @@
 """RollBlock: a fixed permutation of the whole table of tokens and channels."""
 
 import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,12 +56,22 @@ class Roll(nn.Module):
                 f"is {groups}, which does not divide bands x width, {bands} x {site.width}. "
                 f"Use a width that {multiple} divides, such as {near}, or other groups.",
             )
-        self._view = (groups, site.tokens // bands, site.width * bands // groups)
-        self._parts = self._slides(groups // (1 + site.layer), site.depth - site.layer)
+        self.tokens = site.tokens
+        self.view = (groups, site.tokens // bands, site.width * bands // groups)
+        self.share, self.step = groups // (1 + site.layer), site.depth - site.layer
+        self._parts = self._slides(self.share, self.step)
+        self._pieces = self._copies()
 
     def forward(self, x: Tensor) -> Tensor:
         """Slide."""
-        table = x.reshape(x.shape[0], *self._view)
+        if torch.compiler.is_compiling():
+            return self._joined(x)
+        slid: Tensor = _Slide.apply(x, self.view, self._pieces)
+        return slid
+
+    def _joined(self, x: Tensor) -> Tensor:
+        # For compilers and exporters: plain slices, which a compiler makes one pass of by itself.
+        table = x.reshape(x.shape[0], *self.view)
         parts, start = [], 0
         for size, axis, shift in self._parts:
             parts.append(_slid(table.narrow(1, start, size), axis, shift))
@@ -68,7 +79,7 @@ class Roll(nn.Module):
         return torch.cat(parts, dim=1).view(x.shape)
 
     def _slides(self, share: int, step: int) -> tuple[tuple[int, int, int], ...]:
-        groups, rows, columns = self._view
+        groups, rows, columns = self.view
         slides, left = [], groups
         for axis, shift in ((3, step % columns), (3, -step % columns), (2, step % rows), (2, -step % rows)):
             size = min(share, left)
@@ -76,6 +87,47 @@ class Roll(nn.Module):
             left -= size
         slides.append((left, 3, 0))
         return tuple(slide for slide in slides if slide[0])
+
+    def _copies(self) -> "tuple[_Piece, ...]":
+        pieces, start = [], 0
+        for size, axis, shift in self._parts:
+            length = self.view[axis - 1]
+            pieces.append(_Piece(start, size, axis, 0, shift, length - shift))
+            if shift:
+                pieces.append(_Piece(start, size, axis, length - shift, 0, shift))
+            start += size
+        return tuple(pieces)
+
+
+class _Piece(NamedTuple):
+    """What moves together: groups `start` to `start + size`, of which `length` along an axis, from here to there."""
+
+    start: int
+    size: int
+    axis: int
+    source: int
+    target: int
+    length: int
+
+
+class _Slide(torch.autograd.Function):
+    """Every value copied once to its place; backward, every gradient once to where its value came from."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, view: tuple[int, ...], pieces: tuple[_Piece, ...]) -> Tensor:
+        ctx.view, ctx.pieces = view, pieces
+        table = x.reshape(x.shape[0], *view)
+        slid = torch.empty_like(table)
+        for start, size, axis, source, target, length in pieces:
+            place = slid.narrow(1, start, size).narrow(axis, target, length)
+            place.copy_(table.narrow(1, start, size).narrow(axis, source, length))
+        return slid.view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        back = tuple(piece._replace(source=piece.target, target=piece.source) for piece in ctx.pieces)
+        slid: Tensor = _Slide.apply(gradient, ctx.view, back)
+        return slid, None, None
 
 
 def _slid(part: Tensor, axis: int, shift: int) -> Tensor:
@@ -123,7 +175,7 @@ class RollTime(nn.Module):
         dropout: Rate = 0.0,
     ):
         super().__init__()
-        self.roll = Roll(site, groups=groups, bands=bands)
+        self.roll: nn.Module = Roll(site, groups=groups, bands=bands)
         units = hidden_units(site.width, expansion, hidden)
         self.feed_forward = FeedForward(site.width, units, activation=activation, dropout=dropout)
 

@@ -1,0 +1,58 @@
+"""Peak memory of training, each form in a process of its own so that none inherits what another has freed."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+
+from mixkit.bench.variant import Variant, work_of
+from mixkit.recipe.schema import Recipe
+from mixkit.training.memory import peak
+
+STEPS = 2
+"""The optimizer takes its memory in the first."""
+
+
+def peak_memory(recipe: Recipe, variant: Variant, size: int, device: str, plugins: tuple[str, ...] = ()) -> int:
+    """Bytes that two steps of training add, at their highest, to what a process with torch loaded holds.
+
+    Weights, gradients, moments and activations; on a GPU what torch has allocated.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as child:
+        return child.submit(_measure, recipe, variant, size, device, plugins, torch.get_num_threads()).result()
+
+
+def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: tuple[str, ...], threads: int) -> int:
+    from mixkit.bench.timing import WallClock
+    from mixkit.plugins import load_plugins
+
+    load_plugins(plugins)
+    torch.set_num_threads(threads)
+    place = torch.device(device)
+    _warm_up()
+    before = 0 if place.type == "cuda" else _held()
+    work = work_of(recipe, variant, size, place)
+    for _ in range(STEPS):
+        work.step(WallClock())
+    return peak(place) if place.type == "cuda" else _held("VmHWM") - before
+
+
+def _warm_up() -> None:
+    """Loads the code that a first step loads, so that it does not count."""
+    small = torch.nn.Linear(8, 8)
+    steps = torch.optim.AdamW(small.parameters(), fused=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = torch.nn.functional.gelu(small(torch.randn(8, 8)))
+    out.float().square().mean().backward()
+    steps.step()
+
+
+def _held(line: str = "VmRSS") -> int:
+    """Bytes that this process holds, or with VmHWM those it held at most."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return peak(torch.device("cpu"))
+    # ru_maxrss would begin with the peak of the parent, which an exec leaves in place.
+    return 1024 * next(int(found.split()[1]) for found in status.read_text().splitlines() if found.startswith(line))

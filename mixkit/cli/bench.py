@@ -1,0 +1,132 @@
+"""`mixkit bench`: how fast a recipe is on this machine."""
+
+import json
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mixkit.bench.measure import Bench
+
+
+def bench(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")],
+    layers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the recipe. Repeatable.")
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(metavar="N", help="Clips in a batch; as in training without.", min=1)
+    ] = None,
+    rounds: Annotated[int, typer.Option(metavar="N", help="How often each variant takes its turn.", min=1)] = 7,
+    against: Annotated[
+        Literal["plain"] | None, typer.Option(help="Hold it against the paper's pseudo code, written plainly.")
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Measure it with torch.compile, too.")] = False,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a figure into this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+) -> None:
+    """Measure how fast a recipe trains and answers here, and where the time goes."""
+    from mixkit.bench.machine import machine, sentence
+    from mixkit.bench.measure import bench as measured
+    from mixkit.bench.variant import variants
+    from mixkit.durable import write_whole, writing
+    from mixkit.plugins import load_plugins
+    from mixkit.recipe.gin_file import load_recipe
+    from mixkit.training.device import choose_device
+
+    loaded = load_plugins(plugins or ())
+    plan = load_recipe(recipe, layers or (), settings or (), loaded)
+    place = choose_device(device)
+    forms = variants(against == "plain", compiled)
+    console = Console(highlight=False, stderr=as_json)
+    with console.status("measuring") as status:
+        found = measured(
+            plan,
+            forms,
+            batch or plan.train.batch_size,
+            rounds,
+            place,
+            plugins=tuple(plugins or ()),
+            say=lambda text: status.update(f"measuring: {text}"),
+        )
+    if out is not None:
+        from mixkit.bench.figure import drawn
+
+        content = BytesIO()
+        drawn(found).savefig(content, format="png", dpi=120)
+        with writing(out):
+            write_whole(out, content.getvalue())
+    where = machine(place)
+    if as_json:
+        print(json.dumps(asdict(found) | {"machine": where}, indent=2, ensure_ascii=False))  # noqa: T201
+        return
+    for line in (sentence(where), *_head(found)):
+        console.print(line, soft_wrap=True, markup=False)
+    for table in (_variants(found), _parts(found)):
+        console.print(table)
+    if out is not None:
+        console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
+
+
+def _head(found: "Bench") -> list[str]:
+    peaks = ", ".join(f"{precision} {spread.median / 1e9:,.0f} GFLOP/s" for precision, spread in found.peaks.items())
+    lines = [
+        f"{found.recipe}: {found.parameters:,} parameters, {found.flops / 1e9:,.2f} GFLOP for a clip forward",
+        f"{found.batch} clips a batch, {found.rounds} rounds in turn; median (and quartiles)",
+        f"peak of a matrix product here: {peaks}",
+    ]
+    if found.apart is not None:
+        lines.append(f"plain and mixkit agree to {found.apart:.1g} of the largest logit, with the same weights")
+    return lines
+
+
+def _variants(found: "Bench") -> Table:
+    table = Table(title=f"a ratio says how many times as fast as {found.variants[0].name}", title_justify="left")
+    table.add_column("variant")
+    for column in ("training clips/s", "ratio", "of peak", "data", "forward", "backward", "optimiser", "memory"):
+        table.add_column(column, justify="right")
+    for column in ("forward only clips/s", "ratio", "of peak"):
+        table.add_column(column, justify="right")
+    for one in found.variants:
+        table.add_row(
+            one.name,
+            f"{one.training_clips:,.1f}",
+            str(one.training_ratio),
+            f"{one.training_share:.0%}",
+            *(f"{1e3 * spread.median:,.1f} ms" for spread in one.phases.values()),
+            "" if one.memory is None else f"{one.memory / 2**20:,.0f} MiB",
+            f"{one.forward_clips:,.1f}",
+            str(one.forward_ratio),
+            f"{one.forward_share:.0%}",
+        )
+    return table
+
+
+def _parts(found: "Bench") -> Table:
+    table = Table(title=f"each part by itself, all layers, {found.parts_of}", title_justify="left")
+    table.add_column("part")
+    for column in ("times", "GFLOP", "forward", "of peak", "forward and backward", "of peak"):
+        table.add_column(column, justify="right")
+    for part in found.parts:
+        table.add_row(
+            part.name,
+            str(part.count),
+            f"{part.flops / 1e9:,.2f}",
+            f"{1e3 * part.forward.median:,.1f} ms",
+            f"{part.forward_share:.0%}" if part.flops else "",
+            f"{1e3 * part.training.median:,.1f} ms",
+            f"{part.training_share:.0%}" if part.flops else "",
+        )
+    return table

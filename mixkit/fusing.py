@@ -1,0 +1,47 @@
+"""A trained network with less to do: fixed permutations moved into the weights behind them."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.operators import Roll, RollTime
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fuse(model: Network) -> Network:
+    """A copy for inference that gives the same answers to rounding, and permutes nothing where a weight can.
+
+    Where `roll_time` moves channels only, and those of all tokens alike, as it does at layer 0, the columns of its
+    first weight are put in that order instead. Everything else stays as it is. Weights of the copy mean nothing to
+    another network: keep those of the original.
+
+    Args:
+        model: a network, or a part of one.
+    """
+    fused = copy.deepcopy(model).eval()
+    for module in fused.modules():
+        if isinstance(module, RollTime):
+            _absorb(module)
+    return fused
+
+
+@torch.no_grad()
+def _absorb(module: RollTime) -> None:
+    if not isinstance(module.roll, Roll):
+        return
+    weight = module.feed_forward.expand.weight
+    order = _order(module.roll, weight.shape[1])
+    if order is not None:
+        weight.copy_(weight[:, order.argsort().to(weight.device)])
+        module.roll = nn.Identity()
+
+
+def _order(roll: Roll, width: int) -> Tensor | None:
+    """Which channel each channel comes from, where that is the same for all tokens; None where it is not."""
+    source: Tensor = roll(torch.arange(roll.tokens * width).view(1, roll.tokens, width))[0]
+    order = source - width * torch.arange(roll.tokens)[:, None]
+    own_token = bool((order == order[0]).all()) and int(order.min()) >= 0 and int(order.max()) < width
+    return order[0] if own_token else None

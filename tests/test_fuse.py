@@ -1,0 +1,175 @@
+"""The fast forms give what the plain ones give: the product, the roll in one pass, and fused networks."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+import mixkit
+from mixkit.fusing import fuse
+from mixkit.model.mixer import Mixer, build
+from mixkit.model.site import Grid, Site
+from mixkit.operators import Roll, RollTime, product
+from mixkit.recipe import catalog
+
+SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
+SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]
+
+
+def network(recipe: str) -> Mixer:
+    return build(mixkit.load_recipe(recipe, settings=SMALL), 5).mixer.eval()
+
+
+@pytest.fixture
+def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other library's product, whatever the processor and the size."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("torch was built without oneDNN")
+    monkeypatch.setattr(product, "WORTH_IT", 0)
+    monkeypatch.setattr(product, "_onednn_is_faster", lambda: True)
+
+
+def products(call: object) -> bool:
+    """Whether the other product was taken."""
+    with FlopCounterMode(display=False) as counter:
+        call()  # type: ignore[operator]
+    return any("mixkit" in str(name) for name in counter.get_flop_counts()["Global"])
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize(("shape", "out"), SHAPES)
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("order", ["plain", "transposed", "gaps"])
+def test_the_product_and_its_gradients(shape: tuple[int, ...], out: int, biased: bool, order: str) -> None:
+    def leaves() -> list[Tensor]:
+        torch.manual_seed(0)
+        return [torch.randn(shape), torch.randn(out, 2 * shape[-1]), torch.randn(out)]
+
+    def run(multiply: object) -> list[Tensor]:
+        x, weight, bias = (leaf.requires_grad_() for leaf in leaves())
+        narrow = weight[:, : shape[-1]] if order == "gaps" else weight[:, : shape[-1]].contiguous()
+        if order == "transposed":
+            narrow = narrow.t().contiguous().t()
+        y = multiply(x, narrow, bias if biased else None)  # type: ignore[operator]
+        (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
+        return [y, x.grad, weight.grad, *([bias.grad] if biased else [])]  # type: ignore[list-item]
+
+    for ours, theirs in zip(run(product.linear), run(functional.linear), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.usefixtures("onednn")
+def test_when_the_other_product_is_taken() -> None:
+    x, weight = torch.randn(4, 8), torch.randn(3, 8)
+    assert products(lambda: product.linear(x, weight))
+    assert not products(lambda: product.linear(x.double(), weight.double()))
+    assert not products(lambda: product.linear(x.to("meta"), weight.to("meta")))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not products(lambda: product.linear(x, weight))
+
+
+def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product, "_onednn_is_faster", lambda: False)
+    assert not products(lambda: product.linear(torch.randn(2048, 128), torch.randn(128, 128)))
+    monkeypatch.setattr(product, "_onednn_is_faster", lambda: True)
+    assert not products(lambda: product.linear(torch.randn(4, 8), torch.randn(3, 8)))
+
+
+@pytest.mark.parametrize(
+    ("maker", "instructions", "faster"),
+    [
+        ("AuthenticAMD", "AVX512", True),
+        ("GenuineIntel", "AVX512", False),
+        ("AuthenticAMD", "AVX2", False),
+        ("", "AVX512", False),
+    ],
+)
+def test_which_processors(monkeypatch: pytest.MonkeyPatch, maker: str, instructions: str, faster: bool) -> None:
+    monkeypatch.setattr(product, "_maker", lambda: maker)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
+    assert product._onednn_is_faster.__wrapped__() is (faster and torch.backends.mkldnn.is_available())
+
+
+@pytest.mark.usefixtures("onednn")
+def test_a_linear_map_can_be_learned_twice_over() -> None:
+    """Second derivatives exist: a penalty on gradients can be trained."""
+    x = torch.randn(4, 8, requires_grad=True)
+    layer = product.Linear(8, 3)
+    (slope,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    theirs = nn.Linear(8, 3)
+    theirs.load_state_dict(layer.state_dict())
+    twin = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(theirs(twin).square().sum(), twin, create_graph=True)
+    slope.square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, theirs.weight.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", range(12))
+def test_one_pass_slides_as_slices_do(layer: int) -> None:
+    roll = Roll(Site(Grid(4, 6), 32, layer, 12))
+    x = torch.randn(3, 24, 32, dtype=torch.float64, requires_grad=True)
+    twin = x.detach().requires_grad_()
+    weights = torch.randn(3, 24, 32, dtype=torch.float64)
+    one, joined = roll(x), roll._joined(twin)
+    assert torch.equal(one, joined)
+    (one * weights).sum().backward()
+    (joined * weights).sum().backward()
+    assert torch.equal(x.grad, twin.grad)  # type: ignore[arg-type]
+    assert torch.equal(roll(twin.transpose(1, 2).contiguous().transpose(1, 2)), joined)
+
+
+@pytest.mark.parametrize("recipe", sorted(catalog.names()))
+def test_a_fused_network_answers_alike(recipe: str) -> None:
+    model = network(recipe).double()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fused = fuse(model.train())
+    x = torch.randn(2, 128, 48, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), model.eval()(x), rtol=1e-10, atol=1e-10)
+    assert not fused.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    rolled = [module for module in fused.modules() if isinstance(module, RollTime)]
+    absorbed = [isinstance(module.roll, nn.Identity) for module in rolled]
+    assert absorbed == [True, False, False][: len(rolled)]
+
+
+def test_fused_in_bf16_stays_close() -> None:
+    model = network("asm_rh")
+    x = torch.randn(2, 128, 48)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(fuse(model)(x).float(), model(x).float(), rtol=0.05, atol=0.05)
+
+
+def test_the_order_matters() -> None:
+    """The control: without the weight's new order the answers are others."""
+    model = network("asm_rh").double()
+    wrong = fuse(model)
+    wrong.load_state_dict(model.state_dict())
+    x = torch.randn(2, 128, 48, dtype=torch.float64)
+    with torch.no_grad():
+        assert (wrong(x) - model(x)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("recipe", sorted(catalog.names()))
+def test_every_recipe_compiles_whole(recipe: str) -> None:
+    model = network(recipe)
+    torch._dynamo.reset()
+    x = torch.randn(2, 128, 48)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=False)
+    found, expected = compiled(x), model(x)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    found.sum().backward()
+    torch._dynamo.reset()
+
+
+def test_the_makers_name_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\n")
+    monkeypatch.setattr(product, "Path", lambda _: facts)
+    assert product._maker() == "AuthenticAMD"
+    facts.unlink()
+    assert product._maker() == ""
