@@ -1,18 +1,27 @@
 # make train   installs mixkit and trains the flagship recipe on the demo task
+# make bench   compares mixkit with the paper's pseudo code, transformers, timm and torchaudio, and writes a table
 # make test    installs what development needs and runs tests, ruff and mypy
+# make docs    builds the documentation into site/; open site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test clean
+.PHONY: train test docs bench clean
 
 train: .venv/installed
 	$(BIN)/mixkit train recipes/asm_rh.gin
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/all.py
 
 test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
+
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open site/index.html"
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mixkit needs Python 3.11 or newer; say which with: make PYTHON=python3.11")'
@@ -26,5 +35,9 @@ test: .venv/installed-dev
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@ .venv/installed
 
+.venv/installed-docs: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@ .venv/installed
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv site build dist *.egg-info

@@ -62,13 +62,48 @@ def tones(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that hears half a second, for tests of what is done with runs. Its answers mean nothing."""
+    import mixkit
+
+    lines = [
+        "train.epochs = 1",
+        "model.width = 16",
+        "model.depth = 2",
+        "task.demo.clips = 4",
+        "task.demo.seconds = 0.5",
+    ]
+    return mixkit.train(mixkit.load_recipe("asm_rh", settings=lines), tmp_path_factory.mktemp("runs")).folder
+
+
+@pytest.fixture
+def chords(tmp_path: Path) -> Path:
+    """80 recordings of up to three tones at once, and a table that says which."""
+    root = tmp_path / "chords"
+    pitches = {"low": 300.0, "mid": 1000.0, "high": 3000.0}
+    root.mkdir()
+    dice, time = np.random.default_rng(0), np.arange(8000) / 16_000
+    rows = ["path,label"]
+    for number in range(80):
+        tags = [label for label in pitches if dice.random() < 0.45]
+        sound = 0.02 * dice.standard_normal(8000)
+        for tag in tags:
+            sound += dice.uniform(0.1, 0.3) * np.sin(2 * np.pi * pitches[tag] * dice.uniform(0.9, 1.1) * time)
+        soundfile.write(root / f"{number:02d}.wav", sound, 16_000)
+        rows.append(f"{number:02d}.wav,{';'.join(tags)}")
+    (root / "clips.csv").write_text("\n".join(rows))
+    return root
+
+
 @pytest.fixture
 def without_plugins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No plugin is loaded when the test begins, and none that it loads is left behind."""
-    from mixkit.registry import operator
+    from mixkit.registry import REGISTRIES
 
-    operator.names()
-    monkeypatch.setattr(operator, "_entries", dict(operator._entries))
+    for registry in REGISTRIES.values():
+        registry.names()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     monkeypatch.delenv("MIXKIT_PLUGINS", raising=False)
     before = set(sys.modules)
     yield

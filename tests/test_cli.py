@@ -100,7 +100,7 @@ def test_a_copy_in_two_splits_is_a_leak(mixkit_command: Command, tmp_path: Path,
     said = mixkit_command("train", "asm_rh", *quick(tones), *held_out, "--name", "leaking")
     assert said.code == 2
     assert said.err == (
-        "error: 1 recordings stand in two splits, byte for byte. Leave one of each pair out:\n"
+        "error: the same recording, byte for byte, stands in two splits (1 times). Leave one of each pair out:\n"
         f"  {tones}/low/0.wav (train) = {copied} (test)\n"
     )
     assert not (tmp_path / "runs" / "leaking").exists()
@@ -110,7 +110,8 @@ def test_a_clip_of_zero_samples_is_named(mixkit_command: Command, tmp_path: Path
     bad = tones / "low" / "9.wav"
     soundfile.write(bad, torch.empty(0).numpy(), 16_000)
     said = mixkit_command("train", "asm_rh", *quick(tones))
-    expect_mistake(said, f"{bad}: 0 samples of audio. Remove the file, or list it in task.folder.skip.", tmp_path)
+    fault = f"  {bad}: 0 samples of audio. Remove the file, or list it in task.folder.skip.\n"
+    expect_mistake(said, f"1 of 13 clips cannot be used (1 of 2 test):\n{fault}", tmp_path)
     skipping = mixkit_command("train", "asm_rh", *quick(tones), "--set", "task.folder.skip = ['low/9.wav']")
     assert skipping.code == 0, skipping
 
@@ -161,12 +162,15 @@ def test_train_evaluate_and_load(mixkit_command: Command, tmp_path: Path, tones:
     assert sorted(path.name for path in run.iterdir()) == [
         "best.safetensors",
         "environment.json",
+        "events.jsonl",
         "figures",
         "last",
+        "metrics.csv",
         "metrics.jsonl",
         "recipe.gin",
         "recipe.json",
         "results.json",
+        "times.jsonl",
     ]
     assert sorted(path.name for path in (run / "figures").iterdir()) == [
         "confusion.png",

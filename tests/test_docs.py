@@ -6,10 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 
 import mixkit
 from mixkit.registry import operator
+from mixkit.study.definition import load_study
 from tests.conftest import Said
 
 ROOT = Path(__file__).parents[1]
@@ -21,9 +25,17 @@ ELSEWHERE = ("make ", "python3 ", "pip ", "docs/", "for ", "done", "  ")  # set-
 def blocks(language: str) -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
-        for number, text in enumerate(re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S), 1):
+        title = "(?: title=.*?)?" if language == "gin" else ""  # elsewhere it marks a file that commands need
+        fence = rf"^```{language}{title}\n(.*?)^```$"
+        for number, text in enumerate(re.findall(fence, page.read_text(), re.M | re.S), 1):
             found.append((f"{page.name}-{number}", text))
     return found
+
+
+def files_of(block: str) -> list[tuple[str, str]]:
+    """The files that the page of a block shows, each as ```python title="plugins/name.py", or as ```gin."""
+    page = next(page for page in PAGES if page.name == block.rpartition("-")[0])
+    return re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', page.read_text(), re.M | re.S)
 
 
 def test_there_is_something_to_run() -> None:
@@ -36,17 +48,31 @@ def test_there_is_something_to_run() -> None:
 def test_recipes_load(text: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.gin"
     path.write_text(text)
+    if "study." in text:
+        assert load_study(path)
+        return
     assert mixkit.load_recipe(path).model.pattern
 
 
 @pytest.mark.usefixtures("without_plugins")
-@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("sh")])
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        pytest.param(name, text, id=name, marks=[pytest.mark.slow] if "mixkit ablate" in text else [])
+        for name, text in blocks("sh")
+    ],
+)
 def test_commands_end_well(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
+    block: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "plugins", tmp_path / "plugins")
+    for name, content in files_of(block):
+        assert not Path(name).exists(), f"{name} would hide a plugin that is shipped"
+        Path(name).write_text(content)
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    Path("clips").mkdir()
+    soundfile.write("clips/street.wav", 0.1 * np.random.default_rng(0).standard_normal((66_150, 2)), 22_050)
     makefile = (ROOT / "Makefile").read_text()
     for line in text.splitlines():
         command = line.split(" #")[0].strip()
@@ -60,6 +86,8 @@ def test_commands_end_well(
             continue  # needs recordings that are not here; the recipes are loaded by tests/test_recipes.py
         if arguments[0] == "train":
             arguments += [*QUICK, *(["--set", "task.demo.clips = 4"] if "task/" not in command else [])]
+        if arguments[0] == "ablate":
+            arguments += [*QUICK, "--set", "task.demo.clips = 4", "--seeds", "0"]
         if arguments[:3] == ["data", "check", "demo"]:
             arguments += ["--set", "task.demo.clips = 4"]
         if arguments[:2] == ["copy", "asm_rh"]:
@@ -80,9 +108,57 @@ def test_python_does_what_it_says(text: str, tmp_path: Path, monkeypatch: pytest
         assert [path.name for path in Path("runs").iterdir()] == ["asm_rh"]
 
 
+def shown_errors() -> list[tuple[str, str]]:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    return re.findall(r"^```text\n\$ mixkit (.*?)\n(error: .*?)^```$", page, re.M | re.S)
+
+
+@pytest.mark.parametrize(("command", "shown"), shown_errors())
+def test_errors_are_those_that_are_shown(
+    command: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
+) -> None:
+    if "--device cuda" in command and torch.cuda.is_available():
+        pytest.skip("there is a CUDA GPU, so nothing is wrong")
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    for name, content in files_of("troubleshooting.md-1"):
+        Path(name).write_text(content)
+    said = mixkit_command(*shlex.split(command))
+    assert said.code == 2
+    assert re.fullmatch(re.escape(shown).replace(r"\.\.\.", ".*"), said.err), said.err
+
+
+COMMANDS = [
+    (page.name, line)
+    for page in PAGES
+    for block in re.findall(r"^```(?:text)?\n(.*?)^```$", page.read_text(), re.M | re.S)
+    for line in re.findall(r"^(?:\$ )?(?:.* \| )?mixkit ([a-z].*)$", block, re.M)
+    if line.split()[0] not in ("failed,",)
+]
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_commands_that_are_not_run_exist_with_their_options(
+    page: str, line: str, mixkit_command: Callable[..., Said]
+) -> None:
+    """Those that need a cluster, four GPUs or a film."""
+    words = shlex.split(line.split("  #")[0])
+    name = words[:2] if words[0] == "data" else words[:1]
+    said = mixkit_command(*name, "--help")
+    assert said.code == 0, (page, line)
+    for option in (word for word in words if word.startswith("--")):
+        assert option in said.out, (page, line)
+
+
+def test_an_option_that_is_not_there_is_noticed(mixkit_command: Callable[..., Said]) -> None:
+    """The control of the test above."""
+    assert "--wih" not in mixkit_command("train", "--help").out
+    assert mixkit_command("trian", "--help").code == 2
+
+
 def test_the_plugin_in_the_readme_is_the_one_that_is_shipped() -> None:
     shipped = (ROOT / "plugins" / "gated_time.py").read_text()
-    (shown,) = (text for name, text in blocks("python") if "@operator" in text)
+    (shown,) = (text for name, text in blocks("python") if "@operator" in text and name.startswith("README"))
     body = shown[shown.index("        super()") : shown.index("    def forward")].replace("my_gated_time", "gated_time")
     for line in body.strip().splitlines():
         assert line.split("  #")[0].strip() in shipped

@@ -9,16 +9,44 @@ PACKAGE = Path(mixkit.__file__).parent
 
 ORDER = [
     {"mixkit.errors"},
-    {"mixkit.values", "mixkit.draw"},
+    {"mixkit.values", "mixkit.draw", "mixkit.durable", "mixkit.surroundings", "mixkit.places"},
     {"mixkit.registry"},
+    {"mixkit.plugins"},
     {"mixkit.model.site", "mixkit.tasks.clip", "mixkit.audio", "mixkit.recipe"},
     {"mixkit.operators", "mixkit.tasks", "mixkit.model.heads"},
     {"mixkit.data"},
-    {"mixkit.conformance", "mixkit.model", "mixkit.plugins"},
+    {
+        "mixkit.conformance",
+        "mixkit.model",
+        "mixkit.scaffold",
+        "mixkit.likeness",
+        "mixkit.trust",
+        "mixkit.prediction",
+        "mixkit.waveform",
+        "mixkit.inputs",
+        "mixkit.embeddings",
+    },
     {"mixkit.run", "mixkit.training.data", "mixkit.training.device", "mixkit.training.metrics"}
-    | {f"mixkit.training.{part}" for part in ("loss", "optimizer", "schedule")},
-    {"mixkit.evaluation", "mixkit.training.checkpoint"},
+    | {
+        f"mixkit.training.{part}"
+        for part in (
+            "bad_files",
+            "distributed",
+            "loss",
+            "optimizer",
+            "pickled",
+            "ranking",
+            "schedule",
+            "sealed",
+            "waveforms",
+            "workers",
+        )
+    },
+    {"mixkit.evaluation", "mixkit.training.checkpoint", "mixkit.weights"},
     {"mixkit.training"},
+    {"mixkit.diagnosis", "mixkit.looking", "mixkit.overview", "mixkit.export", "mixkit.hear", "mixkit.fusing"},
+    {"mixkit.bench"},
+    {"mixkit.study"},
     {"mixkit.report"},
     {"mixkit.cli", "mixkit.__main__"},
 ]
@@ -72,7 +100,9 @@ def test_the_order_is_not_empty_talk() -> None:
     assert rank("mixkit.cli.app") > rank("mixkit.training.loop") > rank("mixkit.operators.roll") > rank("mixkit.errors")
 
 
-SHARED = {f"mixkit.operators.{part}" for part in ("axes", "feed_forward", "hermit_pair")}  # these register nothing
+SHARED = {
+    f"mixkit.operators.{part}" for part in ("axes", "feed_forward", "hermit_pair", "product")
+}  # these register nothing
 
 
 def test_operators_do_not_import_each_other() -> None:

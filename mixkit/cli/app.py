@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mixkit import __version__
+from mixkit.cli.ablate import ablate
+from mixkit.cli.bench import bench
 from mixkit.cli.data import data_app
+from mixkit.cli.look import look
+from mixkit.cli.new import new
+from mixkit.cli.report import compare, report
+from mixkit.cli.runs import runs
+from mixkit.cli.train import train
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
@@ -20,6 +27,14 @@ app = typer.Typer(
     help="Declare a Mixer in a short gin file, train it, and learn which perspective of a sound earns its place.",
 )
 app.add_typer(data_app, name="data")
+app.command()(train)
+app.command()(runs)
+app.command()(look)
+app.command()(bench)
+app.command()(new)
+app.command()(ablate)
+app.command()(report)
+app.command()(compare)
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
 Layers = Annotated[
@@ -33,6 +48,10 @@ Settings = Annotated[
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="PATH", help="Load operators of your own: a file, a folder or a module."),
+]
+Trust = Annotated[
+    str | None,
+    typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps, if they are these very ones."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
@@ -55,52 +74,19 @@ def options(
 
 
 @app.command()
-def train(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="A gin file, or the name of a shipped recipe.")
-    ] = None,
-    layers: Layers = None,
-    settings: Settings = None,
-    plugins: Plugins = None,
-    seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
-    fold: Annotated[int | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
-    device: Device = "auto",
-    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped, instead of a RECIPE.")
-    ] = None,
-) -> None:
-    """Train a recipe, keep the epoch that is best on validation, and report it on test."""
-    from mixkit.cli import training
-
-    if resume is not None:
-        if recipe is not None or layers or settings or seed is not None or fold is not None or name is not None:
-            raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
-        training.resume(resume, plugins or (), device)
-        return
-    if recipe is None:
-        raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
-    lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
-    if fold is not None:
-        task = _load(recipe, layers, lines, plugins).task.name
-        lines.append(f"task.{task}.fold = {fold}")
-    training.train(_load(recipe, layers, lines, plugins), plugins or (), device, runs, name)
-
-
-@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     split: Annotated[Literal["train", "valid", "test"], typer.Option(help="Which clips.")] = "test",
     plugins: Plugins = None,
+    trust: Trust = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained run on a split of its task."""
     from mixkit.cli import training
-    from mixkit.plugins import load_plugins
+    from mixkit.trust import load_for_run
 
-    training.evaluate(run, split, device, as_json, load_plugins(plugins or ()))
+    training.evaluate(run, split, device, as_json, load_for_run(run, plugins or (), trust))
 
 
 @app.command()
@@ -118,10 +104,23 @@ def show(
 
 
 @app.command()
-def check(recipe: RecipeName, layers: Layers = None, settings: Settings = None, plugins: Plugins = None) -> None:
-    """Find every mistake in a recipe, without data and without training."""
-    from mixkit.cli import recipes
+def check(
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|PLUGIN", help="A recipe, or a plugin: a .py file or a folder of them."),
+    ],
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
+) -> None:
+    """Find every mistake in a recipe, without data and without training; or try out all that a plugin registers."""
+    from mixkit.cli import check_plugin, recipes
 
+    if check_plugin.is_plugin(recipe):
+        if layers or settings:
+            raise MixkitError(f"{recipe} is a plugin; --with and --set are for recipes. Leave them out.")
+        check_plugin.check(recipe, plugins or ())
+        return
     recipes.check(_load(recipe, layers, settings, plugins))
 
 
@@ -135,9 +134,11 @@ def list_(
 ) -> None:
     """List operators, recipes and tasks, each with a line about it."""
     from mixkit.cli import recipes
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins import load_all_installed, load_plugins
 
     load_plugins(plugins or ())
+    for fault in load_all_installed():
+        typer.echo(f"left out: {fault}", err=True)
     recipes.list_all(what, as_json)
 
 
@@ -149,6 +150,86 @@ def copy(
     from mixkit.cli import recipes
 
     recipes.copy(recipe, to)
+
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or its best.safetensors.")]
+Recordings = Annotated[
+    list[str], typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders of them, or - for standard input.")
+]
+Overlap = Annotated[
+    float, typer.Option(metavar="SHARE", help="Of a window, that the next one hears again, at least.", min=0, max=0.95)
+]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="Windows that are heard at once.", min=1)]
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    recordings: Recordings,
+    top: Annotated[int, typer.Option(metavar="K", help="How many classes to name.", min=1)] = 3,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Every window of a recording, too.")] = False,
+    overlap: Overlap = 0.5,
+    batch_size: BatchSize = 32,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object for each recording, a line each.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each recording or window.")] = False,
+    plugins: Plugins = None,
+    trust: Trust = None,
+    device: Device = "auto",
+) -> None:
+    """Say what is heard in recordings of any length, sample rate and channel count."""
+    from mixkit.cli import predict as predicting
+    from mixkit.cli.predictions import Form
+    from mixkit.trust import load_for_run
+
+    if as_json and as_csv:
+        raise MixkitError("--json and --csv were both given. Choose one.")
+    form = Form("json" if as_json else "csv" if as_csv else "table", top, timeline)
+    predicting.predict(run, recordings, form, overlap, batch_size, device, load_for_run(run, plugins or (), trust))
+
+
+@app.command()
+def embed(
+    run: RunFolder,
+    recordings: Recordings,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="An .npz or .safetensors file.")],
+    overlap: Overlap = 0.5,
+    batch_size: BatchSize = 32,
+    plugins: Plugins = None,
+    trust: Trust = None,
+    device: Device = "auto",
+) -> None:
+    """Write a vector for each recording: the pooled tokens ahead of the head."""
+    from mixkit.cli import predict as predicting
+    from mixkit.trust import load_for_run
+
+    predicting.embed(run, recordings, out, overlap, batch_size, device, load_for_run(run, plugins or (), trust))
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    to: Annotated[Literal["onnx", "torch"], typer.Option(help="Kind of file: .onnx, or torch.export's .pt2.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where; model.onnx or model.pt2 here without.")
+    ] = None,
+    plugins: Plugins = None,
+    trust: Trust = None,
+) -> None:
+    """Write a run as one file that needs no mixkit: waveform in, probabilities out."""
+    from mixkit.cli import export as exporting
+    from mixkit.trust import load_for_run
+
+    exporting.export(run, to, out, load_for_run(run, plugins or (), trust))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look over this machine: versions, devices, codecs, data, and a line of advice on each."""
+    from mixkit.cli import doctor as examining
+
+    examining.doctor(as_json)
 
 
 def _load(recipe: str, layers: list[str] | None, settings: list[str] | None, plugins: list[str] | None) -> "Recipe":

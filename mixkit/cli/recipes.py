@@ -105,6 +105,7 @@ def list_all(what: str, as_json: bool) -> None:
     if what in ("recipes", "all"):
         wanted["recipes"] = recipes(catalog.names())
         wanted["fragments for --with"] = recipes(catalog.fragments())
+        wanted["studies for mixkit ablate"] = recipes(catalog.studies())
     if what in ("tasks", "all"):
         wanted["tasks"] = entries(task)
     if as_json:

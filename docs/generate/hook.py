@@ -1,0 +1,29 @@
+"""Pages that are made from the registry, the recipes and the commands whenever the site is built."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import api
+import cards
+import commands
+import recipe_pages
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+SECTIONS = {"Operators": cards, "Recipes": recipe_pages}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages and pictures, and lists them where the navigation leaves room."""
+    for path, content in _pages():
+        files.append(File.generated(config, path, content=content))
+    for entry in config.nav or []:
+        for title, part in SECTIONS.items():
+            if title in entry:
+                entry[title] = part.nav()
+    return files
+
+
+def _pages() -> Iterator[tuple[str, Any]]:
+    for part in (cards, recipe_pages, commands, api):
+        yield from part.pages()

@@ -1,0 +1,150 @@
+"""A page for each recipe, fragment and study: its text, what it comes to, what it costs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mixkit.errors import MixkitError
+from mixkit.model.cost import costs
+from mixkit.model.mixer import listener
+from mixkit.model.patches import patch_grid
+from mixkit.recipe import catalog
+from mixkit.recipe.gin_file import load_recipe
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.writer import to_gin
+from mixkit.registry import task
+from mixkit.study.definition import Study, load_study
+
+BASE = "asm_rh"  # what fragments are laid over
+UNKNOWN = 10  # classes that are assumed where the recordings are not here
+LISTS = {
+    "Recipes": (catalog.names, "They train as they are: `mixkit train NAME`."),
+    "Fragments": (catalog.fragments, "Laid over a recipe: `mixkit train asm_rh --with NAME`."),
+    "Studies": (catalog.studies, "What is compared: `mixkit ablate NAME`."),
+}
+
+
+def nav() -> list[Any]:
+    """The pages, as the navigation lists them."""
+    lists: list[Any] = ["recipes/index.md", *({name: f"recipes/{name}.md"} for name in catalog.names())]
+    folders: dict[str, list[Any]] = {}
+    for name in (*catalog.fragments(), *catalog.studies()):
+        folders.setdefault(name.split("/")[0], []).append({name.partition("/")[2]: f"recipes/{name}.md"})
+    return [*lists, *({f"{folder}/": entries} for folder, entries in folders.items())]
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every page, and a page of them all."""
+    yield "recipes/index.md", _index()
+    for name in catalog.names():
+        yield f"recipes/{name}.md", _recipe(name)
+    for name in catalog.fragments():
+        yield f"recipes/{name}.md", _fragment(name)
+    for name in catalog.studies():
+        yield f"recipes/{name}.md", _study(name)
+
+
+def _index() -> str:
+    parts = [
+        "# Recipes\n\nWhat ships with mixkit, made from the files when this site is built. "
+        "`mixkit copy asm_rh mine.gin` writes one to a file of your own; "
+        "[the first recipe](../first_recipe.md) says how they read."
+    ]
+    for title, (names, use) in LISTS.items():
+        rows = "\n".join(f"| [`{name}`]({name}.md) | {_summary(name)} |" for name in names())
+        parts.append(f"## {title}\n\n{use}\n\n| name | |\n| --- | --- |\n{rows}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _recipe(name: str) -> str:
+    recipe = load_recipe(name)
+    sizes = [("as it is", recipe), *((size, load_recipe(name, [f"size/{size}"])) for size in ("small", "base"))]
+    return "\n\n".join(
+        [
+            f"# {name}",
+            _text(name),
+            f"## What it comes to\n\n{_heard(recipe)}",
+            "| size | width x depth | parameters | GFLOP a clip |\n| --- | --- | ---: | ---: |\n"
+            + "\n".join(_size(label, sized) for label, sized in sizes),
+            _folded("Every setting, defaults too", to_gin(recipe)),
+        ]
+    )
+
+
+def _fragment(name: str) -> str:
+    before = to_gin(load_recipe(BASE)).splitlines()
+    recipe = load_recipe(BASE, [name])
+    changed = [line for line in to_gin(recipe).splitlines() if line not in before and " = " in line]
+    return "\n\n".join(
+        [
+            f"# {name}",
+            _text(name),
+            f"## What it comes to\n\nOver [`{BASE}`]({_up(name)}{BASE}.md): {_heard(recipe)}",
+            _folded(f"Settings that are another than those of {BASE}", "\n".join(changed) or "# none"),
+        ]
+    )
+
+
+def _study(name: str) -> str:
+    study = load_study(name)
+    assert isinstance(study, Study)
+    seeds = ", ".join(map(str, study.seeds))
+    folds = {None: "", "all": "; every fold is tested"}.get(study.folds, f"; folds {study.folds}")  # type: ignore[call-overload]
+    rows = []
+    for arm, lines in study.arms.items():
+        said = "<br>".join(f"`{line}`" for line in lines) or "the base"
+        figures = ", ".join(f"{figure} {value:g} %" for figure, value in study.values.get(arm, {}).items())
+        rows.append(f"| {arm} | {said} | {figures} | {study.notes.get(arm, '')} |")
+    arms = "| arm | lines over the base | the paper | |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+    layers = f", with {', '.join(f'`{layer}`' for layer in study.layers)}" if study.layers else ""
+    note = f"\n\n!!! note\n\n    {study.note}" if study.note else ""
+    return "\n\n".join(
+        [
+            f"# {name}",
+            _text(name),
+            f"## What it compares\n\nOver `{study.base}`{layers}; seeds {seeds}{folds}.{note}",
+            arms,
+        ]
+    )
+
+
+def _text(name: str) -> str:
+    return f'```gin title="recipes/{name}.gin"\n{catalog.find(name).read_text()}```'
+
+
+def _heard(recipe: Recipe) -> str:
+    heard = listener(recipe)
+    grid = patch_grid(heard.bins, heard.frames, recipe.model.patch, recipe.model.stride)
+    return (
+        f"task `{recipe.task.name}`, {heard.samples / heard.sample_rate:.2f} s at {heard.sample_rate:,} Hz, "
+        f"{heard.bins} bins x {heard.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "
+        f"{recipe.train.epochs} epochs in batches of {recipe.train.batch_size}."
+    )
+
+
+def _size(label: str, recipe: Recipe) -> str:
+    heard = listener(recipe)
+    rows = costs(recipe.model, heard.bins, heard.frames, _classes(recipe))
+    parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
+    return f"| {label} | {recipe.model.width} x {recipe.model.depth} | {parameters:,} | {flops / 1e9:,.2f} |"
+
+
+def _classes(recipe: Recipe) -> int:
+    try:
+        return len(task.build(recipe.task).labels)
+    except MixkitError:
+        return UNKNOWN
+
+
+def _folded(title: str, text: str) -> str:
+    body = "\n".join(f"    {line}".rstrip() for line in f"```gin\n{text.strip()}\n```".splitlines())
+    return f'??? note "{title}"\n\n{body}\n'
+
+
+def _summary(name: str) -> str:
+    """The first line of a recipe; an underscore outside of code is an underscore."""
+    pieces = catalog.summary(catalog.find(name)).split("`")
+    return "`".join(piece if place % 2 else piece.replace("_", r"\_") for place, piece in enumerate(pieces))
+
+
+def _up(name: str) -> str:
+    return "../" * name.count("/")
