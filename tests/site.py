@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def build(folder: Path, source: Path = ROOT / "mkdocs.yml") -> subprocess.CompletedProcess[str]:
-    """Runs mkdocs, without --quiet, which makes it deaf to warnings; a proxy that answers nobody stands in every way out."""
+    """Runs mkdocs, without --quiet, which makes it deaf to warnings; a proxy that answers nobody bars every way out."""
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", source, "--site-dir", folder],
