@@ -44,7 +44,7 @@ def _command(name: str, callback: Callable[..., Any], last: str = "") -> str:
             arguments.append(called)
         else:
             called = _option(parameter.name, kind, info)
-        rows.append(f"| `{_cell(called)}` | {_cell(info.help or '')} | {_default(parameter)} |")
+        rows.append(f"| `{called}` | {_cell(info.help or '')} | {_default(parameter)} |")
     usage = " ".join(
         word for word in (name, "[OPTIONS]" if len(rows) > len(arguments) else "", *arguments, last) if word
     )
