@@ -252,7 +252,7 @@ def test_built_without_memory_and_filled_later():
         log_mel = LogMel(16_000, 1.0, mean=-4.0, std=4.0)
         unmeasured = LogMel(16_000, 1.0)
         assert log_mel(torch.empty(2, 16_000)).shape == (2, 128, 98)
-    assert log_mel.filters.is_meta
+    assert log_mel.mel.is_meta
     log_mel.to_empty(device="cpu")
     assert torch.equal(log_mel(noise(16_000)), LogMel(16_000, 1.0, mean=-4.0, std=4.0)(noise(16_000)))
     unmeasured.to_empty(device="cpu")

@@ -29,7 +29,7 @@ def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
     monkeypatch.setattr(product, "WORTH_IT", 0)
-    monkeypatch.setattr(product, "_onednn_is_faster", lambda: True)
+    monkeypatch.setattr(product, "library", lambda: "oneDNN")
 
 
 def products(call: object) -> bool:
@@ -72,9 +72,9 @@ def test_when_the_other_product_is_taken() -> None:
 
 
 def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "_onednn_is_faster", lambda: False)
+    monkeypatch.setattr(product, "library", lambda: "torch")
     assert not products(lambda: product.linear(torch.randn(2048, 128), torch.randn(128, 128)))
-    monkeypatch.setattr(product, "_onednn_is_faster", lambda: True)
+    monkeypatch.setattr(product, "library", lambda: "oneDNN")
     assert not products(lambda: product.linear(torch.randn(4, 8), torch.randn(3, 8)))
 
 

@@ -109,7 +109,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_at_any_moment_and_then_again(nursery: Nursery, tmp_path: Path) -> None:
-    """Up to three kills at random moments, then an attempt that nobody disturbs; and so on, to twenty kills.
+    """Up to three kills at random moments, then an attempt that nobody disturbs; and so on, to twenty kills
+    or more, until some fell into the download and some into the unpacking.
 
     The control: to fetch and unpack straight to the names, and to trust what lies there.
     """
@@ -135,13 +136,13 @@ def test_killed_at_any_moment_and_then_again(nursery: Nursery, tmp_path: Path) -
             seen["wrong"] += ended != 0 or contents(parent / "sounds") != undisturbed
             assert nursery.how == "naive" or {path.name for path in parent.iterdir()} <= {"sounds", "sounds.tar.gz"}
             shutil.rmtree(parent)
-        if seen["killed"] == KILLS or (seen["half"] and seen["wrong"]):
+        everywhere = seen["killed"] >= KILLS and seen["fetching"] and seen["unpacking"]
+        if everywhere or (nursery.how == "naive" and seen["wrong"]):
             break
     if nursery.how == "naive":
-        assert seen["half"] > 0, seen
         assert seen["wrong"] > 0, seen
     else:
-        assert seen["killed"] == KILLS, seen
+        assert seen["killed"] >= KILLS, seen
         assert (seen["half"], seen["wrong"]) == (0, 0), seen
         assert seen["fetching"] > 0, seen
         assert seen["unpacking"] > 0, seen

@@ -9,7 +9,7 @@ PACKAGE = Path(mixkit.__file__).parent
 
 ORDER = [
     {"mixkit.errors"},
-    {"mixkit.values", "mixkit.draw", "mixkit.durable", "mixkit.surroundings", "mixkit.places"},
+    {"mixkit.values", "mixkit.draw", "mixkit.durable", "mixkit.surroundings", "mixkit.places", "mixkit.product"},
     {"mixkit.registry"},
     {"mixkit.plugins"},
     {"mixkit.model.site", "mixkit.tasks.clip", "mixkit.audio", "mixkit.recipe"},

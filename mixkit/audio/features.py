@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixkit.errors import DataError, MixkitError, SettingError
+from mixkit.product import linear
 from mixkit.registry import features
 from mixkit.values import Count, NotNegative, Positive
 
 FLOOR = torch.finfo(torch.float32).eps  # no energy is logged below this, so silence is -15.942
 PREEMPHASIS = 0.97
+CACHED = 2**19  # samples in windows that a processor keeps near; fetched from memory they take twice the time
 AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974  # arXiv:2104.01778, the authors' code
 
 
@@ -24,10 +26,10 @@ class LogMel(nn.Module):
     """How loud each band of pitch is from moment to moment, on the scales of the ear.
 
     Kaldi's filter bank with AST's arguments: windows of 25 ms every 10 ms, each freed of its mean, pre-emphasised and
-    Hann-weighted, then power spectrum, mel triangles and logarithm. All of it up to the power is linear, so here it is
-    one product with a fixed matrix. Against torch.fft that takes 2.7 ms instead of 1.3 for a clip of 5 s on one core,
-    is somewhat nearer to float64, and exports without complex numbers. It needs torch's full float32 products (the
-    default): with TF32, quiet bands beside loud ones are lost.
+    Hann-weighted, then power spectrum, mel triangles and logarithm. The spectrum is two products with fixed matrices,
+    cosines for what is even about the middle of a window and sines for what is odd: as fast as torch.fft, somewhat
+    nearer to float64, and it exports without complex numbers. It needs torch's full float32 products (the default):
+    with TF32, quiet bands beside loud ones are lost.
 
     Shape: b s -> b m l
 
@@ -57,7 +59,8 @@ class LogMel(nn.Module):
         AST's mean and std are averages over batches, padding and augmentation included; ours are of real frames alone.
     """
 
-    filters: Tensor
+    cosines: Tensor
+    sines: Tensor
     mel: Tensor
     mean: Tensor
     std: Tensor
@@ -96,7 +99,7 @@ class LogMel(nn.Module):
             raise SettingError(missing, f"is None, but {other} is not. Set both or neither.")
         self._given = (AUDIOSET_MEAN if mean is None else mean, AUDIOSET_STD if std is None else std)
         self.needs_measuring = mean is None
-        for name in ("filters", "mel"):
+        for name in ("cosines", "sines", "mel"):
             self.register_buffer(name, None, persistent=False)
         for name in ("mean", "std"):
             self.register_buffer(name, None)
@@ -133,7 +136,7 @@ class LogMel(nn.Module):
                 )
             if len(clip) < self.window:
                 continue
-            levels = self._levels(self._middle(clip.to(self.filters.device))[None]).cpu().double()
+            levels = self._levels(self._middle(clip.to(self.mel.device))[None]).cpu().double()
             sums += torch.stack([torch.ones_like(levels), levels, levels.square()]).sum((1, 2, 3))
             if not sums.isfinite().all():
                 raise DataError(
@@ -157,27 +160,41 @@ class LogMel(nn.Module):
         device = waveform.device.type
         full = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
         with full:
-            windows = waveform.float().unfold(-1, self.window, self.hop)
-            real, imaginary = (windows @ self.filters).chunk(2, dim=-1)
-            power = real.square() + imaginary.square()
-            return (power @ self.mel).clamp(min=FLOOR).log().transpose(-1, -2)
+            if waveform.device.type != "cpu" or torch.compiler.is_compiling():
+                return self._levels_of(waveform.float())
+            at_once = max(CACHED // (waveform.shape[-1] * self.window // self.hop), 1)
+            return torch.cat([self._levels_of(clips) for clips in waveform.float().split(at_once)])
+
+    def _levels_of(self, waveform: Tensor) -> Tensor:
+        means = waveform.unfold(-1, self.window, self.hop).mean(-1, keepdim=True)
+        # Once for all windows: that the first sample of each ought to stand in for the one before it does not
+        # matter, as Hann's weight is 0 there.
+        emphasised = waveform - PREEMPHASIS * F.pad(waveform, (1, -1))
+        windows = emphasised.unfold(-1, self.window, self.hop)
+        half = self.cosines.shape[1]
+        first, last = windows[..., :half], windows.flip(-1)[..., :half]
+        even = linear(first + last - 2 * (1 - PREEMPHASIS) * means, self.cosines)
+        odd = linear(first - last, self.sines)
+        power = torch.addcmul(even.square(), odd, odd)
+        return linear(power, self.mel).clamp(min=FLOOR).log().transpose(-1, -2)
 
     def _fill_constants(self, device: torch.device | None) -> None:
         size = 1 << (self.window - 1).bit_length()
-        arrays = {"filters": _filters(self.window, size), "mel": _mel(self.sample_rate, size, self.bins, *self._band)}
-        for name, array in arrays.items():
+        cosines, sines = _waves(self.window, size)
+        mel = _mel(self.sample_rate, size, self.bins, *self._band).T
+        for name, array in (("cosines", cosines), ("sines", sines), ("mel", mel)):
             setattr(self, name, torch.tensor(array, dtype=torch.float32, device=device))
 
     def _fill_statistics(self, mean: float, std: float) -> None:
-        device = self.filters.device
+        device = self.mel.device
         self.mean, self.std = (torch.tensor(value, dtype=torch.float32, device=device) for value in (mean, std))
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "LogMel":
         """Keeps the constants whole: `to_empty` leaves noise in them, and half precision loses quiet bands."""
-        empty = self.filters.is_meta
+        empty = self.mel.is_meta
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if not self.filters.is_meta and (empty or self.filters.dtype != torch.float32):
-            self._fill_constants(self.filters.device)
+        if not self.mel.is_meta and (empty or self.mel.dtype != torch.float32):
+            self._fill_constants(self.mel.device)
             if empty:
                 self._fill_statistics(*self._given)
         return self
@@ -200,17 +217,18 @@ def _band(sample_rate: int, low: float, high: float | None) -> tuple[float, floa
     return low, high
 
 
-def _filters(window: int, size: int) -> Any:
-    """A column for each real and imaginary part of the spectrum, from the bare samples of a window."""
-    n = np.arange(window)
-    angle = 2 * np.pi * (np.outer(n, np.arange(size // 2)) % size) / size
+def _waves(window: int, size: int) -> tuple[Any, Any]:
+    """Hann-weighted cosines and sines about the middle of a window, frequency by sample of its first half.
+
+    The power does not depend on where time begins, and from the middle each wave is even or odd.
+    """
+    half = (window + 1) // 2
+    n = np.arange(half)
+    angle = 2 * np.pi * np.outer(np.arange(size // 2), n - (window - 1) / 2) / size
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / (window - 1))
-    waves = hann[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-    # Sample i is heard in y[i] = x[i] - 0.97 x[i-1] and in y[i+1]; the first one also stands in for the one before it.
-    next_waves = np.concatenate([waves[1:], np.zeros_like(waves[:1])])
-    next_waves[0] += waves[0]
-    waves = waves - PREEMPHASIS * next_waves
-    return waves - waves.mean(axis=0)
+    if window % 2:
+        hann[-1] /= 2  # the middle sample is met from both sides
+    return hann * np.cos(angle), hann * np.sin(angle)
 
 
 def _mel(sample_rate: int, size: int, bins: int, low: float, high: float) -> Any:

@@ -2,13 +2,12 @@
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import torch
 
 from mixkit.bench.variant import Variant, work_of
 from mixkit.recipe.schema import Recipe
-from mixkit.training.memory import peak
+from mixkit.training.memory import held, peak
 
 STEPS = 2
 """The optimizer takes its memory in the first."""
@@ -32,11 +31,11 @@ def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: 
     torch.set_num_threads(threads)
     place = torch.device(device)
     _warm_up()
-    before = 0 if place.type == "cuda" else _held()
+    before = 0 if place.type == "cuda" else held()
     work = work_of(recipe, variant, size, place)
     for _ in range(STEPS):
         work.step(WallClock())
-    return peak(place) if place.type == "cuda" else _held("VmHWM") - before
+    return peak(place) if place.type == "cuda" else held("VmHWM") - before
 
 
 def _warm_up() -> None:
@@ -47,12 +46,3 @@ def _warm_up() -> None:
         out = torch.nn.functional.gelu(small(torch.randn(8, 8)))
     out.float().square().mean().backward()
     steps.step()
-
-
-def _held(line: str = "VmRSS") -> int:
-    """Bytes that this process holds, or with VmHWM those it held at most."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return peak(torch.device("cpu"))
-    # ru_maxrss would begin with the peak of the parent, which an exec leaves in place.
-    return 1024 * next(int(found.split()[1]) for found in status.read_text().splitlines() if found.startswith(line))

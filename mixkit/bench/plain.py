@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mixkit.errors import MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.operators import HermitFrequency, Roll
-from mixkit.operators.product import Linear
+from mixkit.product import Linear
 
 
 def plain(mixer: Mixer) -> Mixer:

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from mixkit.errors import SettingError
 from mixkit.model.site import Site
-from mixkit.operators.product import Linear
+from mixkit.product import Linear
 from mixkit.registry import operator
 from mixkit.values import Count, Rate
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mixkit import __version__
+from mixkit.product import library
 from mixkit.recipe.writer import to_gin
 from mixkit.tasks.clip import Clip
 from mixkit.training.prepare import Prepared
@@ -27,6 +28,7 @@ def conditions(prepared: Prepared) -> Conditions:
         "precision": prepared.precision,
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "products": library(),
     }
 
 

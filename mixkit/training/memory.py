@@ -4,6 +4,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -33,5 +34,14 @@ def peak(device: torch.device) -> int:
     """Bytes at their highest so far: allocated on the GPU, or of the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    return held("VmHWM")
+
+
+def held(line: str = "VmRSS") -> int:
+    """Bytes of the whole process: those it holds now, or with VmHWM those it held at most."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss would begin with the peak of the parent, which an exec leaves in place.
+        return 1024 * next(int(found.split()[1]) for found in status.read_text().splitlines() if found.startswith(line))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
