@@ -21,7 +21,7 @@ from mixkit.audio.read import KINDS
 from mixkit.data.sources import SOURCES
 from mixkit.errors import MixkitError
 from mixkit.places import VARIABLE, data_folder
-from mixkit.training.device import choose_device, precision_of
+from mixkit.training.device import bf16_instructions, choose_device, precision_of
 
 LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "safetensors", "einops", "gin-config", "matplotlib")
 EXTRAS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "parity": ("timm", "transformers", "sklearn")}
@@ -118,10 +118,10 @@ def _devices() -> Finding:
 def _precision() -> Finding:
     device = choose_device("auto")
     chosen = precision_of("auto", device)
-    amx = bool(torch.cpu._is_amx_tile_supported())
+    instructions = bf16_instructions()
     capability = torch.backends.cpu.get_cpu_capability()
-    facts = {"device": str(device), "chosen": chosen, "amx": amx, "cpu": capability}
-    found = f"{chosen} on {device}; the CPU has {capability}, {'and' if amx else 'no'} AMX"
+    facts = {"device": str(device), "chosen": chosen, "bf16": instructions, "cpu": capability}
+    found = f"{chosen} on {device}; the CPU has {capability}, {instructions or 'no instructions'} for bf16"
     advice = (
         "bf16 is faster here; train.precision = 'float32' for full precision."
         if chosen == "bf16"

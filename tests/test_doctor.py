@@ -87,16 +87,18 @@ def test_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize(
-    ("amx", "chosen", "advice"),
+    ("instructions", "chosen", "advice"),
     [
-        (True, "bf16", "bf16 is faster here; train.precision = 'float32' for full precision."),
-        (False, "float32", "bf16 would not be faster here: leave train.precision = 'auto'."),
+        ("AMX", "bf16", "bf16 is faster here; train.precision = 'float32' for full precision."),
+        ("AVX512_BF16", "bf16", "bf16 is faster here; train.precision = 'float32' for full precision."),
+        ("", "float32", "bf16 would not be faster here: leave train.precision = 'auto'."),
     ],
 )
-def test_amx(monkeypatch: pytest.MonkeyPatch, amx: bool, chosen: str, advice: str) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+def test_bf16_on_a_cpu(monkeypatch: pytest.MonkeyPatch, instructions: str, chosen: str, advice: str) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: instructions == "AMX")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(instructions))
     found = finding("precision")
-    assert (found.facts["chosen"], found.facts["amx"], found.advice) == (chosen, amx, advice)
+    assert (found.facts["chosen"], found.facts["bf16"], found.advice) == (chosen, instructions, advice)
 
 
 def test_missing_extras(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
+from mixkit import product
 from mixkit.fusing import fuse
 from mixkit.model.mixer import Mixer, build
 from mixkit.model.site import Grid, Site
-from mixkit.operators import Roll, RollTime, product
+from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")

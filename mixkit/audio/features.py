@@ -183,7 +183,7 @@ class LogMel(nn.Module):
         cosines, sines = _waves(self.window, size)
         mel = _mel(self.sample_rate, size, self.bins, *self._band).T
         for name, array in (("cosines", cosines), ("sines", sines), ("mel", mel)):
-            setattr(self, name, torch.tensor(array, dtype=torch.float32, device=device))
+            setattr(self, name, torch.tensor(array, dtype=torch.float32, device=device).contiguous())
 
     def _fill_statistics(self, mean: float, std: float) -> None:
         device = self.mel.device

@@ -36,12 +36,19 @@ def choose_device(name: str) -> torch.device:
 
 
 def precision_of(name: str, device: torch.device) -> str:
-    """`float32`, `bf16` or `fp16`; `auto` is bf16 where the hardware multiplies it faster: CUDA from Ampere on, AMX."""
+    """`float32`, `bf16` or `fp16`; `auto` is bf16 where the hardware multiplies it: CUDA from Ampere on, some CPUs."""
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bf16" if device.type == "cpu" and torch.cpu._is_amx_tile_supported() else "float32"
+    return "bf16" if device.type == "cpu" and bf16_instructions() else "float32"
+
+
+def bf16_instructions() -> str:
+    """Those with which this CPU multiplies bf16 faster than float32, "AMX" or "AVX512_BF16"; "" where it has none."""
+    if torch.cpu._is_amx_tile_supported():
+        return "AMX"
+    return "AVX512_BF16" if torch.cpu._is_avx512_bf16_supported() else ""
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
