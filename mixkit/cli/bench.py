@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from mixkit.bench.measure import Bench
+    from mixkit.bench.timing import Spread
 
 
 def bench(
@@ -74,7 +76,7 @@ def bench(
         return
     for line in (sentence(where), *_head(found)):
         console.print(line, soft_wrap=True, markup=False)
-    for table in (_variants(found), _parts(found)):
+    for table in (_training(found), _phases(found), _answers(found), _parts(found)):
         console.print(table)
     if out is not None:
         console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
@@ -85,6 +87,7 @@ def _head(found: "Bench") -> list[str]:
     lines = [
         f"{found.recipe}: {found.parameters:,} parameters, {found.flops / 1e9:,.2f} GFLOP for a clip forward",
         f"{found.batch} clips a batch, {found.rounds} rounds in turn; median (and quartiles)",
+        f"times as fast: as {found.variants[0].name}, round by round",
         f"peak of a matrix product here: {peaks}",
     ]
     if found.apart is not None:
@@ -92,41 +95,47 @@ def _head(found: "Bench") -> list[str]:
     return lines
 
 
-def _variants(found: "Bench") -> Table:
-    table = Table(title=f"a ratio says how many times as fast as {found.variants[0].name}", title_justify="left")
-    table.add_column("variant")
-    for column in ("training clips/s", "ratio", "of peak", "data", "forward", "backward", "optimiser", "memory"):
-        table.add_column(column, justify="right")
-    for column in ("forward only clips/s", "ratio", "of peak"):
-        table.add_column(column, justify="right")
+def _training(found: "Bench") -> Table:
+    table = _table("training", "clips/s", "times as fast", "of peak", "memory")
     for one in found.variants:
-        table.add_row(
-            one.name,
-            f"{one.training_clips:,.1f}",
-            str(one.training_ratio),
-            f"{one.training_share:.0%}",
-            *(f"{1e3 * spread.median:,.1f} ms" for spread in one.phases.values()),
-            "" if one.memory is None else f"{one.memory / 2**20:,.0f} MiB",
-            f"{one.forward_clips:,.1f}",
-            str(one.forward_ratio),
-            f"{one.forward_share:.0%}",
-        )
+        memory = "" if one.memory is None else f"{one.memory / 2**20:,.0f} MiB"
+        ratio, share = str(one.training_ratio), f"{one.training_share:.0%}"
+        table.add_row(one.name, f"{one.training_clips:,.1f}", ratio, share, memory)
+    return table
+
+
+def _phases(found: "Bench") -> Table:
+    table = _table("a step of training", *found.variants[0].phases)
+    for one in found.variants:
+        table.add_row(one.name, *(_milliseconds(spread) for spread in one.phases.values()))
+    return table
+
+
+def _answers(found: "Bench") -> Table:
+    table = _table("forward only", "clips/s", "times as fast", "of peak")
+    for one in found.variants:
+        table.add_row(one.name, f"{one.forward_clips:,.1f}", str(one.forward_ratio), f"{one.forward_share:.0%}")
     return table
 
 
 def _parts(found: "Bench") -> Table:
-    table = Table(title=f"each part by itself, all layers, {found.parts_of}", title_justify="left")
-    table.add_column("part")
-    for column in ("times", "GFLOP", "forward", "of peak", "forward and backward", "of peak"):
-        table.add_column(column, justify="right")
+    table = _table(f"parts, {found.parts_of}", "GFLOP", "forward", "of peak", "with backward", "of peak")
     for part in found.parts:
-        table.add_row(
-            part.name,
-            str(part.count),
-            f"{part.flops / 1e9:,.2f}",
-            f"{1e3 * part.forward.median:,.1f} ms",
-            f"{part.forward_share:.0%}" if part.flops else "",
-            f"{1e3 * part.training.median:,.1f} ms",
-            f"{part.training_share:.0%}" if part.flops else "",
-        )
+        shares = [f"{share:.0%}" if part.flops else "" for share in (part.forward_share, part.training_share)]
+        times = [_milliseconds(spread) for spread in (part.forward, part.training)]
+        flops = f"{part.flops / 1e9:,.2f}"
+        name = f"{part.count} x {part.name}" if part.count > 1 else part.name
+        table.add_row(name, flops, times[0], shares[0], times[1], shares[1])
     return table
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _milliseconds(seconds: "Spread") -> str:
+    return f"{1e3 * seconds.median:,.1f} ms"

@@ -1,6 +1,5 @@
 """CASIA: Chinese sentences said in six emotions."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from mixkit.tasks.protocol import (
     PAPER_RANDOM,
     RANDOM_FOLDS,
     Listed,
+    Published,
     Splits,
     divide,
     expect_fold,
@@ -32,7 +32,7 @@ ADVICE = (
 
 
 @task("casia")
-class CASIA:
+class CASIA(Published):
     """Chinese sentences, each said by four speakers in six emotions.
 
     No folds are published. Ours are the speakers, in alphabetical order without regard to case: one is tested, the next
@@ -72,21 +72,7 @@ class CASIA:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by speaker, emotion and number.
-
-        Raises:
-            MixkitError: there is no such split, or the data are not there.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         listed = self._listed()
         notes: tuple[str, ...] = ()
         if len(listed) not in PUBLISHED:

@@ -1,7 +1,6 @@
 """ESC-50: fifty kinds of everyday sound, and its part ESC-10."""
 
 import re
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from mixkit.registry import task
 from mixkit.tasks.clip import Clip
 from mixkit.tasks.protocol import (
     Listed,
+    Published,
     Splits,
     base_folder,
     divide,
@@ -54,7 +54,7 @@ ADVICE_10 = f"{ADVICE} The older ESC-10 also does, with its folders '001 - Dog b
 
 
 @task("esc50")
-class ESC50:
+class ESC50(Published):
     """Fifty kinds of everyday sound, 40 clips of 5 s each, cut from recordings of Freesound; or ten of them.
 
     The five folds are the published ones: one is tested, the next one validates, three train. The tested fold never
@@ -99,21 +99,7 @@ class ESC50:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by file name.
-
-        Raises:
-            MixkitError: there is no such split, or the data are not there or not as published.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing: what is missing or left out."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         listed = self._listed()
         return divide(listed, self.fold, FOLDS, found_of(len(listed), self.published))
 

@@ -1,13 +1,22 @@
 """GTZAN: ten genres of music, in the split that was cleaned of its faults."""
 
 import re
-from functools import cached_property
 from pathlib import Path
 
 from mixkit.errors import DataError, printable
 from mixkit.registry import task
 from mixkit.tasks.clip import Clip
-from mixkit.tasks.protocol import Splits, base_folder, find_root, keep_apart, not_there, read_lines, sizes_of, sounds
+from mixkit.tasks.protocol import (
+    Published,
+    Splits,
+    base_folder,
+    find_root,
+    keep_apart,
+    not_there,
+    read_lines,
+    sizes_of,
+    sounds,
+)
 from mixkit.values import Count, Positive
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -26,7 +35,7 @@ ADVICE_LISTS = (
 
 
 @task("gtzan")
-class GTZAN:
+class GTZAN(Published):
     """Ten genres of music, in excerpts of 30 s.
 
     Of the 1,000 excerpts, 930 are used, in the fault-filtered split: without copies, versions and distorted excerpts,
@@ -58,21 +67,7 @@ class GTZAN:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by genre and number.
-
-        Raises:
-            MixkitError: there is no such split, or the data or the lists are not there.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing: what is missing."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         root = find_root("gtzan", self.root, GENRES, ("genres", "genres_original"), ADVICE)
         there = {genre: frozenset(sounds(root / genre, root)) for genre in GENRES}
         if not any(there.values()) and any(sounds(root / genre, root, ".au") for genre in GENRES):

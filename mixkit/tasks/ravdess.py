@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from mixkit.tasks.protocol import (
     PAPER_RANDOM,
     RANDOM_FOLDS,
     Listed,
+    Published,
     Splits,
     divide,
     expect_fold,
@@ -41,7 +41,7 @@ ADVICE_SONG = "Unpack Audio_Song_Actors_01-24.zip there; `mixkit data get ravdes
 
 
 @task("ravdess")
-class RAVDESS:
+class RAVDESS(Published):
     """Two sentences in eight emotions and two strengths, said by 24 actors, 60 clips each.
 
     No folds are published. Ours leave actors out: fold 1 holds actors 1 to 4, fold 2 actors 5 to 8, up to fold 6 with
@@ -87,21 +87,7 @@ class RAVDESS:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by file name.
-
-        Raises:
-            MixkitError: there is no such split, or the data are not there.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing: what is missing or double."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         advice = ADVICE_SONG if self.channel == "song" else ADVICE
         root = find_root("ravdess", self.root, (), (), advice)
         listed: dict[str, Listed] = {}

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS, Clip
 from mixkit.tasks.protocol import (
+    Published,
     Splits,
     base_folder,
     draw,
@@ -47,7 +47,7 @@ ARCHIVES = {"0.01": (64_721, 3_081), "0.02": (105_829, 4_890)}  # words, and cli
 
 
 @task("speech_commands")
-class SpeechCommands:
+class SpeechCommands(Published):
     """Single words of about a second, said by thousands of people at their own microphones.
 
     The splits are those of the published lists: validation_list.txt, testing_list.txt, and for training all else. The
@@ -105,21 +105,7 @@ class SpeechCommands:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by label and file name.
-
-        Raises:
-            MixkitError: there is no such split, or the data are not there or not as published.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing: what is missing or left out."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         root = self._find()
         words = {word: sounds(root / word, root) for word in self.words}
         said = _by_split(root, words)

@@ -1,6 +1,5 @@
 """UrbanSound8K: ten kinds of city noise, cut from field recordings."""
 
-from functools import cached_property
 from typing import Literal
 
 from mixkit.errors import DataError
@@ -8,6 +7,7 @@ from mixkit.registry import task
 from mixkit.tasks.clip import Clip
 from mixkit.tasks.protocol import (
     Listed,
+    Published,
     Splits,
     divide,
     expect_fold,
@@ -38,7 +38,7 @@ ADVICE = "Run `mixkit data get urbansound8k`, or unpack UrbanSound8K.tar.gz, so 
 
 
 @task("urbansound8k")
-class UrbanSound8K:
+class UrbanSound8K(Published):
     """Ten kinds of city noise, in slices of up to 4 s that were cut from 1,297 field recordings.
 
     The ten folds are the published ones and are never shuffled: one is tested, the next one validates, eight train.
@@ -83,21 +83,7 @@ class UrbanSound8K:
         self.sample_rate = sample_rate
         self.seconds = seconds
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, by file name.
-
-        Raises:
-            MixkitError: there is no such split, or the data are not there or not as published.
-        """
-        return self._splits.clips(split)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user has to know of the listing: what is missing or left out."""
-        return self._splits.notes
-
-    @cached_property
-    def _splits(self) -> Splits:
+    def _divided(self) -> Splits:
         listed = self._listed()
         return divide(listed, self.fold, FOLDS, found_of(len(listed), self.published), self.protocol)
 
