@@ -9,7 +9,6 @@ from mixkit.tasks.protocol import (
     PAPER_RANDOM,
     RANDOM_FOLDS,
     Listed,
-    Published,
     Splits,
     divide,
     expect_fold,
@@ -19,6 +18,7 @@ from mixkit.tasks.protocol import (
     not_there,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")

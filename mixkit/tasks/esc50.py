@@ -9,7 +9,6 @@ from mixkit.registry import task
 from mixkit.tasks.clip import Clip
 from mixkit.tasks.protocol import (
     Listed,
-    Published,
     Splits,
     base_folder,
     divide,
@@ -21,6 +20,7 @@ from mixkit.tasks.protocol import (
     read_rows,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 _NAMES = """

@@ -7,7 +7,6 @@ from mixkit.errors import DataError, printable
 from mixkit.registry import task
 from mixkit.tasks.clip import Clip
 from mixkit.tasks.protocol import (
-    Published,
     Splits,
     base_folder,
     find_root,
@@ -17,6 +16,7 @@ from mixkit.tasks.protocol import (
     sizes_of,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

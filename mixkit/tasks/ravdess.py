@@ -11,7 +11,6 @@ from mixkit.tasks.protocol import (
     PAPER_RANDOM,
     RANDOM_FOLDS,
     Listed,
-    Published,
     Splits,
     divide,
     expect_fold,
@@ -22,6 +21,7 @@ from mixkit.tasks.protocol import (
     not_there,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08

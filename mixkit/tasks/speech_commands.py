@@ -9,7 +9,6 @@ from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS, Clip
 from mixkit.tasks.protocol import (
-    Published,
     Splits,
     base_folder,
     draw,
@@ -21,6 +20,7 @@ from mixkit.tasks.protocol import (
     sizes_of,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 _WORDS = """

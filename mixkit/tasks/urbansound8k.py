@@ -7,7 +7,6 @@ from mixkit.registry import task
 from mixkit.tasks.clip import Clip
 from mixkit.tasks.protocol import (
     Listed,
-    Published,
     Splits,
     divide,
     expect_fold,
@@ -17,6 +16,7 @@ from mixkit.tasks.protocol import (
     read_rows,
     sounds,
 )
+from mixkit.tasks.published import Published
 from mixkit.values import Count, Positive
 
 LABELS = (  # the published order of classID
