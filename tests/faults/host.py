@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults.nursery import mixkit_ends
+
 MOST_MEMORY = 4_000  # MB: a child that takes more is ended, to save the machine
 MIB = 2**20
 
@@ -168,24 +170,13 @@ def _be_child(job: dict[str, Any], notes: Path) -> None:
         os.environ.update(job["environment"])
         if job["watched"]:
             _watch(notes / "events")
-        code = _call(job, notes) if "function" in job else _command(job["arguments"])
+        code = _call(job, notes) if "function" in job else mixkit_ends(job["arguments"])
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _command(arguments: list[str]) -> int:
-    from mixkit.cli import main as mixkit
-
-    sys.argv = ["mixkit", *arguments]
-    try:
-        mixkit()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    return 0
 
 
 def _call(job: dict[str, Any], notes: Path) -> int:

@@ -224,7 +224,7 @@ def _start(job: dict[str, Any]) -> int:
             name, arguments = job["prelude"]
             module, _, function = name.partition(":")
             getattr(importlib.import_module(f"tests.faults.{module}"), function)(*arguments)
-        code = _mixkit(job["arguments"])
+        code = mixkit_ends(job["arguments"])
     except BaseException:
         traceback.print_exc()
     finally:
@@ -234,7 +234,8 @@ def _start(job: dict[str, Any]) -> int:
         os._exit(code)
 
 
-def _mixkit(arguments: list[str]) -> int:
+def mixkit_ends(arguments: list[str]) -> int:
+    """The exit code of a command of mixkit, run in this process."""
     from mixkit.cli import main as mixkit
 
     sys.argv = ["mixkit", *arguments]
