@@ -82,11 +82,13 @@ def main() -> None:
     """Measures and prints a table."""
     parser = arguments(__doc__, rounds=3)
     parser.add_argument("--size", default="base", choices=("tiny", "small", "base"))
+    parser.add_argument("--depth", type=int, help="layers; those of the size without")
     parser.add_argument("--hidden", type=int, nargs="*", default=[384, 2400], help="units over tokens")
     chosen = parser.parse_args()
     rows: list[Row] = []
     for hidden in chosen.hidden:
         settings = [f"operator.hermit_frequency.hidden = {hidden}"]
+        settings += [f"model.depth = {chosen.depth}"] if chosen.depth else []
         recipe = mixkit.load_recipe("asm_rh", layers=[f"size/{chosen.size}"], settings=settings)
         rows += speeds(recipe, hidden, chosen) + memory(recipe, hidden, chosen)
     report(rows, place(chosen)[0], chosen.json)

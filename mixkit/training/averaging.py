@@ -1,8 +1,8 @@
 """The moving average of the weights, which is often better than the weights of any one step."""
 
 import copy
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -23,11 +23,13 @@ class Averaged:
     """
 
     def __init__(self, model: Classifier, decay: float):
-        def blend(average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-            kept = min(decay, (1 + float(count)) / (10 + float(count)))
-            return torch.lerp(average, current, 1 - kept)
+        def blend(averages: Sequence[Tensor], weights: Sequence[Tensor], _: Tensor | int) -> None:
+            steps = int(self._mean.n_averaged)  # in the host's memory; what is handed over may be on a GPU, a wait away
+            kept = min(decay, (1 + steps) / (10 + steps))
+            for average, current in zip(averages, weights, strict=True):
+                average.lerp_(current, 1 - kept)
 
-        self._mean = AveragedModel(model.mixer, avg_fn=blend)
+        self._mean = AveragedModel(model.mixer, multi_avg_fn=blend)
         # The same features and labels, with the averaged network between them.
         self.model = copy.copy(model)
         self.model._modules = {**model._modules, "mixer": self._mean.module}

@@ -1,0 +1,108 @@
+"""Nothing inside a step of training waits for the device: no number is read, no shape depends on one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import mixkit
+from mixkit.registry import augmentation, loss, optimizer
+from mixkit.training.data import Batch
+from mixkit.training.prepare import Prepared
+from mixkit.training.step import Step
+
+WAITS = {
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::unique_dim",
+    "aten::_unique2",
+    "aten::equal",
+    "aten::is_nonzero",
+    "aten::bincount",
+}
+"""On a GPU these wait until all that was asked for before them is done."""
+
+
+class Watched(TorchDispatchMode):
+    """Keeps the names of operations that would wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.name().partition(".")[0]
+        if name in WAITS:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
+    """A step as on a GPU, where losses are looked at a step later and not inside."""
+    small = ["task.demo.seconds = 0.5", "model.width = 32", "model.depth = 2", "train.batch_size = 4"]
+    recipe = mixkit.load_recipe(name, settings=[*small, "augmentation.time_roll.frames = 40", *lines])
+    model = mixkit.build(recipe, 3)
+    augmentations = [augmentation.build(spec) for spec in recipe.train.augmentations]
+    prepared = Prepared(recipe, torch.device("cpu"), "bf16", model, {}, "", augmentations)
+    steps = optimizer.build(recipe.train.optimizer, model.mixer.parameters(), 1e-3)
+    step = Step(prepared, loss.build(recipe.train.loss, None), steps)
+    step.looks = False
+    waveform = torch.randn(4, 8000, generator=torch.Generator().manual_seed(0))
+    return step, Batch(waveform, torch.eye(3)[torch.arange(4) % 3], torch.arange(4), 0, 4)
+
+
+AUGMENTED = (
+    "train.augmentations = [@augmentation.mixup(), @augmentation.noise(), @augmentation.time_shift(),"
+    " @augmentation.spec_augment(), @augmentation.time_roll()]"
+)
+
+
+@pytest.mark.parametrize("lines", [(), (AUGMENTED, "train.gradient_clip = 1.0")])
+@pytest.mark.parametrize("name", ["asm_rh", "mlp_mixer", "shift_mixer", "ast"])
+def test_no_step_waits(name: str, lines: tuple[str, ...]) -> None:
+    step, batch = step_of(name, *lines)
+    step(batch, 0.1)  # the first makes the optimizer's moments
+    with Watched() as watched:
+        for _ in range(2):
+            step(batch, 0.2)
+    assert watched.seen == []
+
+
+def test_an_average_of_the_weights_reads_its_counter_alone() -> None:
+    """It lies in the host's memory; once for all weights, and twice by torch."""
+    step, batch = step_of("asm_rh", "train.average = 0.9")
+    step(batch, 0.1)
+    with Watched() as watched:
+        step(batch, 0.2)
+    assert watched.seen == ["aten::_local_scalar_dense"] * 3
+
+
+def test_what_waits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: a step that looks at its loss at once, and an objective that reads a number."""
+    step, batch = step_of("asm_rh")
+    step.looks = True
+    with Watched() as watched:
+        step(batch, 0.1)
+    assert watched.seen == ["aten::_local_scalar_dense"]
+    step.looks = False
+    own = step.objective.forward
+
+    def curious(logits: Tensor, target: Tensor) -> Tensor:
+        return own(logits, target) * float(logits.detach().abs().max() > -1)
+
+    monkeypatch.setattr(step.objective, "forward", curious)
+    with Watched() as watched:
+        step(batch, 0.1)
+    assert watched.seen == ["aten::_local_scalar_dense"]
