@@ -15,17 +15,34 @@ def fuse(model: Network) -> Network:
     """A copy for inference that gives the same answers to rounding, and permutes nothing where a weight can.
 
     Where `roll_time` moves channels only, and those of all tokens alike, as it does at layer 0, the columns of its
-    first weight are put in that order instead. Everything else stays as it is. Weights of the copy mean nothing to
-    another network: keep those of the original.
+    first weight are put in that order instead. Rolls that follow each other in a branch and cut the table alike become
+    one. Everything else stays as it is. Weights of the copy mean nothing to another network: keep the original's.
 
     Args:
         model: a network, or a part of one.
     """
     fused = copy.deepcopy(model).eval()
+    for module in list(fused.modules()):
+        if isinstance(module, nn.Sequential):
+            _merge(module)
     for module in fused.modules():
         if isinstance(module, RollTime):
             _absorb(module)
     return fused
+
+
+def _merge(operators: nn.Sequential) -> None:
+    for place in range(len(operators) - 1):
+        first, second = operators[place], operators[place + 1]
+        next_roll = second.roll if isinstance(second, RollTime) else second
+        both = first.followed_by(next_roll) if isinstance(first, Roll) and isinstance(next_roll, Roll) else None
+        if both is None:
+            continue
+        operators[place] = nn.Identity()
+        if isinstance(second, RollTime):
+            second.roll = both
+        else:
+            operators[place + 1] = both
 
 
 @torch.no_grad()

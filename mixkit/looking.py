@@ -33,6 +33,8 @@ class Influence:
         channels: `k c`, mean absolute derivative of each of them by every input channel, over tokens.
         shares: of the derivative's mass, averaged over tokens: `own token`, `other times` (same frequency),
             `other frequencies`, and of the channels `other channels`.
+        offsets: `(2 f - 1) (2 t - 1)`, the mass by how far what is heard lies from the token that hears it, averaged
+            over tokens; the middle is the token itself.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Influence:
     outputs: tuple[int, ...]
     channels: Tensor
     shares: dict[str, float]
+    offsets: Tensor
 
 
 @dataclass(frozen=True)
@@ -131,14 +134,18 @@ def _influence(
     shown = token[0] * grid.time + token[1]
     several = {int(n) for n in torch.linspace(0, grid.frequency * grid.time - 1, TOKENS).round()}
     totals = torch.zeros(4, dtype=torch.float64)
+    offsets = torch.zeros(2 * grid.frequency - 1, 2 * grid.time - 1, dtype=torch.float64)
     for number in several:
         mass = _derivative(operator, x, prefix + number, outputs)[:, prefix:].double()
         totals += torch.tensor(_shares(mass, number, outputs, grid), dtype=torch.float64)
+        row, column = grid.frequency - 1 - number // grid.time, grid.time - 1 - number % grid.time
+        heard = mass.sum((0, 2)).view(grid.frequency, grid.time)
+        offsets[row : row + grid.frequency, column : column + grid.time] += heard / (len(several) * (heard.sum() or 1))
     mass = _derivative(operator, x, prefix + shown, outputs)
     names = ("own token", "other times", "other frequencies", "other channels")
     shares = dict(zip(names, (totals / len(several)).tolist(), strict=True))
     at_tokens = mass[:, prefix:].mean((0, 2)).view(grid.frequency, grid.time)
-    return Influence(*place, token, at_tokens, outputs, mass.mean(1), shares)
+    return Influence(*place, token, at_tokens, outputs, mass.mean(1), shares, offsets)
 
 
 def _derivative(operator: nn.Module, x: Tensor, token: int, outputs: Sequence[int]) -> Tensor:

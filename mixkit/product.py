@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import register_flop_formula
 
 WORTH_IT = 2**24
 """Multiply-adds from which on the other library's product is faster than its call is dear."""
@@ -102,7 +101,5 @@ _LIBRARY.impl("linear", _product, "CPU")
 torch.library.register_fake("mixkit::linear", _like, lib=_LIBRARY)
 torch.library.register_autograd("mixkit::linear", _gradients, setup_context=_remember, lib=_LIBRARY)
 
-
-@register_flop_formula(torch.ops.mixkit.linear)
-def _operations(x_shape: torch.Size, weight_shape: torch.Size, *_: object, **__: object) -> int:
-    return 2 * x_shape.numel() * weight_shape[0]
+OPERATION = torch.ops.mixkit.linear
+"""What a counter of operations sees of it."""

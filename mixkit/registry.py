@@ -235,7 +235,7 @@ features = Registry("features", "mixkit.audio", ("sample_rate", "seconds"))
 augmentation = Registry("augmentation", "mixkit.audio", on=Registry.REQUIRED, paper="")
 head = Registry("head", "mixkit.model", ("width", "classes"))
 loss = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
-metric = Registry("metric", "mixkit.training")
+metric = Registry("metric", "mixkit.training", lower_is_better=False)
 optimizer = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
 schedule = Registry("schedule", "mixkit.training", ("epochs",))
 weights = Registry("weights", "mixkit.weights", ("mixer",), paper="")
@@ -243,4 +243,8 @@ weights = Registry("weights", "mixkit.weights", ("mixer",), paper="")
 REGISTRIES: Mapping[str, Registry] = {
     registry.kind: registry
     for registry in (operator, task, features, augmentation, head, loss, metric, optimizer, schedule, weights)
+}
+
+PLURALS: Mapping[str, str] = {
+    kind: {"loss": "losses"}.get(kind, kind if kind.endswith("s") else f"{kind}s") for kind in REGISTRIES
 }

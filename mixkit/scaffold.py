@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from mixkit.errors import MixkitError, printable
+from mixkit.errors import MixkitError, did_you_mean, printable
 from mixkit.likeness import likeness
 from mixkit.registry import REGISTRIES
 
@@ -33,8 +33,11 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
         The plugin and its test.
 
     Raises:
-        MixkitError: the name cannot be used or is taken, a file is there already, or nothing is named `like`.
+        MixkitError: there is no such kind, the name cannot be used or is taken, a file is there already, or nothing is
+            named `like`.
     """
+    if kind not in KINDS:
+        raise MixkitError(f"no kind named {printable(kind)!r}.{did_you_mean(kind, KINDS)}")
     _expect_free(kind, name)
     if like is not None and kind != "operator":
         raise MixkitError(f"--like {printable(like)} is for operators, and this is a {kind}. Leave it out.")

@@ -65,15 +65,15 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
         return loaded
     digest = _digest(copies)
     listed = "\n".join(
-        f"  {printable(name)}: {len(content.splitlines())} lines, SHA-256 {hashlib.sha256(content).hexdigest()}"
+        f"  {printable(name)}: {_lines(content)}, SHA-256 {hashlib.sha256(content).hexdigest()}"
         for name, content in copies.items()
     )
     place = printable(str(folder / FOLDER))
-    if trusted is None:
+    packaged = sorted({wanted[name] for name in missing if "/" in name})
+    if trusted is None or packaged:
         raise TrustError(
             f"{printable(str(folder))} was made with plugins that are not loaded. Name your own with --plugin. The run "
-            f"keeps copies in {place}, code of whoever made it:\n{listed}\n"
-            f"Read them; --trust {digest} then runs these, and nothing else."
+            f"keeps copies in {place}, code of whoever made it:\n{listed}\n" + _remedy(packaged, digest)
         )
     if trusted != digest:
         raise TrustError(
@@ -83,6 +83,18 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
     for name in missing:
         _expect_free(name)
     return (*loaded, *(_load(name, content, folder / FOLDER / name) for name, content in missing.items()))
+
+
+def _lines(content: bytes) -> str:
+    lines = len(content.splitlines())
+    return "1 line" if lines == 1 else f"{lines} lines"
+
+
+def _remedy(packaged: list[str], digest: str) -> str:
+    if not packaged:
+        return f"Read them; --trust {digest} then runs these, and nothing else."
+    names = " and ".join(map(printable, packaged))
+    return f"No copy can take the place of a package. Install {names}, or name its module with --plugin."
 
 
 def _copies(folder: Path) -> dict[str, bytes]:
@@ -115,10 +127,8 @@ def _digest(copies: Mapping[str, bytes]) -> str:
 
 def _expect_free(name: str) -> None:
     module, _, rest = name.partition(".")
-    if "/" in name or rest != "py" or not module.isidentifier():
-        raise TrustError(
-            f"{printable(name)} is part of a package, which no copy can replace. Install it, or name it with --plugin."
-        )
+    if rest != "py" or not module.isidentifier():
+        raise TrustError(f"plugin {printable(name)} has a name that no recipe can import. Name your own with --plugin.")
     if module in sys.modules:
         raise TrustError(
             f"plugin {printable(name)} has the name of a module that is in use. Name your own with --plugin."

@@ -1,5 +1,6 @@
 """`mixkit check PLUGIN` says in words what is wrong, where to look, and ends with 2."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,42 @@ def test_a_failure_inside_forward_gives_its_very_line(check: Callable[[str, str]
     assert f"{'':21}look at heavy.py:19, forward" in said.out.splitlines()
 
 
+def test_a_forward_without_return_is_named(check: Callable[[str, str], Said]) -> None:
+    said = check("silent", SOUND.replace("return self.linear(x)", "self.linear(x)"))
+    assert said.code == 2
+    lines = said.out.splitlines()
+    assert lines[2:4] == [
+        f"  fails shape        {SQUARE}forward gives nothing. Return the tensor.",
+        f"{'':21}look at silent.py:17, forward",
+    ]
+
+
+def test_a_head_and_a_loss_without_return_are_named(check: Callable[[str, str], Said]) -> None:
+    said = check("silent", SILENT)
+    assert said.err == "error: silent.py: 2 of 2 checks fail (head mute, loss hushed).\n"
+    assert [line for line in said.out.splitlines() if line.startswith("  fails")] == [
+        "  fails head         mute: forward gives nothing. Return the tensor.",
+        "  fails loss         hushed: forward gives a float. Return the tensor.",
+    ]
+
+
+def test_in_a_narrow_terminal_lines_hang_below_themselves(
+    check: Callable[[str, str], Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = check("wrong", BROKEN["wrong_shape"]).out
+    assert max(map(len, plain.splitlines())) > 80, "the control: where nobody looks a line stays a line"
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", check("wrong", BROKEN["wrong_shape"]).out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines == [line.rstrip() for line in lines]
+    (start,) = (place for place, line in enumerate(lines) if line.startswith("  fails shape"))
+    assert lines[start + 1].startswith(" " * 21)
+    assert lines[start + 1].strip() != ""
+    assert " ".join(" ".join(lines).split()) == " ".join(plain.split())
+
+
 def test_what_registers_nothing(check: Callable[[str, str], Said]) -> None:
     said = check("idle", "x = 1\n")
     assert said.err == (
@@ -133,6 +170,30 @@ def test_settings_are_for_recipes(mixkit_command: Callable[..., Said], tmp_path:
     assert said.err == f"error: {tmp_path}/sound.py is a plugin; --with and --set are for recipes. Leave them out.\n"
     assert mixkit_command("check", "asm_rh").code == 0, "the control: a recipe is still checked as one"
 
+
+SILENT = '''
+from mixkit import head, loss
+from torch import nn
+
+@head("mute")
+class Mute(nn.Module):
+    """Says nothing."""
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.map = nn.Linear(width, classes)
+    def forward(self, x):
+        self.map(x)
+
+@loss("hushed")
+class Hushed(nn.Module):
+    """Gives a number that has no gradient."""
+    def __init__(self, class_weights):
+        super().__init__()
+    def forward(self, logits, target):
+        return (logits - target).square().mean().item()
+    def scores(self, logits):
+        return logits.softmax(-1)
+'''
 
 OTHERS = '''
 from mixkit import head, metric, task

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -246,6 +247,21 @@ def test_errors_of_ours_say_so(mixkit_command: Command, monkeypatch: pytest.Monk
     assert said.err.startswith("mixkit failed, and it is not your fault: ZeroDivisionError: oh\n")
     with pytest.raises(ZeroDivisionError):
         mixkit_command("--debug", "list", "recipes")
+
+
+def test_a_long_error_is_folded_at_words_in_a_terminal_and_nowhere_else() -> None:
+    command = [sys.executable, "-m", "mixkit", "check", "asm_rh", "--set", "operator.roll_time.expansoin = 2.0"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert plain.count("\n") == 1
+    assert len(plain) > 100
+    above, below = pty.openpty()
+    ended = subprocess.run(command, stderr=below, env={**os.environ, "COLUMNS": "60"}, check=False)
+    os.close(below)
+    folded = os.read(above, 2**16).decode().replace("\r\n", "\n")
+    os.close(above)
+    assert ended.returncode == 2
+    assert max(map(len, folded.splitlines())) <= 60
+    assert folded.split() == plain.split()
 
 
 def test_a_closed_pipe_is_no_error() -> None:

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.conformance import ConformanceError, NotTried, checks
+from mixkit.conformance.starting import small_mixer
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.training.loss import CrossEntropy
+from mixkit.weights.start import Start
 
+SIZE = sum(parameter.numel() for parameter in small_mixer().parameters())
 KINDS = [kind for kind in REGISTRIES if kind != "operator" and checks(kind)]
 
 pytestmark = pytest.mark.usefixtures("without_plugins")
@@ -32,7 +35,7 @@ def test_ours_hold(spec: Spec) -> None:
         try:
             check(spec)
         except NotTried:
-            assert spec.kind in ("task", "augmentation"), "only recordings may be missing"
+            assert spec.kind in ("task", "augmentation", "weights"), "only recordings and weights may be missing"
 
 
 class Linear(nn.Module):
@@ -141,6 +144,60 @@ def impatient() -> Callable[[Tensor, Tensor], float]:
     return lambda scores, target: 1 / (len(target) - 1)
 
 
+def started(parameters: int, of: int | None = None) -> Start:
+    return Start("here.safetensors", "0" * 64, parameters, of or SIZE, ("norm",), (), ())
+
+
+def kind_start(mixer: nn.Module) -> Start:
+    """Sets the gains of the last norm."""
+    with torch.no_grad():
+        mixer.norm.weight.fill_(0.5)
+    return started(24)
+
+
+def silent_start(mixer: nn.Module) -> None:
+    """Tells nothing."""
+    kind_start(mixer)
+
+
+def boasting_start(mixer: nn.Module) -> Start:
+    """Tells of more than there is."""
+    kind_start(mixer)
+    return started(10**9)
+
+
+def modest_start(mixer: nn.Module) -> Start:
+    """Tells of less than it copies."""
+    kind_start(mixer)
+    return started(1)
+
+
+def infinite_start(mixer: nn.Module) -> Start:
+    """Gives no numbers."""
+    with torch.no_grad():
+        mixer.norm.weight.fill_(float("nan"))
+    return started(24)
+
+
+def dicing_start(mixer: nn.Module) -> Start:
+    """Draws."""
+    with torch.no_grad():
+        mixer.norm.weight.normal_()
+    return started(24)
+
+
+def frozen_start(mixer: nn.Module) -> Start:
+    """Stops learning."""
+    mixer.norm.weight.requires_grad_(False)
+    return kind_start(mixer)
+
+
+def growing_start(mixer: nn.Module) -> Start:
+    """Makes the norm another."""
+    mixer.norm = nn.LayerNorm(48)
+    return started(24)
+
+
 BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
     ("head", BatchMean, {}, "broken: a clip comes out otherwise in a batch than alone."),
     ("head", Deaf, {}, "broken: parameter map.weight gets no gradient. Use it in forward, or leave it out."),
@@ -172,6 +229,28 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
     ("features", Silent, {}, "broken: silence comes out as numbers that are not finite. Guard logarithms."),
     ("optimizer", still, {}, "broken: 20 steps took x² from 5 to 11.0402. They should go down."),
     ("optimizer", fixed, {}, "broken: its learning rate is 1.0 and not the given 0.01. Pass it on."),
+    ("weights", silent_start, {}, "broken: it gives a NoneType without 'parameters'. Return a mixkit.weights.Start."),
+    (
+        "weights",
+        boasting_start,
+        {},
+        f"broken: it tells of 1000000000 of {SIZE} parameters. The network has {SIZE}.",
+    ),
+    (
+        "weights",
+        modest_start,
+        {},
+        "broken: it tells of 1 parameters, and 24 are other than before. Count all that are copied.",
+    ),
+    ("weights", infinite_start, {}, "broken: norm.weight came out with numbers that are not finite."),
+    ("weights", dicing_start, {}, "broken: norm.weight starts otherwise the second time."),
+    ("weights", frozen_start, {}, "broken: norm.weight learns no longer. Copy under torch.no_grad()."),
+    (
+        "weights",
+        growing_start,
+        {},
+        "broken: the network has other parameters than before. Copy into those that it has.",
+    ),
     ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 epochs. Return a number, 0 or more."),
 ]
 
@@ -183,6 +262,14 @@ def test_a_broken_one_is_told_what_is_wrong(kind: str, target: Any, facts: dict[
     with pytest.raises(ConformanceError) as caught:
         check(REGISTRIES[kind].spec("broken"))
     assert str(caught.value) == message
+
+
+def test_weights_that_hold_and_weights_that_are_not_here() -> None:
+    REGISTRIES["weights"]("kind_start")(kind_start)
+    (check,) = checks("weights")
+    check(REGISTRIES["weights"].spec("kind_start"))
+    with pytest.raises(NotTried, match=r"deit cannot be tried with its defaults: weights\.deit\.path is not set"):
+        check(REGISTRIES["weights"].spec("deit"))
 
 
 def test_every_kind_is_seen_to_fail() -> None:

@@ -96,10 +96,12 @@ def test_commands_end_well(
         assert said.code == 0, said
 
 
+@pytest.mark.usefixtures("without_plugins")
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("python")])
 def test_python_does_what_it_says(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(operator, "_entries", {n: operator.entry(n) for n in operator.names()})
+    shutil.copytree(ROOT / "plugins", tmp_path / "plugins")
     quick = '"train.epochs = 1", "model.width = 16", "model.depth = 2", "task.demo.clips = 4"'
     names: dict[str, object] = {"__name__": "docs"}
     exec(compile(text.replace('"train.epochs = 1"', quick), "docs.py", "exec"), names)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 import zipfile
@@ -27,7 +28,7 @@ from tests.test_recipes import small
 
 Command = Callable[..., Said]
 SUFFIX = {"onnx": ".onnx", "torch": ".pt2"}
-SNIPPET = "To run it without mixkit, with "
+SNIPPET = "To run it without mixkit, in Python with "
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +101,24 @@ def test_the_command_and_what_it_says_to_run(
     found = mixkit.load(small_run).predict("clip.wav")
     assert label == found.label
     assert float(probability) == pytest.approx(found.probability, abs=1e-5)
+
+    assert max(map(len, snippet.splitlines())) <= 80
+    soundfile.write("clip.wav", sound.numpy(), 44_100)
+    ended = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert ended.stderr.endswith("AssertionError: 44100 Hz: resample to 16000 Hz\n")
+
+
+def test_torch_says_nothing_of_packages_that_are_not_needed(
+    small_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torchvision" else find(name, *rest)
+    )
+    export(mixkit.load(small_run), "onnx", Path("model.onnx"))
+    assert [record.getMessage() for record in caplog.records if "torchvision" in record.getMessage()] == []
+    logging.getLogger("torch.onnx._internal.exporter._registration").warning("torchvision is missed")
+    assert "torchvision is missed" in caplog.text, "the control: afterwards it may speak again"
 
 
 def test_what_the_files_say_of_themselves(small_run: Path, files: dict[str, Path]) -> None:
@@ -206,5 +225,5 @@ def test_without_the_extra(mixkit_command: Command, small_run: Path, monkeypatch
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in missing else find(name, *rest))
     said = mixkit_command("export", small_run, "--to", "onnx")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "error: --to onnx needs onnxscript, onnxruntime. Install it: pip install 'mixkit[onnx]'.\n"
+    assert said.err == "error: --to onnx needs onnxscript, onnxruntime. Install them: pip install 'mixkit[onnx]'.\n"
     assert mixkit_command("export", small_run, "--to", "torch").code == 0

@@ -9,6 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
+import mixkit.model.cost
 from mixkit import product
 from mixkit.fusing import fuse
 from mixkit.model.mixer import Mixer, build
@@ -175,3 +176,25 @@ def test_the_makers_name_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert product._maker() == "AuthenticAMD"
     facts.unlink()
     assert product._maker() == ""
+
+
+@pytest.mark.parametrize(
+    ("operators", "left"),
+    [
+        ("@operator.roll(), @operator.roll(), @operator.channel()", 1),
+        ("@operator.roll(), @operator.roll_time()", 1),
+        ("@operator.roll(), @operator.roll(), @operator.roll_time()", 1),
+        ("@operator.roll(), @operator.channel(), @operator.roll()", 2),
+        ("@other/operator.roll(), @operator.roll(), @operator.channel()", 2),
+    ],
+)
+def test_rolls_that_follow_each_other_become_one(operators: str, left: int) -> None:
+    settings = [*SMALL, f"block.branches = [@operator.token(), [{operators}]]"]
+    settings += ["other/operator.roll.groups = 8"] if "other/" in operators else []
+    model = build(mixkit.load_recipe("asm_rh", settings=settings), 5).mixer.eval().double()
+    fused = fuse(model)
+    x = torch.randn(2, 128, 48, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), model(x), rtol=1e-10, atol=1e-10)
+    last = [module for module in fused.blocks[-1].modules() if isinstance(module, Roll)]
+    assert len(last) == left

@@ -12,7 +12,7 @@ ORDER = [
     {"mixkit.values", "mixkit.draw", "mixkit.durable", "mixkit.surroundings", "mixkit.places", "mixkit.product"},
     {"mixkit.registry"},
     {"mixkit.plugins"},
-    {"mixkit.model.site", "mixkit.tasks.clip", "mixkit.audio", "mixkit.recipe"},
+    {"mixkit.model.site", "mixkit.tasks.clip", "mixkit.audio", "mixkit.recipe", "mixkit.card"},
     {"mixkit.operators", "mixkit.tasks", "mixkit.model.heads"},
     {"mixkit.data"},
     {

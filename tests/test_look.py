@@ -11,6 +11,7 @@ import mixkit
 from mixkit.errors import MixkitError
 from mixkit.looking import Influence, changes, influences
 from mixkit.model.mixer import Classifier
+from mixkit.report.look import mixing
 
 SMALL = ["model.width = 16", "model.depth = 3", "task.demo.seconds = 1.0"]
 
@@ -54,6 +55,37 @@ def test_a_roll_is_a_permutation_and_layer_0_stays_in_its_token() -> None:
     assert ((first.channels > 0).sum(1) == 1).all()
     moved = [look("@operator.roll()", (frequency, 4), layer=2).shares["own token"] for frequency in (3, 9)]
     assert min(moved) < 1
+
+
+def test_how_far_what_is_heard_lies() -> None:
+    """Along time only for a roll, in no direction for channels, in all of them for tokens."""
+    for operators, layer in (("@operator.roll_time()", 2), ("@operator.channel()", 0), ("@operator.token()", 0)):
+        found = look(operators, layer=layer)
+        assert found.offsets.shape == (2 * 12 - 1, 2 * 9 - 1)
+        assert float(found.offsets.sum()) == pytest.approx(1)
+        assert float(found.offsets[11, 8]) == pytest.approx(found.shares["own token"])
+        in_time = float(found.offsets[11].sum()) - float(found.offsets[11, 8])
+        assert in_time == pytest.approx(found.shares["other times"], abs=1e-6)
+        heard = found.offsets.nonzero()
+        if operators == "@operator.channel()":
+            assert heard.tolist() == [[11, 8]]
+        elif operators == "@operator.token()":
+            assert len(heard) > 300
+    rolled = look("@operator.roll_time()", layer=2)
+    assert rolled.shares["other times"] > 0.01
+    assert rolled.shares["other frequencies"] < rolled.shares["other times"]
+
+
+def test_the_picture_says_what_it_shows() -> None:
+    figure = mixing(list(influences(network("@operator.roll_time()"), None, None, [0, 2])))
+    titles = [axes.get_title() for axes in figure.axes]
+    found = look("@operator.roll_time()", layer=2)
+    assert titles[0:2] == ["layer 0\none token (x) hears", "layer 2\none token (x) hears"]
+    assert titles[3] == (
+        f"from other times {found.shares['other times']:.0%}, frequencies {found.shares['other frequencies']:.0%}"
+    )
+    assert titles[5] == f"from other channels {found.shares['other channels']:.0%}"
+    assert figure.axes[2].get_xlabel() == "how far in time"
 
 
 def test_the_derivative_is_that_of_finite_differences() -> None:

@@ -72,7 +72,8 @@ def test_the_command_says_what_to_do_next(
     said = mixkit_command("new", "metric", "worst")
     assert (said.code, said.err) == (0, "")
     assert said.out == (
-        "Wrote plugins/worst.py and plugins/test_worst.py. Next:  mixkit check plugins/worst.py\n"
+        "Wrote plugins/worst.py and plugins/test_worst.py.\n"
+        "Next:  mixkit check plugins/worst.py\n"
         "       pytest plugins/test_worst.py\n"
     )
     checked = mixkit_command("check", "plugins/")
@@ -85,6 +86,11 @@ def test_the_command_says_what_to_do_next(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (
+            ["metrics", "own"],
+            "no kind named 'metrics'. Did you mean 'metric'? Known: augmentation, features, head, loss, metric, "
+            "operator, task.",
+        ),
         (["operator", "Own"], "operator 'Own' is no snake_case name. Use letters, digits and _."),
         (["operator", "my-own"], "operator 'my-own' is no snake_case name. Use letters, digits and _."),
         (["operator", "../own"], "operator '../own' is no snake_case name. Use letters, digits and _."),

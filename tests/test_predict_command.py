@@ -52,6 +52,20 @@ def test_a_table(mixkit_command: Command, small_run: Path) -> None:
         assert row[2] == f"{found.probability:.1%}"
 
 
+def test_a_narrow_table_keeps_a_class_and_its_probability_together(
+    mixkit_command: Command, small_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mixkit.load(small_run).predict("clips/short.wav").top(5)
+    wanted = [f"{label} {share:.1%}" for label, share in found[1:]]
+    for width, most in ((200, 1), (80, 4)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = mixkit_command("predict", small_run, "clips/short.wav", "--top", 5).out.splitlines()
+        assert max(map(len, lines)) <= width
+        rows = [line.strip("│").split("│")[-1].strip() for line in lines if line.startswith("│")]
+        assert 1 <= len(rows) <= most
+        assert [one for row in rows for one in row.removesuffix(",").split(", ")] == wanted
+
+
 def test_lines_of_json(mixkit_command: Command, small_run: Path) -> None:
     said = mixkit_command("predict", small_run, "clips", "--json", "--top", 2, "--timeline")
     assert (said.code, said.err) == (0, "")

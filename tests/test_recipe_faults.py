@@ -212,6 +212,20 @@ def test_what_would_reach_out_is_refused_for_trust(line: str, message: str) -> N
     assert [fault.trust for fault in caught.value.faults] == [True]
 
 
+def test_what_a_missing_plugin_brings_is_not_called_wrong_too() -> None:
+    """Its operator, and what only that uses, cannot be known before it is loaded; a typing error can wait as well."""
+    Path("recipes").mkdir()
+    wrong = TASK + "block.branches = [@operator.blend()]\noperator.blend.gain = 2.0\nbranch.residual = False\n"
+    Path("recipes/mine.gin").write_text("import own_plugin\n" + wrong)
+    with pytest.raises(UntrustedRecipeError) as caught:
+        load_recipe("recipes/mine.gin")
+    assert (
+        str(caught.value)
+        == f"recipes/mine.gin:1: import own_plugin: {UNLOADED} own_plugin (a path or an installed module)."
+    )
+    assert len(told(wrong)) > 1, "the control: without the import, all of it is wrong"
+
+
 def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
     Path("recipes").mkdir()
     Path("recipes/part.gin").write_text("train.seed = 'x'\n\ntrian.seed = 2\n")

@@ -261,7 +261,7 @@ def test_the_shipped_folder_is_where_includes_look(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "mine.gin").model.width == 96
 
 
-def test_untrusted_is_told_even_among_other_faults() -> None:
+def test_untrusted_is_told_alone_though_more_is_wrong() -> None:
     with pytest.raises(UntrustedRecipeError) as caught:
         recipe_from_text("import os\ntrian.epochs = 3\n" + BASE, "mine")
-    assert [fault.trust for fault in caught.value.faults] == [True, False]
+    assert [fault.trust for fault in caught.value.faults] == [True]

@@ -83,7 +83,7 @@ def test_everything_is_there_and_nothing_is_asked_of_the_network(
     images = opened.ask("[...document.images].map(image => [image.naturalWidth, image.getBoundingClientRect().width])")
     assert len(images) == 2 + 3 + 2  # forest and cost, curves of three arms, two spectrograms
     assert all(natural > 60 and shown > 100 for natural, shown in images)
-    assert opened.ask("document.querySelectorAll('table').length") == 3 + 1 + 3 + 1 + 1
+    assert opened.ask("document.querySelectorAll('table').length") == 3 + 1 + 1 + 3 + 1 + 1
     assert opened.ask("document.documentElement.scrollWidth") <= width
     assert opened.ask("[...document.querySelectorAll('p, li, summary')].every(e => e.scrollWidth <= e.clientWidth + 1)")
 
@@ -98,15 +98,19 @@ def test_a_page_that_is_too_wide_or_asks_for_more_is_found_out(browser: Any, add
     assert "http://127.0.0.1:9/x.png" in opened.asked
 
 
+# Not wait_for_function: it evaluates text, which the page's policy forbids.
+PLAY = """Promise.all([...document.querySelectorAll('audio')].map(player => new Promise(done => {
+    player.ontimeupdate = () => player.currentTime > 0 && done(player.duration);
+    player.play().catch(fault => done(fault.name));
+})))"""
+
+
 def test_players_play(browser: Any, address: str) -> None:
     opened = Opened(browser, address)
-    # Not wait_for_function: it evaluates text, which the page's policy forbids.
-    heard = opened.ask(
-        "Promise.all([...document.querySelectorAll('audio')].map(player => new Promise(done => {"
-        "player.ontimeupdate = () => player.currentTime > 0 && done(player.duration); player.play() })))"
-    )
-    assert heard == [2.0, 2.0]
+    assert opened.ask(PLAY) == [2.0, 2.0]
     assert opened.said == []
+    opened.ask("document.querySelector('audio').src = 'data:audio/wav;base64,AAAA'")
+    assert opened.ask(PLAY)[0] == "NotSupportedError"  # the control
 
 
 def test_dark_is_dark_and_text_stands_out_in_both(browser: Any, address: str) -> None:
@@ -121,6 +125,25 @@ def test_dark_is_dark_and_text_stands_out_in_both(browser: Any, address: str) ->
         for text, least in ((ink, 7), (soft, 4.5), (bad, 4.5)):
             assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > least  # WCAG 2.1, contrast
     assert grounds["light"] > 0.9 > 0.1 > grounds["dark"]
+
+
+def test_the_answer_stands_first_and_all_parts_are_a_step_away(browser: Any, address: str) -> None:
+    opened = Opened(browser, address, 390)
+    assert opened.ask("document.querySelector('.answer').getBoundingClientRect().bottom") < 900  # without scrolling
+    links = opened.ask("[...document.querySelectorAll('nav a')].map(link => link.hash.slice(1))")
+    assert links == opened.ask("[...document.querySelectorAll('main > section')].map(part => part.id)")
+    opened.page.click("nav a[href='#runs']")
+    assert 0 <= opened.ask("document.querySelector('#runs').getBoundingClientRect().top") < 900
+    assert opened.said == []
+
+
+def test_commands_can_be_read_on_a_telephone(browser: Any, address: str) -> None:
+    """Without scrolling sideways, however wide the table is above them."""
+    opened = Opened(browser, address, 390)
+    ends = "[...document.querySelectorAll('.runs code')].map(code => code.getBoundingClientRect().right)"
+    assert all(right <= 390 for right in opened.ask(ends))
+    opened.ask("document.querySelectorAll('.runs code').forEach(code => code.style.maxWidth = 'none')")
+    assert max(opened.ask(ends)) > 390  # the control
 
 
 def test_the_figures_follow_width_and_scheme(browser: Any, address: str) -> None:

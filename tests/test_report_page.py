@@ -97,7 +97,9 @@ def test_the_page_needs_nothing_from_elsewhere(written: Path) -> None:
     assert not {"script", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in tags}
     addresses = [value for _, attrs in tags for key in ("src", "href", "srcset") if (value := attrs.get(key))]
     assert len(addresses) > 10
-    assert all(address.startswith("data:") for address in addresses)
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    places = {f"#{attrs['id']}" for _, attrs in tags if "id" in attrs}
+    assert {address for address in addresses if address[0] == "#"} == places
     style = re.search(r"<style>(.*?)</style>", written.read_text(), re.DOTALL)
     assert style
     assert not re.search(r"url\(|@import|//", style[1])

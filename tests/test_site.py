@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import mixkit
+from mixkit.card import formulas
 from mixkit.cli.app import app
 from mixkit.recipe import catalog
-from mixkit.registry import operator
+from mixkit.registry import REGISTRIES, operator
 from tests.site import ROOT, build, built
 
 pytest.importorskip("material", reason="mkdocs-material is not installed: pip install -e '.[docs]'")
@@ -76,7 +77,10 @@ def test_every_operator_has_a_card(site: Path) -> None:
         assert f'href="{name}.html"' in overview
         for setting in operator.entry(name).settings:
             assert f"<code>{setting.name}</code>" in card, (name, setting.name)
-        for part in ("Shape", "Mixes", "parameters", "MFLOP", "torch.compile", "torch.export", "bf16"):
+        for line in formulas(operator.entry(name)):
+            shown = line.text.replace("**2", "²").replace("*", "·")
+            assert f"<code>{html.escape(shown, quote=False)}</code>" in card.replace("&quot;", '"'), (name, line)
+        for part in ("Shape", "Mixes", "Equation", "parameters", "MFLOP", "torch.compile", "torch.export", "bf16"):
             assert part in card, (name, part)
         for scheme in ("light", "dark"):
             assert (site / "operators" / f"{name}-{scheme}.png").read_bytes().startswith(b"\x89PNG")
@@ -100,6 +104,17 @@ def test_every_command_and_every_public_name_has_an_entry(site: Path) -> None:
     python = (site / "reference" / "api.html").read_text("utf-8")
     for name in mixkit.__all__:
         assert re.search(rf'id="mixkit\.[\w.]*\b{name}"|mixkit\.{name}<', python), name
+
+
+def test_all_else_that_a_recipe_can_name_is_described(site: Path) -> None:
+    page = (site / "reference" / "names.html").read_text("utf-8")
+    assert set(REGISTRIES) >= {"task", "features", "loss", "metric", "weights"}
+    for kind, registry in REGISTRIES.items():
+        for name in registry.names() if kind != "operator" else ():
+            _, found, part = page.partition(f'id="{kind}{name}"')
+            assert found, (kind, name)
+            for setting in registry.entry(name).settings:
+                assert f"<code>{setting.name}</code>" in part.split("<h3")[0], (kind, name, setting.name)
 
 
 def data_commands() -> list[object]:

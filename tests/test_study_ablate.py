@@ -1,19 +1,24 @@
 """`mixkit ablate` for real: small networks, the demo sounds, failures of every kind, and a driver that is killed."""
 
+import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mixkit.report import bundle, tables
+from mixkit.report.formats import to_csv
 from mixkit.study.record import Record, Trial, read_study
 
 SMALL = ("task.demo.clips = 15", "task.demo.seconds = 0.5", "model.width = 16", "model.depth = 1", "train.epochs = 1")
@@ -95,6 +100,19 @@ def written(folder: Path) -> int:
     return len(files) + sum(path.read_bytes().count(b"\n") for path in files if path.suffix == ".jsonl")
 
 
+def attempts(folder: Path) -> dict[str, int]:
+    """How often each run was begun, by its log."""
+    return {path.stem: path.read_text().count("$ mixkit train ") for path in folder.glob("logs/*.txt")}
+
+
+def table(folder: Path) -> tuple[object, ...]:
+    """What the study answers, but for speed, which no two runs share."""
+    found = bundle.compare([folder])
+    pace = ("clips_per_second", "memory", "seconds", "folder")
+    lines = [{k: v for k, v in line.items() if k not in pace} for line in csv.DictReader(StringIO(to_csv(found)))]
+    return tables.figures(found).rows, tables.differences(found).rows, lines
+
+
 def children(process: int) -> list[int]:
     path = Path(f"/proc/{process}/task/{process}/children")
     return [int(number) for number in path.read_text().split()] if path.is_file() else []
@@ -171,7 +189,7 @@ def test_a_study_killed_five_times_ends_as_one_left_alone(tmp_path: Path) -> Non
     alone = read_study(tmp_path / "alone" / "mlp_mixer-ablation")
     folder = tmp_path / "killed" / "mlp_mixer-ablation"
     dice = random.Random(0)
-    done: dict[str, float] = {}
+    done: dict[str, int] = {}
     kills = 0
     while kills < 5:
         with subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, start_new_session=True) as driver:
@@ -185,16 +203,27 @@ def test_a_study_killed_five_times_ends_as_one_left_alone(tmp_path: Path) -> Non
                     os.kill(worker, signal.SIGKILL)
             driver.send_signal(signal.SIGKILL)
         kills += 1
+        begun = attempts(folder)
         for path in folder.glob("runs/*/results.json"):
-            assert done.setdefault(path.parent.name, path.stat().st_mtime) == path.stat().st_mtime
+            assert done.setdefault(path.parent.name, begun[path.parent.name]) == begun[path.parent.name]
     last = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
     assert kills == 5
     assert done  # some ended before the last kill, and are counted
     assert f"{len(done)} of 6 runs are done already and are not repeated." in last.stdout
-    for name, time_of_results in done.items():
-        assert (folder / "runs" / name / "results.json").stat().st_mtime == time_of_results
+    begun = attempts(folder)
+    assert {name: begun[name] for name in done} == done  # not one of them was begun again
+    assert sum(begun.values()) > 6  # and others were: they had been killed
     killed = read_study(folder)
     assert same(killed) == same(alone)
     assert (folder / "study.json").read_bytes() == (alone.folder / "study.json").read_bytes()
     for one, other in zip(killed.trials, alone.trials, strict=True):
         assert results(one) == results(other)
+    assert table(folder) == table(alone.folder)
+    # the control: a run that is lost is made again, is counted, and until then the table is another
+    lost = killed.trials[0].folder
+    shutil.rmtree(lost)
+    assert table(folder) != table(alone.folder)
+    again = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
+    assert "5 of 6 runs are done already and are not repeated." in again.stdout
+    assert attempts(folder) == {**begun, lost.name: begun[lost.name] + 1}
+    assert table(folder) == table(alone.folder)

@@ -1,5 +1,6 @@
 """A run keeps copies of its plugins; they only run when their very content was named."""
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -111,15 +112,34 @@ def test_a_compiled_file_beside_the_copy_is_not_run(run: Path, tmp_path: Path) -
     assert canary.exists(), "the control: the usual way of loading runs it"
 
 
-@pytest.mark.parametrize("name", ["json.py", "package/part.py"])
-def test_copies_that_cannot_take_the_place_of_a_module(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("json.py", "has the name of a module that is in use"), ("a.b.py", "has a name that no recipe can import")],
+)
+def test_copies_that_cannot_take_the_place_of_a_module(tmp_path: Path, name: str, fault: str) -> None:
     path = tmp_path / "plugins" / name
     path.parent.mkdir(parents=True)
     path.write_text("raise SystemExit\n")
     with pytest.raises(TrustError) as caught:
         load_for_run(tmp_path)
-    with pytest.raises(TrustError, match=r"has the name of a module that is in use|is part of a package"):
+    with pytest.raises(TrustError) as refused:
         load_for_run(tmp_path, trusted=digest_in(str(caught.value)))
+    assert str(refused.value) == f"plugin {name} {fault}. Name your own with --plugin."
+
+
+@pytest.mark.parametrize("trusted", [None, 32 * "0"])
+def test_of_a_package_no_trust_is_offered_that_would_then_be_refused(tmp_path: Path, trusted: str | None) -> None:
+    path = tmp_path / "plugins" / "choir" / "bass.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("raise SystemExit\n")
+    with pytest.raises(TrustError) as caught:
+        load_for_run(tmp_path, trusted=trusted)
+    assert str(caught.value) == (
+        f"{tmp_path} was made with plugins that are not loaded. Name your own with --plugin. The run keeps copies in "
+        f"{tmp_path}/plugins, code of whoever made it:\n  choir/bass.py: 1 line, SHA-256 "
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        "No copy can take the place of a package. Install choir, or name its module with --plugin."
+    )
 
 
 def test_a_plugin_of_ones_own_takes_the_place_of_the_copy(run: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A card for each operator: what it mixes, as a picture and in words; settings, cost, source."""
 
 import inspect
-import re
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -12,10 +11,11 @@ from matplotlib.style import context
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
+from mixkit.card import COSTS, cost, described, formulas, sections
 from mixkit.conformance import checks
 from mixkit.looking import Influence, influences
 from mixkit.model.site import Grid, Site
-from mixkit.operators import mixes_of
+from mixkit.operators import AXES, mixes_of
 from mixkit.registry import Entry, Spec, operator
 from mixkit.report.look import mixing, shares
 from mixkit.values import describe, show
@@ -27,7 +27,7 @@ PLACES = {
 DRAWN = ("model.width = 64", "model.depth = 4")  # a small network: a picture takes a second
 LAYERS = (0, 3)
 MARKS = {"check_autocast": "bf16", "check_compile": "torch.compile", "check_export": "torch.export"}
-SECTION = re.compile(r"^(Shape|Args|Raises|Returns|Paper|Differs):", re.M)
+SITE = "In the formulas `f` and `t` are the rows and columns of the grid, `n` its tokens with any prefix, `c` the width"
 
 
 def nav() -> list[Any]:
@@ -47,7 +47,7 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
 
 def _index() -> str:
     rows = "\n".join(
-        f"| [`{name}`]({name}.md) | {_axes(name)} | {_parameters(name, 'base'):,} | {operator.entry(name).summary} |"
+        f"| [`{name}`]({name}.md)<br>{operator.entry(name).summary} | {_axes(name)} | {_parameters(name, 'base'):,} |"
         for name in operator.names()
     )
     promises = "\n".join(
@@ -60,8 +60,8 @@ What can stand in `block.branches`, made from the registry when this site is bui
 spectrogram, `b n c`, and gives back as many. Norm, residual and drop path belong to the block around it. Your own are
 written [in twenty lines](../plugins.md).
 
-| operator | mixes | parameters at base | |
-| --- | --- | ---: | --- |
+| operator | mixes | parameters at base |
+| --- | --- | ---: |
 {rows}
 
 ## What every operator holds
@@ -73,7 +73,7 @@ Tests run these checks over the whole registry, and `mixkit check` runs them ove
 
 
 def _card(entry: Entry, heard: str) -> str:
-    name, text = entry.name, _sections(entry)
+    name, text = entry.name, sections(entry)
     spec = operator.spec(name)
     paper = text.get("Paper", entry.facts["paper"])
     parts = [
@@ -88,53 +88,64 @@ def _card(entry: Entry, heard: str) -> str:
         "4 deep. "
         f"Of what the outputs depend on, {heard.partition(': ')[2]} (mean over tokens and over layers "
         f"{LAYERS[0]} and {LAYERS[1]}).",
-        "## Settings\n\n" + _settings(entry, text.get("Args", "")),
-        "## Cost\n\n" + _cost(name),
+        f"## Equation\n\n```text\n{text['Equation']}\n```" if "Equation" in text else "",
+        "## Settings\n\n" + settings(entry, text.get("Args", "")),
+        "## Cost\n\n" + _formulas(entry) + _cost(name),
     ]
     if "Raises" in text:
         parts.append("## Refuses\n\n" + _listed(text["Raises"]))
     if paper:
         parts.append(f"## Paper\n\n{paper}")
     if "Differs" in text:
-        parts.append(f"## Differs\n\n{text['Differs']}")
+        parts.append(f"## Differs\n\n{heading(text['Differs'])}")
     parts.append("## Tested\n\n" + _marks() + f"\n\nAs a spec, with every default: `{spec}`.")
-    return "\n\n".join(parts) + "\n"
-
-
-def _sections(entry: Entry) -> dict[str, str]:
-    """The docstring by its sections; what stands ahead of them all has the name ''."""
-    pieces = SECTION.split(inspect.cleandoc(entry.target.__doc__ or ""))
-    found = {"": pieces[0].strip()}
-    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        found[title] = inspect.cleandoc(f"\n{body}") if body.startswith("\n") else " ".join(body.split())
-    return found
-
-
-def _described(section: str) -> dict[str, str]:
-    """What a docstring says of each name in a section."""
-    entries = re.split(r"^(\w+): ", section, flags=re.M)
-    return {name: " ".join(body.split()) for name, body in zip(entries[1::2], entries[2::2], strict=True)}
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _listed(section: str) -> str:
-    return "\n".join(f"- {text[0].upper()}{text[1:]}" for text in _described(section).values())
+    return "\n".join(f"- {heading(text)}" for text in described(section).values())
 
 
-def _settings(entry: Entry, section: str) -> str:
+def heading(text: str) -> str:
+    """Text that begins with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def settings(entry: Entry, section: str) -> str:
+    """A table of the settings, with what the docstring's `Args:` says of them."""
     if not entry.settings:
-        return "None."
-    said = _described(section)
-    rows = (
-        f"| `{s.name}` | `{show(s.default)}` | {describe(s.annotation).replace('|', ' or ')} | {said.get(s.name, '')} |"
-        for s in entry.settings
-    )
-    return "| setting | default | takes | |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+        return "No settings."
+    said = described(section)
+    rows = []
+    for setting in entry.settings:
+        takes = heading(describe(setting.annotation)).replace("|", " or ")
+        meaning = heading(said.get(setting.name, ""))
+        rows.append(f"| `{setting.name}` | `{show(setting.default)}` | {meaning}<br>*{takes}.* |")
+    return "| setting | default | |\n| --- | --- | --- |\n" + "\n".join(rows)
+
+
+def _formulas(entry: Entry) -> str:
+    """The formulas of the docstring; those of letters, behind those of the cost."""
+    lines = sorted(formulas(entry), key=lambda line: line.name not in COSTS)
+    if not lines:
+        return ""
+    rows = [[line.name, f"`{_readable(line.text)}`", line.meaning] for line in lines]
+    width = 3 if any(line.meaning for line in lines) else 2
+    head = [["", "formula", ""], ["---"] * 3]
+    table = "\n".join(f"| {' | '.join(row[:width])} |" for row in [*head, *rows])
+    return f"{table}\n\n{SITE}; settings stand by their names.\n\n"
+
+
+def _readable(formula: str) -> str:
+    return formula.replace("**2", "²").replace("*", "·")
 
 
 def _cost(name: str) -> str:
     rows = []
     for size, site in PLACES.items():
         flops = _flops(name, size) / 1e6
+        if formulas(operator.entry(name)):
+            assert cost(_spec(name, size), site) == {"parameters": _parameters(name, size), "FLOPs": _flops(name, size)}
         grid = f"{site.grid.frequency} x {site.grid.time} tokens of {site.width}"
         rows.append(f"| {size} | {grid} | {_parameters(name, size):,} | {flops:,.1f} |")
     return (
@@ -150,7 +161,7 @@ def _marks() -> str:
 
 
 def _axes(name: str) -> str:
-    return ", ".join(sorted(mixes_of(operator.spec(name)))) or "nothing"
+    return ", ".join(sorted(mixes_of(operator.spec(name)), key=AXES.index)) or "nothing"
 
 
 def _spec(name: str, size: str) -> Spec:

@@ -6,6 +6,7 @@ from typing import Any
 import api
 import cards
 import commands
+import names
 import recipe_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -25,5 +26,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _pages() -> Iterator[tuple[str, Any]]:
-    for part in (cards, recipe_pages, commands, api):
+    for part in (cards, recipe_pages, names, commands, api):
         yield from part.pages()

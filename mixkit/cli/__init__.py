@@ -1,8 +1,10 @@
 """The command line: thin over the Python API. Torch is imported inside commands, so that help is there at once."""
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
 
 from mixkit.cli.app import app
 from mixkit.errors import MixkitError, Stopped, printable
@@ -18,6 +20,15 @@ def main() -> None:
     finally:
         if before is not None:
             signal.signal(signal.SIGINT, before)
+
+
+def _folded(line: str) -> str:
+    """A long line, folded at words in a terminal, which would fold it inside them; one line elsewhere."""
+    if not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    indent = 2 * line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _main() -> None:
@@ -37,7 +48,8 @@ def _main() -> None:
     except MixkitError as error:
         if debug:
             raise
-        print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)  # noqa: T201
+        lines = f"error: {error}".split("\n")
+        print("\n".join(_folded(printable(line)) for line in lines), file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mixkit.cli.options import Device, Layers, Plugins, Settings
+
 if TYPE_CHECKING:
     from mixkit.study.definition import Folds, Study
     from mixkit.study.engine import Engine
@@ -17,15 +19,9 @@ def ablate(
     asked: Annotated[
         str, typer.Argument(metavar="STUDY|RECIPE", help="A study file, or a recipe, whose parts are then compared.")
     ],
-    layers: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the base. Repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the base. Repeatable.")
-    ] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
-    ] = None,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Train each arm with each of them.")] = None,
     folds: Annotated[str | None, typer.Option(metavar="all|1,2", help="And on each of these folds.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One seed, a few epochs: to see it work.")] = False,
@@ -35,10 +31,14 @@ def ablate(
     engine: Annotated[
         Literal["local", "slurm"], typer.Option(help="This machine, or a cluster (needs the extra slurm).")
     ] = "local",
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Device = "auto",
     minutes: Annotated[
         float | None, typer.Option(metavar="N", min=0.001, help="End a run that takes longer: it has failed.")
     ] = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="Go on with half-done runs though versions, data or machine differ."),
+    ] = False,
     runs: Annotated[Path, typer.Option(help="Folder of the study's folder.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Of the study's folder; that of the study without.")] = None,
 ) -> None:
@@ -70,7 +70,8 @@ def ablate(
     for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
         say(console, note)
     with Shown(console, planned.record) as display:
-        drive(planned, carried_out_by, display, device, None if engine == "slurm" else minutes)  # there jobs also queue
+        limit = None if engine == "slurm" else minutes  # there jobs also queue
+        drive(planned, carried_out_by, display, device, limit, allow_changes)
     say(console, f"All of it is in {folder}: study.json, runs/, logs/.")
 
 

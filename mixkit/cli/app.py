@@ -11,6 +11,7 @@ from mixkit.cli.bench import bench
 from mixkit.cli.data import data_app
 from mixkit.cli.look import look
 from mixkit.cli.new import new
+from mixkit.cli.options import AsJson, Device, Layers, Plugins, RecipeName, Settings, Trust
 from mixkit.cli.report import compare, report
 from mixkit.cli.runs import runs
 from mixkit.cli.train import train
@@ -36,25 +37,20 @@ app.command()(ablate)
 app.command()(report)
 app.command()(compare)
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
-Layers = Annotated[
-    list[str] | None,
-    typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe, such as size/base. Repeatable."),
+Listed = Literal[
+    "operators",
+    "recipes",
+    "tasks",
+    "features",
+    "heads",
+    "losses",
+    "augmentations",
+    "optimizers",
+    "schedules",
+    "metrics",
+    "weights",
+    "all",
 ]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="LINE", help='Lay a line over the recipe: "train.epochs = 5". Repeatable.'),
-]
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", metavar="PATH", help="Load operators of your own: a file, a folder or a module."),
-]
-Trust = Annotated[
-    str | None,
-    typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps, if they are these very ones."),
-]
-Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
 def _version(asked: bool) -> None:
@@ -91,15 +87,26 @@ def evaluate(
 
 @app.command()
 def show(
-    recipe: RecipeName,
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|KIND.NAME", help="A recipe; or what there is by name, such as operator.roll."),
+    ],
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a recipe comes to: settings and where each was written, the grid, and the cost of every operator."""
-    from mixkit.cli import recipes
+    """Show what a recipe comes to: settings and where each was written, the grid, all costs; or a thing by its name."""
+    from mixkit.cli import cards, recipes
 
+    if cards.is_card(recipe):
+        from mixkit.plugins import load_plugins
+
+        if layers or settings:
+            raise MixkitError(f"{recipe} is no recipe; --with and --set are for recipes. Leave them out.")
+        load_plugins(plugins or ())
+        cards.card(recipe, as_json)
+        return
     recipes.show(_load(recipe, layers, settings, plugins), as_json)
 
 
@@ -127,12 +134,13 @@ def check(
 @app.command(name="list")
 def list_(
     what: Annotated[
-        Literal["operators", "recipes", "tasks", "all"], typer.Argument(metavar="[operators|recipes|tasks]")
+        Listed,
+        typer.Argument(metavar="[KIND]", help="operators, recipes, tasks, features, losses ... Without one, all."),
     ] = "all",
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """List operators, recipes and tasks, each with a line about it."""
+    """List operators, recipes, tasks and all else that a recipe can name, each with a line about it."""
     from mixkit.cli import recipes
     from mixkit.plugins import load_all_installed, load_plugins
 

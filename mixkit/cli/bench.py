@@ -11,22 +11,18 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mixkit.cli.options import AsJson, Layers, Plugins, RecipeName, Settings
+
 if TYPE_CHECKING:
     from mixkit.bench.measure import Bench
     from mixkit.bench.timing import Spread
 
 
 def bench(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")],
-    layers: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the recipe. Repeatable.")
-    ] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
-    ] = None,
+    recipe: RecipeName,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
     batch: Annotated[
         int | None, typer.Option(metavar="N", help="Clips in a batch; as in training without.", min=1)
     ] = None,
@@ -37,7 +33,7 @@ def bench(
     compiled: Annotated[bool, typer.Option("--compile", help="Measure it with torch.compile, too.")] = False,
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a figure into this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how fast a recipe trains and answers here, and where the time goes."""
     from mixkit.bench.machine import machine, sentence

@@ -7,11 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from mixkit.cli.display import say
 from mixkit.conformance.examination import Outcome, examine
 from mixkit.errors import MixkitError, printable
 from mixkit.plugins import load_only, load_plugins
 from mixkit.recipe import catalog
 from mixkit.registry import REGISTRIES, Spec, is_inside
+
+_INDENT = 21  # of what is said of a check, behind its mark and its name
 
 
 def is_plugin(name: str) -> bool:
@@ -43,7 +46,7 @@ def check(path: str, plugins: Sequence[str] = ()) -> None:
     held = len(outcomes) - left
     passes = "1 check passes" if held == 1 else f"{held} checks pass"
     more = f", {left} not tried" if left else ""
-    console.print(Text(printable(f"{path} is sound: {passes}{more} ({names}).")), soft_wrap=True)
+    say(console, f"{path} is sound: {passes}{more} ({names}).")
 
 
 def _registered(modules: Sequence[str]) -> list[Spec]:
@@ -57,7 +60,7 @@ def _registered(modules: Sequence[str]) -> list[Spec]:
 
 def _told(console: Console, spec: Spec) -> list[Outcome]:
     where = REGISTRIES[spec.kind].entry(spec.name).where
-    console.print(Text(printable(f"{spec.kind} {spec.name}, {_short(where)}"), style="bold"), soft_wrap=True)
+    say(console, f"{spec.kind} {spec.name}, {_short(where)}", "bold")
     outcomes, left = [], []
     for outcome in examine(spec):
         outcomes.append(outcome)
@@ -67,18 +70,28 @@ def _told(console: Console, spec: Spec) -> list[Outcome]:
             left.append(outcome)
     if left:
         names = ", ".join(_words(outcome) for outcome in left)
-        line = Text(printable(f"  -     not tried    {names}: {left[0].fault}"), style="dim")
-        console.print(line, soft_wrap=True)
+        _hang(console, "-", "not tried", f"{names}: {left[0].fault}", "dim", "dim")
     return outcomes
 
 
 def _line(console: Console, outcome: Outcome) -> None:
-    mark, style = ("fails", "bold red") if outcome.fails else ("ok", "green")
-    line = Text("  ").append(f"{mark:<6}", style=style).append(f"{_words(outcome):<12} ")
-    text = (outcome.fault or outcome.promise).replace("\n", " ")
-    console.print(line.append(printable(text), style="" if outcome.fails else "dim"), soft_wrap=True)
+    if outcome.fails:
+        _hang(console, "fails", _words(outcome), outcome.fault or "", "bold red")
+    else:
+        _hang(console, "ok", _words(outcome), outcome.promise, "green", "dim")
     if outcome.look:
-        console.print(Text(f"{'':21}look at {printable(_short(outcome.look))}", style="cyan"), soft_wrap=True)
+        _hang(console, "", "", f"look at {_short(outcome.look)}", "", "cyan")
+
+
+def _hang(console: Console, mark: str, name: str, text: str, style: str, tone: str = "") -> None:
+    """A line that goes on below itself, beside its mark, where the terminal is narrow; elsewhere it stays a line."""
+    line = Text(printable(text.replace("\n", " ")), style=tone)
+    head = Text("  ").append(f"{mark:<6}", style=style).append(f"{name:<12} ")
+    parts = line.wrap(console, max(console.width - _INDENT, _INDENT)) if console.is_terminal else [line]
+    for part in parts:
+        part.rstrip()
+        console.print(head.append(part), soft_wrap=True)
+        head = Text(" " * _INDENT)
 
 
 def _words(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from mixkit.errors import printable
+from mixkit.recipe.schema import FIGURES
 from mixkit.training.metrics import per_cent
 
 
@@ -71,11 +72,13 @@ class Live:
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is done and validated."""
         valid = record["valid"]
+        asked = {name: value for name, value in valid.items() if name not in FIGURES}
+        more = "".join(f"{name} {'-' if value is None else format(value, '.3f')}  " for name, value in asked.items())
         star = "  best so far" if record["best"] else ""
         line = (
             f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
             f"valid loss {valid['loss']:.3f}  accuracy {valid['accuracy']:6.1%}  auc {per_cent(valid['auc']):>6}  "
-            f"map {per_cent(valid.get('map')):>6}  "
+            f"map {per_cent(valid.get('map')):>6}  {more}"
             f"{record['clips_per_second']:.0f} clips/s{star}"
         )
         say(self.console, line, "bold" if record["best"] else "")

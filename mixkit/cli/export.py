@@ -18,12 +18,13 @@ import numpy, onnxruntime, soundfile
 session = onnxruntime.InferenceSession({path!r})
 facts = session.get_modelmeta().custom_metadata_map
 sound, rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
-assert rate == int(facts["sample_rate"])  # {rate} Hz: resample what is not
-waveform = numpy.zeros((1, int(facts["samples"])), "float32")  # {seconds:g} s: longer sounds in pieces
-piece = sound.mean(1)[: waveform.shape[1]]
+assert rate == int(facts["sample_rate"]), f"{{rate}} Hz: resample to {rate} Hz"
+waveform = numpy.zeros((1, int(facts["samples"])), "float32")
+piece = sound.mean(1)[: waveform.shape[1]]  # {seconds:g} s: longer sounds in pieces
 waveform[0, : len(piece)] = piece
 (probabilities,) = session.run(None, {{"waveform": waveform}})
-print(json.loads(facts["labels"])[probabilities[0].argmax()], probabilities[0].max())
+best = probabilities[0].argmax()
+print(json.loads(facts["labels"])[best], probabilities[0, best])
 """
 
 TORCH = """\
@@ -31,15 +32,18 @@ import json
 import soundfile, torch
 
 extra = {{"mixkit.json": ""}}
-program = torch.export.load({path!r}, extra_files=extra)  # runs what is in the file: only load your own
+# torch.export.load runs what is in the file: only load your own
+program = torch.export.load({path!r}, extra_files=extra)
 facts = json.loads(extra["mixkit.json"])
 sound, rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
-assert rate == int(facts["sample_rate"])  # {rate} Hz: resample what is not
-waveform = torch.zeros(1, int(facts["samples"]))  # {seconds:g} s: longer sounds in pieces
-piece = torch.from_numpy(sound.mean(1))[: waveform.shape[1]]
+assert rate == int(facts["sample_rate"]), f"{{rate}} Hz: resample to {rate} Hz"
+waveform = torch.zeros(1, int(facts["samples"]))
+piece = torch.from_numpy(sound.mean(1))  # {seconds:g} s: longer sounds in pieces
+piece = piece[: waveform.shape[1]]
 waveform[0, : len(piece)] = piece
 probabilities = program.module()(waveform).detach()
-print(json.loads(facts["labels"])[int(probabilities[0].argmax())], float(probabilities[0].max()))
+best = int(probabilities[0].argmax())
+print(json.loads(facts["labels"])[best], float(probabilities[0, best]))
 """
 
 SNIPPETS = {"onnx": ONNX, "torch": TORCH}
@@ -60,7 +64,7 @@ def export(run: Path, to: Kind, out: Path | None, plugins: tuple[str, ...] = ())
     console = Console(highlight=False)
     say(console, f"Wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB).")
     say(console, _verdict(exported))
-    say(console, f"To run it without mixkit, with {NEEDS[to]}:")
+    say(console, f"To run it without mixkit, in Python with {NEEDS[to]}:")
     console.print()
     console.print(Text(snippet(exported, to)), soft_wrap=True)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mixkit.cli.options import Layers, Plugins, Settings, Trust
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
@@ -23,18 +24,10 @@ SHOWN = 6
 
 def look(
     what: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run folder.")],
-    layers: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="LINE", help="Lay a line over the recipe. Repeatable.")
-    ] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load operators of your own.")
-    ] = None,
-    trust: Annotated[
-        str | None, typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps.")
-    ] = None,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
+    trust: Trust = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="F,T", help="The token: frequency and time on the grid; the middle.")
     ] = None,

@@ -1,17 +1,16 @@
 """`mixkit new`."""
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-
-Kind = Literal["operator", "task", "features", "augmentation", "head", "loss", "metric"]
 
 
 def new(
     kind: Annotated[
-        Kind, typer.Argument(metavar="KIND", help="operator, task, features, augmentation, head, loss or metric.")
+        str, typer.Argument(metavar="KIND", help="operator, task, features, augmentation, head, loss or metric.")
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="By which recipes will know it: letters, digits and _.")],
     like: Annotated[
@@ -23,5 +22,6 @@ def new(
     from mixkit.scaffold import scaffold
 
     plugin, test = (shlex.quote(str(path)) for path in scaffold(kind, name, to, like))
-    typer.echo(f"Wrote {plugin} and {test}. Next:  mixkit check {plugin}")
-    typer.echo(f"       pytest {test}")
+    typer.echo(f"Wrote {plugin} and {test}.")
+    typer.echo(f"Next:  mixkit check {plugin}")
+    typer.echo(f"       pytest {test}" + ("" if find_spec("pytest") else "  # pip install pytest"))

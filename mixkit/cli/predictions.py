@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -125,12 +127,31 @@ def _table(answered: Sequence[tuple[str, Prediction]], form: Form) -> Table:
         for window in range(len(found.windows)) if form.timeline else [None]:
             span = [] if window is None else ["{:.2f} - {:.2f}".format(*found.span(window))]
             (label, share), *others = found.top(form.top, window)
-            then = [", ".join(f"{printable(other)} {less:.1%}" for other, less in others)] * (form.top > 1)
-            cells = ["" if window else shown, *span, printable(label), f"{share:.1%}", *then]
-            table.add_row(*map(Text, cells))
+            cells = ["" if window else shown, *span, printable(label), f"{share:.1%}"]
+            then = [_Then([f"{printable(other)} {less:.1%}" for other, less in others])] * (form.top > 1)
+            table.add_row(*map(Text, cells), *then)
         if form.timeline:
             table.add_section()
     return table
+
+
+class _Then:
+    """Further classes, folded between them and never between a class and its probability."""
+
+    def __init__(self, classes: Sequence[str]):
+        self.classes = [f"{one}," for one in classes[:-1]] + list(classes[-1:])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        lines: list[str] = []
+        for one in self.classes:
+            if lines and cell_len(f"{lines[-1]} {one}") <= options.max_width:
+                lines[-1] += f" {one}"
+            else:
+                lines.append(one)
+        yield Text("\n".join(lines), overflow="fold")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(max(map(cell_len, self.classes), default=0), cell_len(" ".join(self.classes)))
 
 
 def _common_folder(names: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ def check(recipe: Recipe) -> None:
 def list_all(what: str, as_json: bool) -> None:
     """What there is to choose from."""
     from mixkit.recipe import catalog
-    from mixkit.registry import operator, task
+    from mixkit.registry import PLURALS, REGISTRIES
 
     def entries(registry: Any) -> list[tuple[str, str]]:
         return [(name, registry.entry(name).summary) for name in registry.names()]
@@ -100,14 +100,13 @@ def list_all(what: str, as_json: bool) -> None:
         return [(name, catalog.summary(catalog.find(name))) for name in names]
 
     wanted: dict[str, list[tuple[str, str]]] = {}
-    if what in ("operators", "all"):
-        wanted["operators"] = entries(operator)
-    if what in ("recipes", "all"):
-        wanted["recipes"] = recipes(catalog.names())
-        wanted["fragments for --with"] = recipes(catalog.fragments())
-        wanted["studies for mixkit ablate"] = recipes(catalog.studies())
-    if what in ("tasks", "all"):
-        wanted["tasks"] = entries(task)
+    for kind, registry in REGISTRIES.items():
+        if what in (PLURALS[kind], "all"):
+            wanted[PLURALS[kind]] = entries(registry)
+        if kind == "operator" and what in ("recipes", "all"):
+            wanted["recipes"] = recipes(catalog.names())
+            wanted["fragments for --with"] = recipes(catalog.fragments())
+            wanted["studies for mixkit ablate"] = recipes(catalog.studies())
     if as_json:
         print(json.dumps({key: dict(rows) for key, rows in wanted.items()}, indent=2, ensure_ascii=False))  # noqa: T201
         return

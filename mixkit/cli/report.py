@@ -5,16 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkit.cli.options import AsJson, Device, Plugins
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mixkit.report.answer import Answer
 
 Folders = Annotated[list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.")]
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", metavar="PATH", help="Load operators of your own: a file, a folder or a module."),
-]
 
 
 def report(
@@ -24,7 +22,7 @@ def report(
     ] = None,
     errors: Annotated[int, typer.Option(min=0, max=50, help="Worst errors of each arm to show and play.")] = 4,
     plugins: Plugins = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Make a page of studies or runs: tables with intervals and tests, figures, errors to listen to, commands."""
     from rich.console import Console
@@ -45,7 +43,7 @@ def report(
 def compare(
     folders: Folders,
     plugins: Plugins = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print runs and studies beside each other; the first recipe is the base."""
     from rich.console import Console
@@ -64,14 +62,17 @@ def show(found: "Answer", console: "Console") -> None:
     """The answer in a terminal: tables, caption, stamps and notes."""
     from mixkit.cli.display import say
     from mixkit.report import formats, tables
-    from mixkit.report.wording import caption, notes, stamps
+    from mixkit.report.wording import caption, notes, stamps, summary
 
     for stamp in stamps(found.evidence):
         say(console, stamp, "bold yellow")
     say(console, caption(found.evidence))
     console.print()
-    for grid in (tables.figures(found), tables.costs(found), tables.paper(found)):
+    metrics = tables.further(found, found.evidence.metrics)
+    for grid in (tables.figures(found), metrics, tables.costs(found), tables.paper(found)):
         if grid.rows:
             console.print(formats.rich_table(grid))
+    if sentence := summary(found):
+        say(console, sentence, "bold")
     for note in notes(found):
         say(console, f"- {note}")

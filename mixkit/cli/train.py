@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mixkit.cli.options import Device, Layers, Plugins, Settings
 from mixkit.errors import MixkitError
 
 AUTO = "auto"
@@ -16,21 +17,12 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(metavar="[RECIPE]", help="A gin file, or the name of a shipped recipe.")
     ] = None,
-    layers: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe, such as size/base. Repeatable."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="LINE", help='Lay a line over the recipe: "train.epochs = 5". Repeatable.'),
-    ] = None,
-    plugins: Annotated[
-        list[str] | None,
-        typer.Option("--plugin", metavar="PATH", help="Load operators of your own: a file, a folder or a module."),
-    ] = None,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
     seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
     fold: Annotated[int | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Device = "auto",
     gpus: Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")] = None,
     max_restarts: Annotated[
         int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")

@@ -17,6 +17,7 @@ from mixkit.conformance.mixing import (
     check_shape,
     check_stands,
 )
+from mixkit.conformance.starting import check_weights
 from mixkit.conformance.survival import check_compile, check_device, check_export, check_pickle, check_state_dict
 from mixkit.conformance.trial import SITES, ConformanceError, NotTried
 from mixkit.registry import Spec
@@ -50,6 +51,7 @@ __all__ = [
     "check_stands",
     "check_state_dict",
     "check_task",
+    "check_weights",
     "checks",
 ]
 
@@ -76,6 +78,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "metric": (check_metric,),
     "optimizer": (check_optimizer,),
     "schedule": (check_schedule,),
+    "weights": (check_weights,),
 }
 
 

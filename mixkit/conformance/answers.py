@@ -7,7 +7,7 @@ from numbers import Real
 import torch
 from torch import nn
 
-from mixkit.conformance.trial import close, dice, expect, saying
+from mixkit.conformance.trial import close, dice, expect, given, saying
 from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
 
 WIDTH, CLASSES = 16, 3
@@ -20,7 +20,7 @@ def check_head(spec: Spec) -> None:
         made = head.build(spec, WIDTH, CLASSES).eval()
     x = torch.randn(5, WIDTH, generator=dice(0), requires_grad=True)
     with saying(f"{spec.name}: fails in forward"):
-        out = made(x)
+        out = given(spec, made(x))
     expect(spec, out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
     expect(spec, torch.equal(out, made(x)), "the same vector comes out otherwise the second time in evaluation")
     alone = torch.cat([made(row[None]) for row in x])
@@ -43,7 +43,7 @@ def check_loss(spec: Spec) -> None:
         for scale in (1.0, 1000.0):
             logits = (scale * torch.randn(6, CLASSES, generator=dice(0))).requires_grad_()
             with saying(f"{spec.name}: fails in forward"):
-                found = made(logits, target)
+                found = given(spec, made(logits, target))
             expect(spec, found.shape == (), f"it gives the shape {list(found.shape)}. Return one number, the mean")
             expect(spec, found.isfinite(), f"it is not finite for logits of about {scale:g}. Guard logarithms")
             with saying(f"{spec.name}: fails going backward"):
@@ -51,7 +51,7 @@ def check_loss(spec: Spec) -> None:
             sound = logits.grad is not None and bool(logits.grad.isfinite().all())
             expect(spec, sound, "the gradient of the logits is missing or not finite")
             with saying(f"{spec.name}: fails in scores"), torch.no_grad():
-                scores = made.scores(logits)
+                scores = given(spec, made.scores(logits))
             expect(spec, scores.shape == logits.shape, f"scores have the shape {list(scores.shape)}. It should be b k")
             inside = bool(((scores >= 0) & (scores <= 1)).all())
             expect(spec, inside, "scores lie outside 0 to 1. Return probabilities")

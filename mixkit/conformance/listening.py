@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mixkit.conformance.trial import ConformanceError, NotTried, close, dice, expect, saying
+from mixkit.conformance.trial import ConformanceError, NotTried, close, dice, expect, given, saying
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError
 from mixkit.registry import Spec, augmentation, features, task
@@ -43,7 +43,7 @@ def check_features(spec: Spec) -> None:
     for length in (made.samples, made.samples // 2, made.samples + 100):
         sound = torch.nn.functional.pad(x, (0, max(0, length - made.samples)))[:, :length]
         with saying(f"{spec.name}: fails on waveforms of {length} samples"), torch.no_grad():
-            found = list(made(sound).shape)
+            found = list(given(spec, made(sound)).shape)
         expect(spec, found == wanted, f"waveforms of {length} samples came out as {found}. It says {wanted}")
     with torch.no_grad():
         for name, sound in (("noise", x), ("silence", torch.zeros_like(x))):

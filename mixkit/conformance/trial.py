@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +50,9 @@ class Trial:
     def run(self, x: Tensor, *, module: nn.Module | None = None, learning: bool = False) -> Tensor:
         """What the operator, or another module in its place, makes of x."""
         with torch.set_grad_enabled(learning), self.saying("fails in forward"):
-            out: Tensor = (module or self.module)(x)
-        return out
+            out = (module or self.module)(x)
+        self.expect(isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
+        return cast(Tensor, out)
 
     def expect(self, holds: bool | Tensor, message: str) -> None:
         """Raise the message, with the place in front, unless it holds."""
@@ -122,6 +124,16 @@ def dice(seed: int) -> torch.Generator:
 def close(ours: Tensor, theirs: Tensor, share: float) -> bool:
     """Whether two results differ by no more than a share of the largest value."""
     return ours.shape == theirs.shape and bool((ours - theirs).abs().max() <= share * theirs.abs().max().clamp_min(1.0))
+
+
+def given(spec: Spec, out: object) -> Tensor:
+    """What a part gave back, which has to be a tensor."""
+    expect(spec, isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
+    return cast(Tensor, out)
+
+
+def _kind(out: object) -> str:
+    return "nothing" if out is None else f"a {type(out).__name__}"
 
 
 def _place(site: Site) -> str:

@@ -1,7 +1,9 @@
 """To ONNX, which runs without torch."""
 
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +30,10 @@ def onnx_program(whole: nn.Module, example: Tensor, facts: dict[str, str]) -> by
 
     program = traced(whole, example)
     try:
-        made = torch.onnx.export(
-            program, dynamo=True, verbose=False, input_names=["waveform"], output_names=["probabilities"]
-        )
+        with _quiet():
+            made = torch.onnx.export(
+                program, dynamo=True, verbose=False, input_names=["waveform"], output_names=["probabilities"]
+            )
     except Exception as error:
         raise MixkitError(f"the network cannot be written as ONNX: {first_line(error)} Use --to torch.") from error
     assert made is not None
@@ -42,6 +45,18 @@ def onnx_program(whole: nn.Module, example: Tensor, facts: dict[str, str]) -> by
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torchvision torch warns of it, a line for each of its operations; no mixer has one of them."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
@@ -66,4 +81,4 @@ def expect_installed() -> None:
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise MixkitError(f"--to onnx needs {', '.join(missing)}. Install it: pip install 'mixkit[onnx]'.")
+        raise MixkitError(f"--to onnx needs {', '.join(missing)}. Install them: pip install 'mixkit[onnx]'.")

@@ -15,6 +15,7 @@ from mixkit.durable import write_whole
 from mixkit.errors import MixkitError, printable
 from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
+from mixkit.fusing import fuse
 from mixkit.model.mixer import Classifier
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import loss, task
@@ -92,7 +93,7 @@ def export(model: Classifier, to: Kind, path: Path) -> Exported:
     whole = Whole(model).cpu().eval()
     waveforms, sounds = _clips(model)
     facts = facts_of(model)
-    content = write(whole, torch.zeros(2, waveforms.shape[1]), facts)
+    content = write(fuse(whole), torch.zeros(2, waveforms.shape[1]), facts)
     difference = _difference(whole, run(content), waveforms)
     if not difference <= TOLERANCE:
         raise MixkitError(

@@ -4,10 +4,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from mixkit.model.mixer import Mixer
+from mixkit.product import OPERATION
 from mixkit.recipe.schema import Model
+
+
+# Here and not beside the product, because importing the counter takes long, and brings triton along.
+@register_flop_formula(OPERATION)
+def _operations(x_shape: torch.Size, weight_shape: torch.Size, *_: object, **__: object) -> int:
+    return 2 * x_shape.numel() * weight_shape[0]
 
 
 @dataclass(frozen=True)

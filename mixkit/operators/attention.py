@@ -17,6 +17,15 @@ class Attention(nn.Module):
     Shape:
         `b n c -> b n c`, prefix tokens included
 
+    Equation:
+        q, k, v = x Wᵀ + b, cut in c / head_width heads
+        z = softmax(q kᵀ / √head_width) v, heads side by side
+        y = z Uᵀ + u
+
+    Cost:
+        parameters: 4*c**2 + (4*c if bias else c)
+        FLOPs: 8*n*c**2 + 4*n**2*c
+
     Args:
         site: where it stands.
         head_width: channels of a head; there are width / head_width heads, or one where the model is narrower. 64 gives

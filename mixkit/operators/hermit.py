@@ -38,6 +38,21 @@ class Hermit(nn.Module):
     Shape:
         `b n c -> b n c`, prefix tokens included
 
+    Equation:
+        X[m] = Σ w[k] x[k] cos(2π k m / N)      over k = 0 … ⌊N/2⌋ of the axis
+        Z    = around(X)
+        y[j] = Σ w[m] Z[m] cos(2π m j / N) / N  over m = 0 … ⌊N/2⌋
+        w = 1 at 0 and at N/2, else 2
+        N = length of the axis; 2 (length - 1) in variant lossless
+        norm: ortho divides X and y by √N each, forward X alone by N
+
+    Cost:
+        parameters: inside
+        FLOPs: 4*r*m**2 + inside
+        r: n if axis == "channel" else c  # rows that are transformed
+        m: (n + c - r)//2 + 1 if variant == "paper" else n + c - r  # distinct columns of the spectrum
+        inside: cost(around, c=m) if axis == "channel" else cost(around, n=m)  # of what is inside, m wide or long
+
     Args:
         site: where it stands.
         around: operators between the transforms, in the order they are applied.
@@ -91,6 +106,23 @@ class HermitFrequency(nn.Module):
 
     Shape:
         `b n c -> b n c`, prefix tokens included
+
+    Equation:
+        X[m] = Σ w[k] x[k] cos(2π k m / N)      over k = 0 … ⌊N/2⌋ of the axis
+        Z    = W₂ φ(W₁ X + b₁) + b₂             over tokens; of axis token, over m
+        y[j] = Σ w[m] Z[m] cos(2π m j / N) / N  over m = 0 … ⌊N/2⌋
+        w = 1 at 0 and at N/2, else 2, φ = activation
+        N = length of the axis; 2 (length - 1) in variant lossless
+        norm: ortho divides X and y by √N each, forward X alone by N
+
+    Cost:
+        parameters: 2*d*h + d + h + bend
+        FLOPs: 4*r*m*(m + h)
+        r: n if axis == "channel" else c  # rows that are transformed
+        m: (n + c - r)//2 + 1 if variant == "paper" else n + c - r  # distinct columns of the spectrum
+        d: n if axis == "channel" else m  # values of a vector that is recombined
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
 
     Args:
         site: where it stands.

@@ -28,6 +28,17 @@ class Perspective(nn.Module):
     Shape:
         `b (f t) c -> b (f t) c`; over both grid axes, or none, also with prefix tokens: `b n c -> b n c`
 
+    Equation:
+        y[v] = W₂ φ(W₁ x[v] + b₁) + b₂
+        v = every vector of values that differ along axes only, φ = activation
+
+    Cost:
+        parameters: 2*d*h + d + h + bend
+        FLOPs: 4*n*c*h
+        d: length(axes)  # values of a vector
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+
     Args:
         site: where it stands. Frequency or time alone needs the bare grid.
         axes: `frequency`, `time`, `channel`, singly or together; their order does not matter.
@@ -82,6 +93,16 @@ class Token(Perspective):
     Shape:
         `b n c -> b n c`, prefix tokens included
 
+    Equation:
+        y[:, j] = W₂ φ(W₁ x[:, j] + b₁) + b₂
+        j = channel, φ = activation
+
+    Cost:
+        parameters: 2*n*h + n + h + bend
+        FLOPs: 4*n*c*h
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+
     Args:
         site: where it stands.
         expansion: hidden units, as a multiple of the model's width.
@@ -118,6 +139,16 @@ class Channel(Perspective):
     Shape:
         `b n c -> b n c`, prefix tokens included
 
+    Equation:
+        y[i, :] = W₂ φ(W₁ x[i, :] + b₁) + b₂
+        i = token, φ = activation
+
+    Cost:
+        parameters: 2*c*h + c + h + bend
+        FLOPs: 4*n*c*h
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+
     Args:
         site: where it stands.
         expansion: hidden units, as a multiple of the model's width.
@@ -148,6 +179,16 @@ class Time(Perspective):
 
     Shape:
         `b (f t) c -> b (f t) c`
+
+    Equation:
+        y[i, :, j] = W₂ φ(W₁ x[i, :, j] + b₁) + b₂
+        i = row of the grid, j = channel, φ = activation
+
+    Cost:
+        parameters: 2*t*h + t + h + bend
+        FLOPs: 4*n*c*h
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
 
     Args:
         site: where it stands; it needs the bare grid.
@@ -180,6 +221,16 @@ class Frequency(Perspective):
 
     Shape:
         `b (f t) c -> b (f t) c`
+
+    Equation:
+        y[:, i, j] = W₂ φ(W₁ x[:, i, j] + b₁) + b₂
+        i = moment, j = channel, φ = activation
+
+    Cost:
+        parameters: 2*f*h + f + h + bend
+        FLOPs: 4*n*c*h
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
 
     Args:
         site: where it stands; it needs the bare grid.

@@ -1,5 +1,6 @@
 """RollBlock: a fixed permutation of the whole table of tokens and channels."""
 
+import copy
 import math
 from typing import Any, NamedTuple
 
@@ -27,6 +28,19 @@ class Roll(nn.Module):
 
     Shape:
         `b n c -> b n c`, prefix tokens among the others
+
+    Equation:
+        y[p, q, r] = x[p, q, r - s]  for p < g
+                     x[p, q, r + s]  for g ≤ p < 2 g
+                     x[p, q - s, r]  for 2 g ≤ p < 3 g
+                     x[p, q + s, r]  for 3 g ≤ p < 4 g
+                     x[p, q, r]      for the other p
+        x, y = tables of groups × n / bands × c · bands / groups; q and r go round
+        s = depth - layer, g = groups // (1 + layer)
+
+    Cost:
+        parameters: 0
+        FLOPs: 0
 
     Args:
         site: where it stands.
@@ -68,6 +82,16 @@ class Roll(nn.Module):
             return self._joined(x)
         slid: Tensor = _Slide.apply(x, self.view, self._pieces)
         return slid
+
+    def followed_by(self, other: "Roll") -> "Roll | None":
+        """One roll for this one and the next; None where the two cut the table differently."""
+        if (self.view, self.share) != (other.view, other.share):
+            return None
+        both = copy.copy(self)
+        both.step = self.step + other.step
+        both._parts = both._slides(both.share, both.step)
+        both._pieces = both._copies()
+        return both
 
     def _joined(self, x: Tensor) -> Tensor:
         # For compilers and exporters: plain slices, which a compiler makes one pass of by itself.
@@ -146,6 +170,17 @@ class RollTime(nn.Module):
 
     Shape:
         `b n c -> b n c`
+
+    Equation:
+        z = roll(x)
+        y[i, :] = W₂ φ(W₁ z[i, :] + b₁) + b₂
+        i = token, φ = activation
+
+    Cost:
+        parameters: 2*c*h + c + h + bend
+        FLOPs: 4*n*c*h
+        h: hidden or round(expansion*c)  # hidden units
+        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
 
     Args:
         site: where it stands.

@@ -21,6 +21,19 @@ class Shift(nn.Module):
     Shape:
         `b (f t) c -> b (f t) c`
 
+    Equation:
+        y[p, q, j] = x[p, q + 1, j]  for j < s
+                     x[p, q - 1, j]  for s ≤ j < 2 s
+                     x[p + 1, q, j]  for 2 s ≤ j < 3 s
+                     x[p - 1, q, j]  for 3 s ≤ j < 4 s
+                     x[p, q, j]      for the other j
+        p = frequency, q = time, s = c // parts
+        beyond the edge x = 0, or with wrap the other side
+
+    Cost:
+        parameters: 0
+        FLOPs: 0
+
     Args:
         site: where it stands; it needs the bare grid.
         parts: a part is width // parts channels; 12 moves a third of the channels, 16 a quarter, 4 (the least) all.

@@ -76,7 +76,7 @@ class Faults:
         self._found.setdefault(Fault(place.file, place.line, message, trust))
         if len(self._found) >= self._limit:
             self._found.setdefault(
-                Fault(place.file, None, f"more is wrong; the first {self._limit} faults are listed.")
+                Fault(place.file, None, f"more is wrong; the first {self._limit} faults are listed.", trust)
             )
             raise TooManyFaults
 
@@ -86,7 +86,8 @@ class Faults:
 
         Raises:
             RecipeError: something is wrong.
-            UntrustedRecipeError: something would run or read more than the user asked for.
+            UntrustedRecipeError: something would run or read more than the user asked for. It alone is told: the names
+                that a missing plugin brings, and all that uses them, would seem wrong too.
         """
         with suppress(TooManyFaults):
             yield
@@ -97,8 +98,9 @@ class Faults:
             return
         # a fault of a whole file comes after those of its lines
         order = sorted(self._found, key=lambda f: (f.file, f.line is None, f.line or 0, f.message))
-        kind = UntrustedRecipeError if any(fault.trust for fault in order) else RecipeError
-        raise kind(tuple(order))
+        if untrusted := tuple(fault for fault in order if fault.trust):
+            raise UntrustedRecipeError(untrusted)
+        raise RecipeError(tuple(order))
 
 
 def refuse(message: str, place: Place | None = None) -> RecipeError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
-from mixkit.errors import SettingError
+from mixkit.errors import SettingError, did_you_mean
 from mixkit.registry import Spec
 from mixkit.values import Count, Positive, Rate, Whole, fit, show
 
@@ -22,6 +22,9 @@ FIGURES = (
     "threshold",
 )
 """What every run is measured by; a metric that a recipe asks for needs another name."""
+
+CHOICES = ("accuracy", "auc", "f1", "map")
+"""Figures by which the best epoch can be chosen, beside the metrics that a recipe asks for."""
 
 HOMES: Mapping[str, str] = {"on_bad_file": "task"}
 """Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
@@ -153,7 +156,8 @@ class Train(Section):
         checkpointing: compute activations twice instead of keeping them, to save memory.
         compile: let torch.compile make the network faster; the first steps take minutes.
         deterministic: only operations that give the same bits every time, also on a GPU.
-        best: the figure on the validation split by which the best epoch is chosen.
+        best: the figure on the validation split by which the best epoch is chosen: `accuracy`, `auc`, `f1`, `map`, or
+            the name of one of `metrics`.
         patience: epochs without a better one after which training ends early; None for never.
         on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
         save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
@@ -179,7 +183,7 @@ class Train(Section):
     checkpointing: bool = False
     compile: bool = False
     deterministic: bool = False
-    best: Literal["accuracy", "auc", "f1", "map"] = "accuracy"
+    best: str = "accuracy"
     patience: Count | None = None
     on_bad_number: Literal["stop", "skip"] = "stop"
     save_every_steps: Count | None = None
@@ -202,6 +206,10 @@ class Train(Section):
             if spec.name in FIGURES or names.count(spec.name) > 1:
                 fault = "which every run has anyway" if spec.name in FIGURES else "twice"
                 raise SettingError("train.metrics", f"names {spec.name}, {fault}. Each figure needs a name of its own.")
+        if self.best not in (*CHOICES, *names):
+            known = did_you_mean(self.best, (*CHOICES, *names))
+            fault = f"is {show(self.best)}, which is no figure to choose by.{known}"
+            raise SettingError("train.best", f"{fault} A metric has to stand in train.metrics, too.")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mixkit.report.evidence import Arm, Entry, Evidence
 from mixkit.study.statistics import Difference, Summary, difference, holm, summary
 
-NAMES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC"}
+NAMES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC", "f1": "F1", "recall": "recall"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Row:
 
     Args:
         arm: what it is about.
-        figures: the two that are compared; None where no run has it.
+        figures: the two that are compared first, those beside them, and metrics; None where no run has it.
         differences: to the base; None for the base, and where no run can be paired.
         cost: beside them, since an arm with less in it is also smaller.
     """
@@ -84,7 +84,7 @@ def answer(evidence: Evidence, flops: Callable[[Arm], float | None] = lambda arm
         flops: of an arm, for one clip forward.
     """
     rows = [_row(arm, evidence, flops(arm)) for arm in evidence.arms]
-    for figure in evidence.figures:
+    for figure in _names(evidence):
         found = [(index, row.differences[figure]) for index, row in enumerate(rows)]
         tested = [(index, pairs) for index, pairs in found if pairs is not None]
         for (index, pairs), p in zip(tested, holm([pairs.p for _, pairs in tested]), strict=True):
@@ -102,8 +102,12 @@ def comparable(one: Entry, other: Entry) -> bool:
     return facts[0] == facts[1]
 
 
+def _names(evidence: Evidence) -> tuple[str, ...]:
+    return (*evidence.figures, *evidence.further, *evidence.metrics)
+
+
 def _row(arm: Arm, evidence: Evidence, flops: float | None) -> Row:
-    base, names = evidence.base, evidence.figures
+    base, names = evidence.base, _names(evidence)
     differences: dict[str, Difference | None] = dict.fromkeys(names)
     if arm is not base:
         others = {entry.key: entry for entry in base.done}

@@ -12,7 +12,7 @@ from mixkit.report.answer import Answer, answer
 from mixkit.report.details import operations
 from mixkit.report.evidence import gather
 from mixkit.report.page import page
-from mixkit.report.wording import caption, notes, stamps
+from mixkit.report.wording import caption, notes, stamps, summary
 from mixkit.report.worst import Listening, worst
 
 PAGE = "report.html"
@@ -73,6 +73,7 @@ def to_markdown(found: Answer) -> str:
     """All tables with caption and notes, to be read as Markdown."""
     parts = [f"# {formats.in_markdown(found.evidence.name)}", formats.in_markdown(caption(found.evidence))]
     parts += [f"**{formats.in_markdown(stamp)}**" for stamp in stamps(found.evidence)]
+    parts += [formats.in_markdown(sentence) for sentence in [summary(found)] if sentence]
     for grid in tables.every_grid(found):
         parts += [f"## {formats.in_markdown(grid.title)}", formats.markdown(grid).rstrip()]
     parts.append("\n".join(f"- {formats.in_markdown(note)}" for note in notes(found)))
@@ -107,10 +108,16 @@ def _texts(found: Answer, heard: dict[str, Listening]) -> dict[str, str]:
     return {
         PAGE: page(found, heard),
         "table.md": to_markdown(found),
-        "table.tex": formats.latex(tables.results(found), stamped),
+        "table.tex": "\n".join(formats.latex(grid, f"{grid.title}. {stamped}") for grid in _for_a_paper(found)),
         "runs.csv": formats.to_csv(found),
         "answer.json": formats.to_json(found),
     }
+
+
+def _for_a_paper(found: Answer) -> list[tables.Grid]:
+    """The tables of an article; runs and further figures have their place in the page."""
+    grids = (tables.results(found), tables.further(found, found.evidence.metrics), tables.paper(found))
+    return [grid for grid in grids if grid.rows]
 
 
 def _figures(found: Answer) -> dict[str, bytes]:

@@ -9,16 +9,18 @@ import matplotlib.ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from mixkit.report.answer import NAMES, Answer, Row
 from mixkit.report.measured import Epoch
+from mixkit.report.wording import stamps
 
 WIDE, NARROW = 7.6, 3.6  # inches: a page, and a telephone
 NAMED = 5  # arms whose names have room beside their points; more are numbered
 
 
-INK, FAINT, GREY, BLUE, ORANGE = "#1f2429", "#c9ced3", "#9aa2a9", "#22638f", "#b8610f"
-DARK = {INK: "#e6e8ea", FAINT: "#4b5157", GREY: "#8d959c", BLUE: "#6cb2dd", ORANGE: "#eea25a"}
+GROUND, INK, FAINT, GREY, BLUE, ORANGE = "#ffffff", "#1f2429", "#c9ced3", "#9aa2a9", "#22638f", "#b8610f"
+DARK = {GROUND: "#14171a", INK: "#e6e8ea", FAINT: "#4b5157", GREY: "#8d959c", BLUE: "#6cb2dd", ORANGE: "#eea25a"}
 """What each colour becomes on a dark ground."""
 
 
@@ -42,6 +44,7 @@ def forest(answer: Answer, width: float = WIDE) -> Figure:
     axes.set_xlabel(f"points of {NAMES[answer.headline]} less {base}", parse_math=False)
     _dress(axes, "x")
     axes.tick_params(axis="y", length=0)
+    _stamp(figure, answer, width)
     return figure
 
 
@@ -85,6 +88,7 @@ def against_cost(answer: Answer, width: float = WIDE) -> Figure:
         figure.legend(
             handles=keys, loc="outside lower left", ncols=3 if beside else 1, frameon=False, fontsize=8, labelcolor=INK
         )
+    _stamp(figure, answer, width)
     return figure
 
 
@@ -147,7 +151,15 @@ def _point(axes: Axes, answer: Answer, row: Row, cost: float | None, name: str) 
         fontsize=8,
         color=INK,
         parse_math=False,
+        path_effects=[withStroke(linewidth=2.5, foreground=GROUND)],
     )
+
+
+def _stamp(figure: Figure, answer: Answer, width: float) -> None:
+    """What must not be overlooked, above: a figure is copied without the text around it."""
+    told = [textwrap.fill(stamp, 110 if width > NARROW else 50) for stamp in stamps(answer.evidence)]
+    if told:
+        figure.suptitle("\n".join(told), x=0.01, ha="left", fontsize=8, color=ORANGE)
 
 
 def _dress(axes: Axes, grid: str) -> None:

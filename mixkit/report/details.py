@@ -98,6 +98,8 @@ def environment(answer: Answer) -> Grid:
             found[key][value] += 1
     rows = []
     for key, values in found.items():
+        if [*values] == ["None"]:
+            continue  # such as the version of CUDA on a CPU
         several = len(values) > 1
         shown = [f"{value} ({count} runs)" if several else value for value, count in values.most_common(4)]
         more = f" and {len(values) - 4} more" if len(values) > 4 else ""

@@ -70,8 +70,8 @@ class Arm:
         return tuple(entry for entry in self.entries if entry.measured)
 
     def values(self, figure: str) -> dict[tuple[int, int | None], float]:
-        """A figure of every run that has it, by seed and fold."""
-        found = {entry.key: entry.measured.figures[figure] for entry in self.entries if entry.measured}
+        """A figure or metric of every run that has it, by seed and fold."""
+        found = {entry.key: entry.measured.value(figure) for entry in self.entries if entry.measured}
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -96,6 +96,16 @@ class Evidence:
         """The two that are compared; a multi-label set has no answer that is plainly right, so not accuracy there."""
         several = all(entry.measured.confusion is None for entry in self.entries if entry.measured)
         return "map" if several else "accuracy", "auc"
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The figures beside those two."""
+        return tuple(name for name in ("accuracy", "f1", "recall") if name not in self.figures)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What recipes ask for beside what every run is measured by, in the order of the runs."""
+        return tuple(dict.fromkeys(name for entry in self.entries if entry.measured for name in entry.measured.metrics))
 
     @property
     def base(self) -> Arm:

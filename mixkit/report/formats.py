@@ -15,7 +15,7 @@ from mixkit.errors import printable
 from mixkit.report.answer import NAMES, Answer, Row
 from mixkit.report.evidence import Entry
 from mixkit.report.tables import Grid
-from mixkit.report.wording import caption, notes, stamps
+from mixkit.report.wording import caption, notes, stamps, summary
 from mixkit.study.statistics import smallest_p
 
 
@@ -23,7 +23,9 @@ def rich_table(grid: Grid) -> Table:
     """For a terminal."""
     table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(grid.columns):
-        table.add_column(column, justify="left" if place < grid.left else "right", overflow="fold")
+        words = place < grid.left  # which may be folded; half a number is none
+        heading = Text(column if words else column.replace(", ", ",\n"))
+        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     for row in grid.rows:
         table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
     return table
@@ -79,6 +81,7 @@ def to_json(answer: Answer) -> str:
     document = {
         "name": evidence.name,
         "caption": caption(evidence),
+        "answer": summary(answer),
         "stamps": stamps(evidence),
         "notes": notes(answer),
         "quick": evidence.quick,
@@ -99,13 +102,18 @@ def _arm(row: Row) -> dict[str, Any]:
         "planned": len(row.arm.entries),
         "cost": asdict(row.cost),
     }
-    for figure, summary in row.figures.items():
-        pairs = row.differences[figure]
-        found[figure] = asdict(summary) if summary else None
-        found[f"{figure}_difference"] = (
-            {**asdict(pairs), "smallest_p": smallest_p(pairs.pairs.count)} if pairs else None
-        )
+    for figure in [name for name in row.figures if name in NAMES]:
+        found[figure], found[f"{figure}_difference"] = _compared(row, figure)
+    found["metrics"] = {}
+    for metric in [name for name in row.figures if name not in NAMES]:
+        found["metrics"][metric] = dict(zip(("mean", "difference"), _compared(row, metric), strict=True))
     return found
+
+
+def _compared(row: Row, figure: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    summary, pairs = row.figures[figure], row.differences[figure]
+    less = {**asdict(pairs), "smallest_p": smallest_p(pairs.pairs.count)} if pairs else None
+    return asdict(summary) if summary else None, less
 
 
 def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
@@ -117,7 +125,8 @@ def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
         "seed": entry.seed,
         "fold": entry.fold,
         "state": entry.state,
-        **{key: measured.figures[key] if measured else None for key in (*NAMES, "f1", "recall", "loss")},
+        **{key: measured.value(key) if measured else None for key in (*NAMES, "loss")},
+        **{f"metric_{key}": measured.value(key) if measured else None for key in answer.evidence.metrics},
         **{key: getattr(measured, key) if measured else None for key in facts},
         "flops": flops,
         **asdict(entry.pace),

@@ -10,21 +10,23 @@ from matplotlib.ticker import MaxNLocator
 from mixkit.errors import printable
 from mixkit.looking import Change, Influence
 
+MARK = "#4cc9f0"
 COLOURS = ("#2a6f97", "#d9822b", "#4c956c", "#8d5a97", "#777777")
 
 
 def mixing(found: Sequence[Influence]) -> Figure:
-    """One operator in several layers: which tokens it hears (above), and which channels (below)."""
+    """One operator in several layers: which tokens one hears, from how far tokens hear, and which channels."""
     wide = len(found)
-    figure = Figure(figsize=(1.2 + 2.9 * wide, 6.2), layout="constrained")
-    rows: Any = figure.subplots(2, wide, squeeze=False, height_ratios=[1, 1.6])
+    figure = Figure(figsize=(1.2 + 2.9 * wide, 8.6), layout="constrained")
+    rows: Any = figure.subplots(3, wide, squeeze=False, height_ratios=[1, 1, 1.6])
     for column, one in enumerate(found):
         _grid(rows[0][column], one)
-        _channels(rows[1][column], one)
+        _offsets(rows[1][column], one)
+        _channels(rows[2][column], one)
         if column:
-            rows[0][column].set_ylabel("")
-            rows[1][column].set_ylabel("")
-    figure.suptitle(f"{printable(found[0].name)}: what one token (x) hears", x=0.01, ha="left")
+            for row in rows:
+                row[column].set_ylabel("")
+    figure.suptitle(f"{printable(found[0].name)}: what is heard where; bright is much", x=0.01, ha="left")
     return figure
 
 
@@ -61,10 +63,26 @@ def used(changes: Sequence[Change]) -> Figure:
 def _grid(axes: Axes, one: Influence) -> None:
     table = one.grid / (one.grid.max() or 1.0)
     axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest")
-    axes.plot([one.token[1]], [one.token[0]], marker="x", color="#4cc9f0", markersize=7, markeredgewidth=2)
-    axes.set_title(f"layer {one.layer}", fontsize=10)
-    axes.set_xlabel("time (patches)", fontsize=9)
-    axes.set_ylabel("frequency (patches)", fontsize=9)
+    axes.plot([one.token[1]], [one.token[0]], marker="x", color=MARK, markersize=7, markeredgewidth=2)
+    axes.set_title(f"layer {one.layer}\none token (x) hears", fontsize=10)
+    _places(axes, "time (patches)", "frequency (patches)")
+
+
+def _offsets(axes: Axes, one: Influence) -> None:
+    high, wide = (side // 2 for side in one.offsets.shape)
+    table = (one.offsets / (one.offsets.max() or 1.0)).sqrt()  # so that a few per cent are seen beside the rest
+    extent = (-wide - 0.5, wide + 0.5, -high - 0.5, high + 0.5)
+    axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
+    axes.axhline(0, color=MARK, linewidth=0.6, alpha=0.5)
+    axes.axvline(0, color=MARK, linewidth=0.6, alpha=0.5)
+    times, frequencies = one.shares["other times"], one.shares["other frequencies"]
+    axes.set_title(f"from other times {times:.0%}, frequencies {frequencies:.0%}", fontsize=10)
+    _places(axes, "how far in time", "how far in frequency")
+
+
+def _places(axes: Axes, along: str, up: str) -> None:
+    axes.set_xlabel(along, fontsize=9)
+    axes.set_ylabel(up, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -75,6 +93,5 @@ def _channels(axes: Axes, one: Influence) -> None:
     last = one.channels.shape[1] - 1
     extent = (-0.5, last + 0.5, -0.5, last + 0.5)
     axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
-    axes.set_xlabel("channel in", fontsize=9)
-    axes.set_ylabel("channel out", fontsize=9)
-    axes.tick_params(labelsize=8)
+    axes.set_title(f"from other channels {one.shares['other channels']:.0%}", fontsize=10)
+    _places(axes, "channel in", "channel out")

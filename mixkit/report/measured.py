@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mixkit.errors import DamagedError, printable
+from mixkit.recipe.schema import FIGURES
 from mixkit.run import COMPLETE
 from mixkit.values import Count, NotNegative, Share, Whole, fit
 
@@ -16,6 +17,7 @@ LARGEST = 64 * 2**20  # bytes of a file that is read: a confusion matrix of 1,00
 LONGEST = 300  # characters of a text that is shown
 EPOCHS = 10_000  # records of a run that are drawn
 CLASSES = 2_000
+METRICS = 40
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Measured:
         figures: `accuracy`, `map`, `auc`, `f1`, `recall` as shares, and `loss`; None where there is no such figure.
         confusion: rows are the right classes, columns the answers; None in a multi-label set.
         precision: in a multi-label set, the average precision of each class; None where the split lacks it.
+        metrics: those that the recipe asked for, by name, in units of their own.
     """
 
     recipe: str
@@ -53,6 +56,11 @@ class Measured:
     figures: dict[str, float | None]
     confusion: tuple[tuple[int, ...], ...] | None
     precision: tuple[float | None, ...]
+    metrics: dict[str, float | None]
+
+    def value(self, name: str) -> float | None:
+        """A figure or a metric; None where the run has none of that name."""
+        return self.figures[name] if name in self.figures else self.metrics.get(name)
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,16 @@ def _measured(data: Any) -> Measured:
         figures={**figures, "loss": _rounded(fit(test["loss"], NotNegative, "test.loss"))},
         confusion=confusion,
         precision=tuple(_rounded(fit(precision.get(label), Share | None, "average_precision")) for label in labels),
+        metrics={text(key, 40): value for key, value in [*_metrics(test)][:METRICS]},
     )
+
+
+def _metrics(test: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """What stands in the results beside what every run is measured by; a number, or null where there was none."""
+    for key, value in test.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+        if key not in FIGURES and (number or value is None):
+            yield key, None if value is None else float(value)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ from mixkit.report.answer import NAMES, Answer, Row
 from mixkit.report.charts import NARROW, WIDE, against_cost, darken, forest, learning, picture
 from mixkit.report.details import Confusion, classes, confusion, environment
 from mixkit.report.measured import read_epochs
-from mixkit.report.wording import caption, notes, stamps, verdict
+from mixkit.report.wording import caption, notes, stamps, summary, verdict
 from mixkit.report.worst import Listening
 
 WIDTHS = {"wide": WIDE, "narrow": NARROW}
@@ -63,10 +63,12 @@ def page(answer: Answer, listened: Mapping[str, Listening]) -> str:
         headline=NAMES[answer.headline],
         caption=caption(answer.evidence),
         stamps=stamps(answer.evidence),
+        summary=summary(answer),
         notes=notes(answer),
         verdicts=[(row.arm.name, verdict(answer, row)) for row in answer.rows[1:]],
         results=tables.results(answer),
         differences=tables.differences(answer),
+        further=tables.further(answer, (*answer.evidence.further, *answer.evidence.metrics)),
         paper=tables.paper(answer),
         runs=tables.runs(answer),
         classes=classes(answer),

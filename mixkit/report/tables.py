@@ -1,5 +1,7 @@
 """The answer as tables of text."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixkit.report.answer import NAMES, Answer, Row
@@ -74,6 +76,27 @@ def differences(answer: Answer) -> Grid:
     return Grid(f"differences to {answer.rows[0].arm.name}, in points", columns, tuple(rows))
 
 
+def further(answer: Answer, names: Sequence[str]) -> Grid:
+    """Other figures of every arm, a line each, so that any number of them has room.
+
+    Args:
+        answer: of the runs.
+        names: which: figures in per cent, or metrics in units of their own.
+    """
+    rows = []
+    for name in names:
+        is_share = name in NAMES
+        size, digits = (100.0, answer.digits) if is_share else (1.0, decimals(answer, name))
+        for row in answer.rows:
+            pairs = row.differences[name]
+            figure = f"{NAMES[name]} %" if is_share else name
+            mean, less = share(row.figures[name], digits, size), points(pairs, digits, size)
+            if row is answer.rows[0] and len(answer.rows) > 1:
+                less = "base"
+            rows.append((figure, row.arm.name, mean, less, NONE if pairs is None else chance(pairs.adjusted)))
+    return Grid("further figures", ("figure", "arm", "mean", "difference", "p (Holm)"), tuple(rows), left=2)
+
+
 def paper(answer: Answer) -> Grid:
     """Our figures beside those of a paper, which rest on other splits, seeds and code."""
     rows = []
@@ -106,35 +129,44 @@ def runs(answer: Answer) -> Grid:
 
 def every_grid(answer: Answer) -> list[Grid]:
     """The tables of a report in the order in which they are read; those without rows are left out."""
-    grids = (results(answer), differences(answer), paper(answer), runs(answer))
+    others = (*answer.evidence.further, *answer.evidence.metrics)
+    grids = (results(answer), differences(answer), further(answer, others), paper(answer), runs(answer))
     return [grid for grid in grids if grid.rows]
 
 
-def share(found: Summary | None, digits: int) -> str:
-    """A figure in per cent: `82.5 ± 1.2 [81.0, 84.0]`, or the mean alone of a single run."""
+def share(found: Summary | None, digits: int, size: float = 100.0) -> str:
+    """A figure in per cent: `82.5 ± 1.2 [81.0, 84.0]`, or the mean alone of a single run; `size` 1 for as it is."""
     if found is None:
         return NONE
+    mean = f"{size * found.mean:,.{digits}f}"
     if found.deviation is None or found.low is None or found.high is None:
-        return f"{100 * found.mean:.{digits}f}"
-    low, high = (f"{100 * end:.{digits}f}" for end in (found.low, found.high))
-    return f"{100 * found.mean:.{digits}f} ± {100 * found.deviation:.{digits}f} [{low}, {high}]"
+        return mean
+    spread, low, high = (f"{size * value:,.{digits}f}" for value in (found.deviation, found.low, found.high))
+    return f"{mean} ± {spread} [{low}, {high}]"
 
 
-def points(pairs: Difference | None, digits: int) -> str:
+def points(pairs: Difference | None, digits: int, size: float = 100.0) -> str:
     """A difference in points: `−3.2 [−5.0, −1.1]`."""
     if pairs is None:
         return NONE
     found = pairs.pairs
-    mean = signed(100 * found.mean, digits)
+    mean = signed(size * found.mean, digits)
     if found.low is None or found.high is None:
         return mean
-    return f"{mean} [{signed(100 * found.low, digits)}, {signed(100 * found.high, digits)}]"
+    return f"{mean} [{signed(size * found.low, digits)}, {signed(size * found.high, digits)}]"
+
+
+def decimals(answer: Answer, metric: str) -> int:
+    """Of a metric, so many that its largest mean has four figures."""
+    means = [abs(found.mean) for row in answer.rows if (found := row.figures[metric])]
+    largest = max(means, default=0.0)
+    return 3 if not largest else min(9, max(0, 3 - math.floor(math.log10(largest))))
 
 
 def signed(value: float, digits: int) -> str:
     """A number with its sign; what rounds to nothing has none."""
-    written = f"{abs(value):.{digits}f}"
-    if float(written) == 0:
+    written = f"{abs(value):,.{digits}f}"
+    if not written.strip("0.,"):
         return written
     return f"{'+' if value > 0 else '−'}{written}"
 

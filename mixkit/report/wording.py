@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from mixkit.report.answer import Answer, Row, comparable
+from mixkit.report.answer import NAMES, Answer, Row, comparable
+from mixkit.report.conditions import differing
 from mixkit.report.evidence import Arm, Entry, Evidence
+from mixkit.report.tables import signed
 from mixkit.study.statistics import ALPHA, Difference, too_few
 from mixkit.tasks.protocol import PAPER_RANDOM, RANDOM_NOTE
 
@@ -43,6 +45,29 @@ def stamps(evidence: Evidence) -> list[str]:
     return found
 
 
+def summary(answer: Answer) -> str:
+    """What the study comes to, in a sentence or two; empty where nothing is compared."""
+    base, compared = answer.rows[0].arm.name, answer.compared
+    if len(answer.rows) < 2:
+        return ""
+    if not compared:
+        return f"Nothing can be compared with {base}: no run is paired with one of it."
+    name = NAMES[answer.headline]
+    told = [(row, pairs) for row, pairs in compared if pairs.adjusted is not None and pairs.adjusted < ALPHA]
+    arms = _count(len(compared), "arm")
+    if not told:
+        counts = sorted({pairs.pairs.count for _, pairs in compared})
+        pairs = _count(counts[-1], "pair") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} pairs"
+        which = compared[0][0].arm.name if len(compared) == 1 else f"None of {arms}"
+        can = "cannot" if len(compared) == 1 else "can"
+        leave = "leaves" if counts == [1] else "leave"
+        return f"{which} {can} be told from {base} by {name}: {pairs} of runs {leave} chance open."
+    listed = ", ".join(f"{row.arm.name} ({signed(100 * pairs.pairs.mean, answer.digits)})" for row, pairs in told[:8])
+    more = f" and {len(told) - 8} more" if len(told) > 8 else ""
+    differ = "differs" if len(compared) == 1 else "differ"
+    return f"{len(told)} of {arms} {differ} from {base} in {name} by more than chance, in points: {listed}{more}."
+
+
 def verdict(answer: Answer, row: Row) -> str:
     """A sentence about an arm against the base, by the first figure."""
     base, pairs = answer.rows[0], row.differences[answer.headline]
@@ -63,6 +88,7 @@ def notes(answer: Answer) -> list[str]:
     unlike = any(_unlike(row.arm, evidence.base) for row in rows)
     said = [
         _without_figures(evidence),
+        differing(evidence.entries),
         *_few({row.arm.name: pairs.pairs.count for row, pairs in answer.compared}),
         "Runs of another task, protocol or test set than the base's are shown, and not compared." if unlike else None,
         _narrow([found.count for row in rows if (found := row.figures[answer.headline])]),
@@ -114,7 +140,7 @@ def _dependence(answer: Answer) -> str | None:
             "Folds share training clips, and seeds of a fold share its test clips: intervals and tests take runs for "
             "independent, and are surer than they should be."
         )
-    base = answer.rows[0].figures.get("accuracy")
+    base = answer.rows[0].figures["accuracy"] if answer.headline == "accuracy" else None
     clips = {entry.measured.clips for entry in done if entry.measured}
     if base is None or len(clips) > 1:
         return None

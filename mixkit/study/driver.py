@@ -2,22 +2,18 @@
 
 import shlex
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
-from mixkit.data.lock import locked
 from mixkit.durable import append_line, write_whole, writing
-from mixkit.errors import DamagedError, RunError, Stopped, printable
+from mixkit.errors import DamagedError, RunError
 from mixkit.run import Run
 from mixkit.study.engine import THREADS, Ended, Engine, Job
 from mixkit.study.failure import STARTED, reason
+from mixkit.study.holding import held, stoppable
+from mixkit.study.kept import remarks, set_aside
 from mixkit.study.plan import Plan
 from mixkit.study.record import RESULTS, RUNS, Record, Trial, write_study
 
@@ -57,7 +53,14 @@ class Display(Protocol):
         """Time has passed."""
 
 
-def drive(plan: Plan, engine: Engine, display: Display, device: str = "auto", minutes: float | None = None) -> Record:
+def drive(
+    plan: Plan,
+    engine: Engine,
+    display: Display,
+    device: str = "auto",
+    minutes: float | None = None,
+    allow_changes: bool = False,
+) -> Record:
     """Carries out all runs of a study that are not done.
 
     Args:
@@ -66,6 +69,7 @@ def drive(plan: Plan, engine: Engine, display: Display, device: str = "auto", mi
         display: is told how it goes.
         device: for every run.
         minutes: a run that takes longer is ended, and has failed; None for no limit.
+        allow_changes: go on with half-done runs although versions, data or machine differ.
 
     Returns:
         The record: every trial done.
@@ -75,8 +79,9 @@ def drive(plan: Plan, engine: Engine, display: Display, device: str = "auto", mi
         StudyFailed: runs have failed.
         Stopped: a signal came; runs had time to save, and the same study goes on from there.
     """
-    with _held(plan.record.folder), _stoppable():
-        work = _Drive(plan, engine, display, device, minutes)
+    with held(plan.record.folder), stoppable():
+        options = ("--device", device, *(["--allow-changes"] if allow_changes else []))
+        work = _Drive(plan, engine, display, options, minutes)
         try:
             record = work.all()
         finally:
@@ -89,44 +94,13 @@ def drive(plan: Plan, engine: Engine, display: Display, device: str = "auto", mi
     return record
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    shown = printable(str(folder))
-
-    def refuse(holder: str) -> None:
-        raise RunError(f"{shown} is worked on by {holder}. Wait for it, or end it.")
-
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock", refuse):
-        yield
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Within the block, a signal that asks to end is an error, so that what was begun is ended in order."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number, "with its runs saved. The same command goes on.")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Drive:
-    def __init__(self, plan: Plan, engine: Engine, display: Display, device: str, minutes: float | None):
+    def __init__(self, plan: Plan, engine: Engine, display: Display, options: tuple[str, ...], minutes: float | None):
         self._plan = plan
         self._record = plan.record
         self._engine = engine
         self._display = display
-        self._device = device
+        self._options = options
         self._limit = None if minutes is None else minutes * 60
         self._began: dict[str, float] = {}
         self._late: set[str] = set()
@@ -162,12 +136,17 @@ class _Drive:
                 (folder / name).mkdir(exist_ok=True)
         for key, text in self._plan.recipes.items():
             write_whole(folder / "recipes" / f"{key}.gin", text.encode())
+        for key, code in self._plan.code.items():
+            if place := set_aside(folder / RUNS / key, code):
+                self._display.say(f"A run of other plugin code is kept as {place}, and does not count.")
         trials = [replace(t, state="done") if _complete(t) else t for t in self._record.trials]
         self._record = replace(self._record, trials=tuple(trials))
         write_study(self._record)
         done = sum(trial.state == "done" for trial in trials)
         if done:
             self._display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
+        for remark in remarks(self._record):
+            self._display.say(remark)
         self._to_do = sum(self._plan.epochs[t.folder.name] for t in trials if t.state != "done")
 
     def _start(self, key: str) -> None:
@@ -179,7 +158,7 @@ class _Drive:
                 shutil.rmtree(run)
         recipe = str(folder / "recipes" / f"{key}.gin")
         arguments = ("train", recipe, "--runs", str(run.parent), "--name", key, "--resume", "auto")
-        job = Job(key, (*arguments, "--device", self._device, *plugins), log_of(folder, key), _as_begun(run))
+        job = Job(key, (*arguments, *self._options, *plugins), log_of(folder, key), _as_begun(run))
         append_line(job.log, f"{STARTED}{shlex.join(job.arguments)}")
         self._engine.start(job)
         self._began[key] = time.monotonic()
@@ -188,7 +167,12 @@ class _Drive:
     def _end(self, ended: Ended, start: float) -> None:
         key = ended.key
         seconds = time.monotonic() - self._began.pop(key)
-        if (self._record.folder / RUNS / key / RESULTS).is_file():
+        run = self._record.folder / RUNS / key
+        if place := set_aside(run, self._plan.code[key]):
+            trial = self._change(
+                key, state="failed", error=f"a plugin was edited meanwhile; what came of it is {place}"
+            )
+        elif (run / RESULTS).is_file():
             trial = self._change(key, state="done", error=None)
         elif key in self._late:
             assert self._limit is not None

@@ -1,4 +1,4 @@
-"""All runs of a study, each known by the recipe that it resolves to."""
+"""All runs of a study, each known by the recipe that it resolves to and the code of its plugins."""
 
 import hashlib
 import shlex
@@ -13,6 +13,7 @@ from mixkit.registry import task
 from mixkit.study.arms import Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, Arm, Record, Trial
+from mixkit.trust import sources
 
 QUICK_EPOCHS = 4
 MOST = 10_000  # runs; more is a slip of the pen
@@ -25,6 +26,8 @@ class Plan:
     Args:
         record: with every trial waiting.
         recipes: of each run folder, by its name: text that loads as the recipe.
+        epochs: of each, likewise.
+        code: of the plugins of each, likewise: contents by file name.
         notes: what the user should know.
         plugins: as the user named them.
     """
@@ -32,6 +35,7 @@ class Plan:
     record: Record
     recipes: Mapping[str, str]
     epochs: Mapping[str, int]
+    code: Mapping[str, Mapping[str, bytes]]
     notes: tuple[str, ...]
     plugins: tuple[str, ...] = ()
 
@@ -71,13 +75,16 @@ def plan(
     trials: list[Trial] = []
     recipes: dict[str, str] = {}
     epochs: dict[str, int] = {}
+    code: dict[str, dict[str, bytes]] = {}
+    unseen: set[str] = set()
     for run, recipe, lines in _resolved(runs, loader):
-        text = to_gin(recipe)
-        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        text, found = to_gin(recipe), sources(recipe.plugins)
+        unseen |= set() if found else set(recipe.plugins)
+        key = _key(text, found)
         if key in recipes:
             other = next(trial.arm for trial in trials if trial.folder.name == key)
             raise RunError(f"arms {run.arm.name!r} and {other!r} come to the same runs. Take one of them out.")
-        recipes[key], epochs[key] = text, recipe.train.epochs
+        recipes[key], epochs[key], code[key] = text, recipe.train.epochs, found
         command = _command(study, lines, run, plugins)
         trials.append(Trial(run.arm.name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
     record = Record(
@@ -95,7 +102,18 @@ def plan(
     notes = arms.notes
     if study.folds is not None and any(run.fold is None for run in runs):
         notes += ("The task has no folds: each arm is run once for each seed.",)
-    return Plan(record, recipes, epochs, notes, tuple(plugins))
+    if unseen:
+        names = ", ".join(sorted(unseen))
+        notes += (f"The source of {names} is missing or too large: a change there does not make finished runs anew.",)
+    return Plan(record, recipes, epochs, code, notes, tuple(plugins))
+
+
+def _key(recipe: str, code: Mapping[str, bytes]) -> str:
+    """The name of a run folder: two runs share it if recipe and plugin code are the same, to the byte."""
+    digest = hashlib.sha256(recipe.encode())
+    for name, content in sorted(code.items()):
+        digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def _note(study: Study) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixkit.errors import DamagedError, MixkitError, RunError, Stopped
+from mixkit.errors import DamagedError, RunError, Stopped
 from mixkit.evaluation import evaluate
 from mixkit.registry import loss, optimizer
 from mixkit.run import Run
@@ -19,6 +19,7 @@ from mixkit.training.data import Batch, Batches, Order, class_weights
 from mixkit.training.display import Display
 from mixkit.training.distributed import Processes
 from mixkit.training.memory import explained, peak
+from mixkit.training.metrics import rank
 from mixkit.training.numbers import Guard
 from mixkit.training.prepare import Prepared
 from mixkit.training.progress import Progress
@@ -162,7 +163,7 @@ class Fit:
             "valid": found.headline(),
         }
         best = progress.best
-        record["best"] = not best or _rank(record, self.settings.best) > _rank(best, self.settings.best)
+        record["best"] = not best or rank(record["valid"], self.settings.best) > rank(best["valid"], self.settings.best)
         seconds = progress.seconds + time.monotonic() - began
         times = {
             "epoch": epoch + 1,
@@ -254,12 +255,3 @@ class Fit:
 def _is_dice(found: Any) -> bool:
     kinds = {"cpu", "cuda"}
     return isinstance(found, dict) and found.keys() == kinds and all(isinstance(found[kind], Tensor) for kind in kinds)
-
-
-def _rank(record: Mapping[str, Any], figure: str) -> tuple[float, float]:
-    value = record["valid"][figure]
-    if value is None:
-        raise MixkitError(
-            f"valid has no {figure}: it holds one class only. Give it more classes, or set train.best = 'accuracy'."
-        )
-    return value, -record["valid"]["loss"]

@@ -23,6 +23,7 @@ from mixkit.training.device import deterministic
 from mixkit.training.display import Display, Quiet
 from mixkit.training.distributed import RESTARTS, Processes, joined
 from mixkit.training.fit import Fit
+from mixkit.training.metrics import lower_is_better
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.signals import Signals
 from mixkit.training.state import load_state, states
@@ -215,7 +216,7 @@ def _measured(features: Any, clips: Any) -> dict[str, Tensor]:
 
 
 def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> None:
-    recipe, device = prepared.recipe, prepared.device
+    recipe, device, chosen = prepared.recipe, prepared.device, prepared.recipe.train.best
     if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best["epoch"]):
         raise DamagedError(
             f"{run.folder} holds no whole weights of its best epoch {best['epoch']}. "
@@ -238,7 +239,7 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
         "seed": recipe.train.seed,
         "epochs": epochs,
         "best_epoch": best["epoch"],
-        "chosen_by": f"highest {recipe.train.best} on valid; at a tie the lower loss",
+        "chosen_by": f"{'lowest' if lower_is_better(chosen) else 'highest'} {chosen} on valid; at a tie the lower loss",
         "skipped": [one.to_json() for one in prepared.skipped],
         "parameters": sum(p.numel() for p in model.mixer.parameters()),
         **found,

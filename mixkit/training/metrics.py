@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mixkit.errors import MixkitError, printable
+from mixkit.recipe.schema import CHOICES
 from mixkit.registry import Spec, metric
 from mixkit.values import show
 
@@ -109,6 +110,28 @@ def figures(
         threshold=THRESHOLD if multi_label else None,
         more={spec.name: _measured(spec, scores.clone(), target.clone()) for spec in metrics},
     )
+
+
+def lower_is_better(figure: str) -> bool:
+    """Whether less of a figure is better: of a metric, what its decorator says; of our own figures to choose by, no."""
+    return figure not in CHOICES and bool(metric.entry(figure).facts["lower_is_better"])
+
+
+def rank(figures: Mapping[str, float | None], figure: str) -> tuple[float, float]:
+    """What an epoch is chosen by: the larger the better.
+
+    Args:
+        figures: of the validation split, as `Figures.headline` gives them.
+        figure: the name of one.
+
+    Raises:
+        MixkitError: the split does not determine it.
+    """
+    value, loss = figures[figure], figures["loss"]
+    if value is None:
+        why = "it holds one class only" if figure in CHOICES else "the metric gives no number for it"
+        raise MixkitError(f"valid has no {figure}: {why}. Give it more classes, or set train.best = 'accuracy'.")
+    return -value if lower_is_better(figure) else value, -(loss or 0.0)
 
 
 def per_cent(share: float | None) -> str:

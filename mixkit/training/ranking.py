@@ -1,7 +1,8 @@
 """Metrics that a recipe may ask for beside the figures that every run has.
 
 A metric is called as `metric(scores, target)`, both `n k`: scores of a whole split, higher is likelier, and 1 for the
-right classes, 0 for the others. It gives a number, or not-a-number where the split does not determine it.
+right classes, 0 for the others. It gives a number, or not-a-number where the split does not determine it. Where less of
+it is better, the decorator says so: `@metric("hamming", lower_is_better=True)`; then `train.best` takes the lowest.
 """
 
 from torch import Tensor

@@ -1,0 +1,32 @@
+"""All that a recipe can name beside operators: tasks, features, losses and so on, with their settings."""
+
+from collections.abc import Iterator
+
+from cards import heading, settings
+
+from mixkit.card import sections
+from mixkit.registry import PLURALS, REGISTRIES, Entry
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """One page with every kind but operators, which have cards."""
+    parts = [
+        "# Everything by name\n\nWhat a recipe can name beside [operators](../operators/index.md), made from the "
+        "registries when this site is built: `@loss.cross_entropy()`, and its settings as "
+        "`loss.cross_entropy.label_smoothing = 0.1`. `mixkit list` and `mixkit show loss.cross_entropy` say the "
+        "same, of your plugins too. "
+        "[Your own](../plugins.md#the-other-kinds) take a decorator.",
+    ]
+    for kind, registry in REGISTRIES.items():
+        if kind != "operator":
+            parts.append(f"## {PLURALS[kind]}")
+            parts += [_described(registry.entry(name)) for name in registry.names()]
+    yield "reference/names.md", "\n\n".join(parts) + "\n"
+
+
+def _described(entry: Entry) -> str:
+    text = sections(entry)
+    parts = [f"### {entry.kind}.{entry.name}\n\n{text['']}"]
+    parts += [f"**{title}** {heading(text[title])}" for title in ("Shape", "Paper", "Differs") if title in text]
+    parts.append(settings(entry, text.get("Args", "")))
+    return "\n\n".join(parts)

@@ -1,0 +1,118 @@
+"""What the docstring of a registered thing says of it, section by section; and its cost by the formulas in there."""
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mixkit.errors import MixkitError
+from mixkit.model.site import Grid, Site
+from mixkit.registry import Entry, Spec, operator
+
+SECTIONS = ("Shape", "Equation", "Cost", "Args", "Raises", "Returns", "Paper", "Differs")
+COSTS = ("parameters", "FLOPs")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A line of a `Cost:` section, such as `h: hidden or round(expansion*c)  # hidden units`.
+
+    Args:
+        name: what is computed: `parameters`, `FLOPs`, or a letter that other lines use.
+        text: an expression in the letters of the site, the settings, and the letters of other lines.
+        meaning: the letter, in words.
+    """
+
+    name: str
+    text: str
+    meaning: str = ""
+
+
+def sections(entry: Entry) -> dict[str, str]:
+    """The docstring by its sections; what stands ahead of them all has the name ''."""
+    pieces = re.split(rf"^({'|'.join(SECTIONS)}):", inspect.cleandoc(entry.target.__doc__ or ""), flags=re.M)
+    found = {"": pieces[0].strip()}
+    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        found[title] = inspect.cleandoc(f"\n{body}") if body.startswith("\n") else " ".join(body.split())
+    return found
+
+
+def described(section: str) -> dict[str, str]:
+    """What a section says of each name: `Args:` of settings, `Raises:` of errors, `Cost:` of letters."""
+    entries = re.split(r"^(\w+): ", section, flags=re.M)
+    return {name: " ".join(body.split()) for name, body in zip(entries[1::2], entries[2::2], strict=True)}
+
+
+def formulas(entry: Entry) -> tuple[Formula, ...]:
+    """The lines of an operator's `Cost:`; none where it says nothing of it."""
+    said = described(sections(entry).get("Cost", ""))
+    return tuple(_formula(name, text) for name, text in said.items())
+
+
+def cost(spec: Spec, site: Site) -> dict[str, int]:
+    """What an operator costs on a site for one clip forward, by the formulas of its docstring.
+
+    The formulas know f, t, n and c of the site, every setting by its name, `length(axes)`, and `cost(specs)` of
+    operators inside, there on a grid of one row `n` long or with a width `c` where it is given.
+
+    Returns:
+        Numbers for `parameters` and `FLOPs`.
+
+    Raises:
+        MixkitError: a formula is missing, or cannot be computed.
+    """
+    lines = formulas(operator.entry(spec.name))
+    missing = [name for name in COSTS if name not in {line.name for line in lines}]
+    if missing:
+        raise MixkitError(
+            f"operator {spec.name!r} has no formula for {missing[0]}. Write it under Cost: in its docstring."
+        )
+    return {name: _computed(name, lines, spec, site) for name in COSTS}
+
+
+def _formula(name: str, text: str) -> Formula:
+    expression, _, meaning = text.partition("#")
+    return Formula(name, expression.strip(), meaning.strip())
+
+
+def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
+    names: dict[str, Any] = {**spec.params, **_letters(site), "length": _length(site), "cost": _inside(asked, site)}
+    for line in sorted(lines, key=lambda line: line.name in COSTS):
+        if line.name in COSTS and line.name != asked:
+            continue
+        try:
+            code = compile(ast.parse(line.text, mode="eval"), f"<{line.name} of {spec.name}>", "eval")
+            names[line.name] = eval(code, {"__builtins__": {"round": round, "min": min, "max": max}}, names)
+        except (SyntaxError, NameError, TypeError, ArithmeticError) as error:
+            fault = error.msg if isinstance(error, SyntaxError) else error
+            raise MixkitError(
+                f"operator {spec.name!r} has a formula that cannot be computed, {line.name}: {line.text} ({fault}). "
+                "It takes f, t, n, c, the settings, and letters with a line of their own."
+            ) from error
+    return int(names[asked])
+
+
+def _letters(site: Site) -> Mapping[str, int]:
+    return {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
+
+
+def _length(site: Site) -> Callable[[Collection[str]], int]:
+    """How many values stand along axes together: a prefix stands along frequency and time together."""
+
+    def length(axes: Collection[str]) -> int:
+        whole = "frequency" in axes and "time" in axes
+        along = site.tokens if whole else site.grid.frequency if "frequency" in axes else site.grid.time
+        return (along if {"frequency", "time"} & set(axes) else 1) * (site.width if "channel" in axes else 1)
+
+    return length
+
+
+def _inside(asked: str, site: Site) -> Callable[..., int]:
+    def inside(specs: Iterable[Spec], n: int | None = None, c: int | None = None) -> int:
+        placed = replace(site, width=c or site.width)
+        placed = replace(placed, grid=Grid(1, n), prefix=0) if n else placed
+        return sum(cost(spec, placed)[asked] for spec in specs)
+
+    return inside

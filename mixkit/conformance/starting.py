@@ -1,0 +1,61 @@
+"""The check of what a network can start from."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from mixkit.conformance.trial import NotTried, expect, saying
+from mixkit.errors import MixkitError
+from mixkit.model.mixer import Mixer
+from mixkit.recipe.schema import Block, Branch, Model
+from mixkit.registry import Spec, operator, weights
+
+BINS, FRAMES, CLASSES = 32, 64, 3
+
+
+def check_weights(spec: Spec) -> None:
+    """A network keeps its shape and gets numbers that are finite, the same every time, and as many as are told."""
+    with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = small_mixer()
+        taken, told = _started(spec, fresh)
+        again, _ = _started(spec, fresh)
+    before, after = dict(_shapes(fresh)), dict(_shapes(taken))
+    expect(spec, before == after, "the network has other parameters than before. Copy into those that it has")
+    for part in ("parameters", "of", "to_json"):
+        wanted = "Return a mixkit.weights.Start"
+        expect(spec, hasattr(told, part), f"it gives a {type(told).__name__} without {part!r}. {wanted}")
+    count = sum(parameter.numel() for parameter in fresh.parameters())
+    sound = told.of == count and 0 < told.parameters <= count
+    expect(spec, sound, f"it tells of {told.parameters} of {told.of} parameters. The network has {count}")
+    changed = 0
+    for (name, value), other, old in zip(taken.named_parameters(), again.parameters(), fresh.parameters(), strict=True):
+        expect(spec, value.isfinite().all(), f"{name} came out with numbers that are not finite")
+        expect(spec, torch.equal(value, other), f"{name} starts otherwise the second time")
+        expect(spec, value.requires_grad, f"{name} learns no longer. Copy under torch.no_grad()")
+        changed += int((value != old).sum())
+    more = f"it tells of {told.parameters} parameters, and {changed} are other than before"
+    expect(spec, 0 < changed <= told.parameters, f"{more}. Count all that are copied")
+
+
+def small_mixer() -> Mixer:
+    """A network to try weights on."""
+    branches = tuple(Branch((operator.spec(name),)) for name in ("token", "channel"))
+    model = Model(pattern=(Block(branches),), width=24, depth=2, patch=(16, 16), stride=(16, 16))
+    return Mixer(model, BINS, FRAMES, CLASSES)
+
+
+def _started(spec: Spec, fresh: Mixer) -> tuple[Mixer, Any]:
+    mixer = copy.deepcopy(fresh)
+    try:
+        return mixer, weights.build(spec, mixer)
+    except MixkitError as error:
+        raise NotTried(f"{spec.name} cannot be tried with its defaults: {error}") from None
+
+
+def _shapes(module: nn.Module) -> Iterator[tuple[str, torch.Size]]:
+    for name, parameter in module.named_parameters():
+        yield name, parameter.shape
