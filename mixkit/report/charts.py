@@ -41,7 +41,7 @@ def forest(answer: Answer, width: float = WIDE) -> Figure:
     axes.set_yticks(range(len(compared)), names, parse_math=False)
     axes.set_ylim(len(compared) - 0.4, -0.6)
     base = _short(answer.rows[0].arm.name, 30 if width > NARROW else 13)
-    axes.set_xlabel(f"points of {NAMES[answer.headline]} less {base}", parse_math=False)
+    axes.set_xlabel(f"{NAMES[answer.headline]}, points above or below {base}", parse_math=False)
     _dress(axes, "x")
     axes.tick_params(axis="y", length=0)
     _stamp(figure, answer, width)

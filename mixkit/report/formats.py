@@ -21,7 +21,7 @@ from mixkit.study.statistics import smallest_p
 
 def rich_table(grid: Grid) -> Table:
     """For a terminal."""
-    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(grid.columns):
         words = place < grid.left  # which may be folded; half a number is none
         heading = Text(column if words else column.replace(", ", ",\n"))

@@ -61,7 +61,7 @@ def costs(answer: Answer) -> Grid:
 
 
 def differences(answer: Answer) -> Grid:
-    """Every arm less the base, for each figure, with p before and after correction."""
+    """Every arm minus the base, for each figure, with p before and after correction."""
     names = [NAMES[figure] for figure in answer.evidence.figures]
     columns = ("arm", "pairs", *(part for name in names for part in (name, "p", "p (Holm)")))
     rows = []

@@ -39,7 +39,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm less the base, pair by pair: the run of the same seed and fold.
+    """An arm minus the base, pair by pair: the run of the same seed and fold.
 
     Args:
         pairs: of the differences, their summary.
@@ -87,7 +87,7 @@ def summary(values: Sequence[float]) -> Summary | None:
 
 
 def difference(arm: Mapping[Key, float], base: Mapping[Key, float]) -> Difference | None:
-    """The arm less the base over the runs that both have; None if they share none.
+    """The arm above the base over the runs that both have; None if they share none.
 
     The test asks how often a mean difference this large comes about when arm and base are exchanged at random within
     each pair (scipy.stats.permutation_test, `samples`, two-sided). It supposes that pairs are independent.
