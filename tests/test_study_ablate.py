@@ -131,12 +131,19 @@ def test_a_plain_recipe(mixkit_command: Callable[..., Any], tmp_path: Path, monk
     ]
     assert [line.split("  ")[0] for line in lines[2:5]] == ["1/3", "2/3", "3/3"]
     assert all("seed 0: test accuracy " in line for line in lines[2:5])
-    assert lines[5:] == ["All of it is in runs/mlp_mixer-ablation-quick: study.json, runs/, logs/."]
+    folder = "runs/mlp_mixer-ablation-quick"
+    assert lines[-2:] == [
+        f"All of it is in {folder}: study.json, runs/, logs/.",
+        f"Next:  mixkit report {folder}    a page: figures, errors to listen to, commands",
+    ]
+    told = mixkit_command("compare", folder).out.splitlines()
+    assert lines[5:-2] == ["", *told, ""]
+    assert told[0] == "quick: a short study to see that everything works. Its figures prove nothing."
     record = read_study(tmp_path / "runs" / "mlp_mixer-ablation-quick")
     assert [trial.state for trial in record.trials] == ["done"] * 3
     assert record.quick
     again = mixkit_command(*command)
-    assert again.out.splitlines()[2:] == ["3 of 3 runs are done already and are not repeated.", lines[5]]
+    assert again.out.splitlines()[2:] == ["3 of 3 runs are done already and are not repeated.", *lines[5:]]
     # a row made by hand is the row of the study, to the last bit
     row = record.trials[1]
     subprocess.run(
@@ -161,6 +168,7 @@ def test_what_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
     states = {trial.arm: (trial.state, trial.error) for trial in record.trials}
     assert ended.returncode == 1, (ended.stdout, ended.stderr, states)
     assert ended.stderr == "error: 6 runs have failed of 8. The same command again runs what is missing.\n"
+    assert f"Next:  mixkit report {runs / 'many'}" in ended.stdout
     assert states.pop("good") == states.pop("also good") == ("done", None)
     assert {state for state, _ in states.values()} == {"failed"}
     errors = {arm: str(error) for arm, (_, error) in states.items()}

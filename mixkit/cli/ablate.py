@@ -1,5 +1,6 @@
 """`mixkit ablate`."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,8 @@ import typer
 from mixkit.cli.options import Device, Layers, Plugins, Settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mixkit.study.definition import Folds, Study
     from mixkit.study.engine import Engine
 
@@ -49,7 +52,7 @@ def ablate(
     from mixkit.cli.study import Shown, size_of
     from mixkit.plugins import load_plugins
     from mixkit.run import expect_name
-    from mixkit.study.driver import drive
+    from mixkit.study.driver import StudyFailed, drive
     from mixkit.study.plan import plan
 
     loaded = load_plugins(plugins or ())
@@ -69,10 +72,28 @@ def ablate(
     console = Console(highlight=False)
     for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
         say(console, note)
-    with Shown(console, planned.record) as display:
-        limit = None if engine == "slurm" else minutes  # there jobs also queue
-        drive(planned, carried_out_by, display, device, limit, allow_changes)
+    try:
+        with Shown(console, planned.record) as display:
+            limit = None if engine == "slurm" else minutes  # there jobs also queue
+            drive(planned, carried_out_by, display, device, limit, allow_changes)
+    except StudyFailed:
+        _tell(folder, loaded, console)
+        raise
+    _tell(folder, loaded, console)
+
+
+def _tell(folder: Path, loaded: tuple[str, ...], console: "Console") -> None:
+    """What the runs that are done come to, and what can be done with them."""
+    from mixkit.cli.display import say
+    from mixkit.cli.report import show
+    from mixkit.report.bundle import compare
+
+    if any((folder / "runs").glob("*/results.json")):
+        console.print()
+        show(compare([folder], loaded), console)
+        console.print()
     say(console, f"All of it is in {folder}: study.json, runs/, logs/.")
+    say(console, f"Next:  mixkit report {shlex.quote(str(folder))}    a page: figures, errors to listen to, commands")
 
 
 def _study(asked: str, loaded: tuple[str, ...]) -> "Study":
