@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from mixkit.errors import MixkitError, SettingError, did_you_mean
-from mixkit.values import fit
+from mixkit.values import describe, fit
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
@@ -198,6 +198,11 @@ class Registry:
             if parameter.default is parameter.empty:
                 raise RegistryError(f"{asked} has a setting {parameter.name!r} without default. Choose one.")
             annotation = annotations[parameter.name]
+            if (typing.get_origin(annotation) or annotation) in (list, set):
+                raise RegistryError(
+                    f"{asked} has a setting {parameter.name!r} that takes {describe(annotation)}, which could be "
+                    "changed later. Say tuple[float, ...], or what is in it."
+                )
             default = fit(parameter.default, annotation, f"the default of {parameter.name!r} in {asked}")
             settings.append(Setting(parameter.name, annotation, default))
         return tuple(settings)

@@ -63,6 +63,25 @@ class Deaf(Linear):
         return self.map(x).detach() + 0 * self.map.bias.sum() * x.sum()
 
 
+class AtHome(Linear):
+    """Makes a tensor on the CPU, wherever x is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x) + torch.zeros(len(x), 1)
+
+
+class Weighed(CrossEntropy):
+    """Keeps the weights where no `to` finds them."""
+
+    def __init__(self, class_weights: Tensor | None):
+        super().__init__(None)
+        self.shares = class_weights
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        loss: Tensor = super().forward(logits, target)
+        return loss if self.shares is None else loss * self.shares.mean()
+
+
 class Sums(CrossEntropy):
     """One number a clip."""
 
@@ -201,6 +220,15 @@ def growing_start(mixer: nn.Module) -> Start:
 BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
     ("head", BatchMean, {}, "broken: a clip comes out otherwise in a batch than alone."),
     ("head", Deaf, {}, "broken: parameter map.weight gets no gradient. Use it in forward, or leave it out."),
+    (
+        "head",
+        AtHome,
+        {},
+        "broken: fails on a CUDA device (create tensors on the device of what comes in, and decide nothing by their "
+        "values): FakeTensorDeviceMismatchError: Expected all tensors to be on the same device, but found at least two "
+        "devices, cuda:0 and cpu!",
+    ),
+    ("loss", Weighed, {}, "broken: self.shares is a tensor that would stay on the CPU. Use register_buffer."),
     ("loss", Sums, {}, "broken: it gives the shape [6]. Return one number, the mean."),
     ("loss", Unbounded, {}, "broken: scores lie outside 0 to 1. Return probabilities."),
     ("loss", Logarithm, {}, "broken: it is not finite for logits of about 1000. Guard logarithms."),

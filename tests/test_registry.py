@@ -100,6 +100,13 @@ class Spreads:
         pass
 
 
+class Loose:
+    """Has a setting of a type that can be changed in place."""
+
+    def __init__(self, site: int, *, counts: list[int] = []):  # noqa: B006 (what is refused)
+        pass
+
+
 class Untyped:
     """Has a setting without annotation."""
 
@@ -134,6 +141,11 @@ class WrongContext:
         (NoDocstring, "has no docstring. Say in a sentence what it does."),
         (Swallows, "takes **settings: int. Name every setting, so that a typo is noticed."),
         (Spreads, "takes *more: int. Name every setting, so that a typo is noticed."),
+        (
+            Loose,
+            "has a setting 'counts' that takes a list, which could be changed later. Say tuple[float, ...], or what is "
+            "in it.",
+        ),
         (Untyped, "has a setting 'count' without annotation. Say its type."),
         (NoDefault, "has a setting 'count' without default. Choose one."),
         (WrongDefault, "is 2.0. It takes a float, at least 0 and at most 1."),

@@ -7,6 +7,7 @@ from numbers import Real
 import torch
 from torch import nn
 
+from mixkit.conformance.survival import expect_on_cuda
 from mixkit.conformance.trial import close, dice, expect, given, saying
 from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
 
@@ -32,6 +33,7 @@ def check_head(spec: Spec) -> None:
         expect(spec, alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
     with saying(f"{spec.name}: cannot be pickled"):
         pickle.loads(pickle.dumps(made))
+    expect_on_cuda(spec, made, (5, WIDTH))
 
 
 def check_loss(spec: Spec) -> None:
@@ -55,6 +57,7 @@ def check_loss(spec: Spec) -> None:
             expect(spec, scores.shape == logits.shape, f"scores have the shape {list(scores.shape)}. It should be b k")
             inside = bool(((scores >= 0) & (scores <= 1)).all())
             expect(spec, inside, "scores lie outside 0 to 1. Return probabilities")
+        expect_on_cuda(spec, made, (6, CLASSES), (6, CLASSES))
 
 
 def check_metric(spec: Spec) -> None:

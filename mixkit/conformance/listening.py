@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from mixkit.conformance.survival import expect_on_cuda
 from mixkit.conformance.trial import ConformanceError, NotTried, close, dice, expect, given, saying
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError
@@ -52,6 +53,7 @@ def check_features(spec: Spec) -> None:
         alone = torch.cat([made(clip[None]) for clip in x])
         expect(spec, close(made(x), alone, 1e-5), "a clip comes out otherwise in a batch than alone")
         expect(spec, torch.equal(made(x), made(x)), "the same waveform comes out otherwise the second time")
+    expect_on_cuda(spec, made, (3, made.samples))
 
 
 def check_augmentation(spec: Spec) -> None:

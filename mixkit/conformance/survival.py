@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mixkit.conformance.trial import built, close, trials
+from mixkit.conformance.trial import built, close, expect, saying, trials
 from mixkit.registry import Spec
 
 
@@ -26,6 +26,19 @@ def check_device(spec: Spec) -> None:
             x = torch.empty((3, trial.site.tokens, trial.site.width), device="cuda:0")
             out = torch.func.functional_call(trial.module, moved, (x,))
         trial.expect(out.device == x.device, f"a batch on {x.device} came out on {out.device}. Keep it on x.device")
+
+
+def expect_on_cuda(spec: Spec, module: nn.Module, *shapes: tuple[int, ...]) -> None:
+    """The same for what is no operator: tensors of these shapes, on a fake CUDA device, go through."""
+    for name in _stray(module):
+        expect(spec, False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
+    remedy = "create tensors on the device of what comes in, and decide nothing by their values"
+    with FakeTensorMode(), torch.no_grad(), saying(f"{spec.name}: fails on a CUDA device ({remedy})"):
+        held = (*module.named_parameters(), *module.named_buffers())
+        moved = {name: torch.empty(kept.shape, dtype=kept.dtype, device="cuda:0") for name, kept in held}
+        inputs = tuple(torch.empty(shape, device="cuda:0") for shape in shapes)
+        out = torch.func.functional_call(module, moved, inputs)
+    expect(spec, out.device == inputs[0].device, f"what comes in on a CUDA device came out on {out.device}")
 
 
 def check_state_dict(spec: Spec) -> None:
