@@ -269,3 +269,12 @@ def test_a_closed_pipe_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
     assert "Error" not in done.stderr
+
+
+def test_show_names_shipped_files_as_the_user_does(mixkit_command: Command) -> None:
+    """By what `--with` takes, and not by the place of an installed package."""
+    said = mixkit_command("show", "asm_rh", "--with", "size/base")
+    written = {line.split(" = ")[0]: line.rpartition("# ")[2] for line in said.out.splitlines() if "  # " in line}
+    assert written["recipe.task"] == "task/demo.gin:4"
+    assert written["model.width"] == "size/base.gin:4"
+    assert written["block.branches"] == "asm_rh.gin:8"

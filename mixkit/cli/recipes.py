@@ -131,12 +131,13 @@ def copy(name: str, to: Path) -> None:
 
 def _settings(recipe: Recipe) -> Text:
     """The resolved recipe as gin text, with where each line was written."""
+    from mixkit.recipe import catalog
     from mixkit.recipe.writer import to_gin
 
     text = Text()
     for line in to_gin(recipe).splitlines():
         key, equals, _ = line.partition(" = ")
-        source = recipe.sources.get(key, "") if equals else ""
+        source = recipe.sources.get(key, "").removeprefix(f"{catalog.shipped()}/") if equals else ""
         text.append(f"{printable(line):<68}" if source else printable(line), style="bold" if source else "")
         text.append(f"  # {printable(source)}\n" if source else "\n", style="cyan")
     return text
