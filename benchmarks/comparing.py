@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mixkit.bench.machine import machine, sentence
 from mixkit.bench.timing import Clock, Pass, Spread, Stopwatch, clock_of, interleaved, ratios
 from mixkit.training.device import autocast, choose_device
+from mixkit.training.memory import keep_freed
 
 LEARNING_RATE = 1e-4
 
@@ -84,6 +85,7 @@ def same(measure: str, ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) ->
 def place(chosen: argparse.Namespace) -> tuple[torch.device, Clock]:
     """The device that was asked for, and its clock."""
     device = choose_device(chosen.device)
+    keep_freed()
     return device, clock_of(device)
 
 

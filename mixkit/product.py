@@ -1,6 +1,5 @@
 """The matrix product behind every linear map, by the library that is fastest on this machine."""
 
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -51,9 +50,12 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-@cache
 def library() -> str:
     """Which computes large float32 products on this machine's CPU: "torch" for its own choice, or "oneDNN"."""
+    return _CHOSEN
+
+
+def _choose() -> str:
     # By what the processor is, not by a clock: the same machine must always come to the same bits.
     wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
     other = _maker() not in ("", "GenuineIntel")
@@ -64,6 +66,9 @@ def _maker() -> str:
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
+
+
+_CHOSEN = _choose()  # here, because a compiler could not look into it
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -19,7 +19,16 @@ from tests.conftest import Said
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 QUICK = ["--set", "train.epochs = 1", "--set", "model.width = 16", "--set", "model.depth = 2"]
-ELSEWHERE = ("make ", "python3 ", "pip ", "docs/", "for ", "done", "  ")  # set-up, and loops over long runs
+ELSEWHERE = (
+    "make ",
+    "python benchmarks/",
+    "python3 ",
+    "pip ",
+    "docs/",
+    "for ",
+    "done",
+    "  ",
+)  # set-up, and loops over long runs
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -78,6 +87,8 @@ def test_commands_end_well(
         command = line.split(" #")[0].strip()
         if command.startswith("make "):
             assert f"\n{command.removeprefix('make ')}:" in makefile
+        if command.startswith("python benchmarks/"):
+            assert (ROOT / command.split()[1]).is_file()
         if not command.startswith("mixkit "):
             assert not command or line.startswith(ELSEWHERE), f"nothing checks {line!r}"
             continue
@@ -88,6 +99,9 @@ def test_commands_end_well(
             arguments += [*QUICK, *(["--set", "task.demo.clips = 4"] if "task/" not in command else [])]
         if arguments[0] == "ablate":
             arguments += [*QUICK, "--set", "task.demo.clips = 4", "--seeds", "0"]
+        if arguments[0] == "bench":
+            arguments = [part for part in arguments if part != "--compile"]  # at full size, and compiled: minutes
+            arguments += [*QUICK, "--batch", "2", "--rounds", "1"]
         if arguments[:3] == ["data", "check", "demo"]:
             arguments += ["--set", "task.demo.clips = 4"]
         if arguments[:2] == ["copy", "asm_rh"]:

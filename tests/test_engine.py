@@ -1,6 +1,7 @@
 """The engine: settings that must not change a step do not, and those that save memory or time do what they say."""
 
 import os
+import platform
 import subprocess
 import sys
 from contextlib import suppress
@@ -181,12 +182,34 @@ def test_deterministic_leaves_the_process_as_it_was(before: bool) -> None:
 def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixkit.training import fit
 
-    figures = {1: 1.0, 2: 3.0, 3: 2.0, 4: 2.5, 5: 9.0}
-    monkeypatch.setattr(fit, "_rank", lambda record, figure: (figures[record["epoch"]], 0.0))
+    pairs = [(3.0, 1.0), (2.0, 3.0), (2.5, 3.0), (9.0, 3.0)]  # from epoch 2 on: its figure, and the best before
+    figures = (figure for pair in pairs for figure in pair)
+    monkeypatch.setattr(fit, "rank", lambda valid, figure: (next(figures), 0.0))
     run = train(recipe("train.epochs = 10", "train.patience = 2"), tmp_path, device="cpu")
     results = run.results()
     assert [record["epoch"] for record in run.metrics()] == [1, 2, 3, 4]
     assert (results["best_epoch"], results["epochs"]) == (2, 4)
+
+
+FAULTS = """
+import resource, sys, torch
+from mixkit.training.memory import keep_freed
+if sys.argv[1] == "keep":
+    keep_freed()
+for _ in range(20):
+    torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt * 4 // 1024)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or "glibc" not in platform.libc_ver(), reason="the allocator is not glibc's")
+def test_memory_that_is_freed_is_kept() -> None:
+    """20 tensors of 64 MiB, one after another, are made of the pages of the first; without, each of fresh ones."""
+    fresh = {
+        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, check=True).stdout)
+        for how in ("keep", "return")
+    }
+    assert fresh["return"] - fresh["keep"] > 15 * 64
 
 
 def test_memory_that_does_not_suffice_is_explained() -> None:

@@ -18,6 +18,7 @@ from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
+LIBRARY = product.library
 SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]
 
 
@@ -73,6 +74,23 @@ def test_when_the_other_product_is_taken() -> None:
         assert not products(lambda: product.linear(x, weight))
 
 
+@pytest.mark.usefixtures("onednn")
+def test_a_compiler_takes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with the question of which library, which is asked for large products alone."""
+    monkeypatch.setattr(product, "library", LIBRARY)
+    monkeypatch.setattr(product, "_CHOSEN", "oneDNN")
+    weight, x, graphs = torch.randn(3, 8), torch.randn(4, 8), []
+
+    def kept(graph: torch.fx.GraphModule, _: object) -> object:
+        graphs.append(str(graph.graph))
+        return graph.forward
+
+    compiled = torch.compile(product.linear, fullgraph=True, backend=kept)
+    torch.testing.assert_close(compiled(x, weight), functional.linear(x, weight))
+    assert ["mixkit.linear" in graph for graph in graphs] == [True]
+    torch._dynamo.reset()
+
+
 def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(product, "library", lambda: "torch")
     assert not products(lambda: product.linear(torch.randn(2048, 128), torch.randn(128, 128)))
@@ -93,7 +111,7 @@ def test_which_processors(monkeypatch: pytest.MonkeyPatch, maker: str, instructi
     monkeypatch.setattr(product, "_maker", lambda: maker)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
     theirs = faster and torch.backends.mkldnn.is_available()
-    assert product.library.__wrapped__() == ("oneDNN" if theirs else "torch")
+    assert product._choose() == ("oneDNN" if theirs else "torch")
 
 
 @pytest.mark.usefixtures("onednn")

@@ -7,7 +7,7 @@ import torch
 
 from mixkit.bench.variant import Variant, work_of
 from mixkit.recipe.schema import Recipe
-from mixkit.training.memory import held, peak
+from mixkit.training.memory import held, keep_freed, peak
 
 STEPS = 2
 """The optimizer takes its memory in the first."""
@@ -29,6 +29,7 @@ def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: 
 
     load_plugins(plugins)
     torch.set_num_threads(threads)
+    keep_freed()
     place = torch.device(device)
     _warm_up()
     before = 0 if place.type == "cuda" else held()

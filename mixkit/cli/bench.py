@@ -43,7 +43,9 @@ def bench(
     from mixkit.plugins import load_plugins
     from mixkit.recipe.gin_file import load_recipe
     from mixkit.training.device import choose_device
+    from mixkit.training.memory import keep_freed
 
+    keep_freed()
     loaded = load_plugins(plugins or ())
     plan = load_recipe(recipe, layers or (), settings or (), loaded)
     place = choose_device(device)

@@ -61,7 +61,9 @@ def train(
             raise typer.Exit(code)
         return
     from mixkit.cli import training
+    from mixkit.training.memory import keep_freed
 
+    keep_freed()
     if resume is not None and named:
         training.resume(Path(resume), plugins or (), device, allow_changes, tensorboard, trust)
         return

@@ -147,7 +147,9 @@ def evaluate(run: Path, split: str, device: str, as_json: bool, plugins: tuple[s
     from mixkit.registry import task
     from mixkit.training.checkpoint import load
     from mixkit.training.device import choose_device
+    from mixkit.training.memory import keep_freed
 
+    keep_freed()
     place = choose_device(device)
     model = load(run, plugins=plugins)
     found = evaluate_split(model, split, place).to_json()
