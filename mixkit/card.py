@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import operator as arithmetic
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,13 @@ from mixkit.registry import Entry, Spec, operator
 
 SECTIONS = ("Shape", "Equation", "Cost", "Args", "Raises", "Returns", "Paper", "Differs")
 COSTS = ("parameters", "FLOPs")
+SIGNS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: arithmetic.add,
+    ast.Sub: arithmetic.sub,
+    ast.Mult: arithmetic.mul,
+    ast.FloorDiv: arithmetic.floordiv,
+    ast.Pow: arithmetic.pow,
+}
 
 
 @dataclass(frozen=True)
@@ -78,13 +86,13 @@ def _formula(name: str, text: str) -> Formula:
 
 
 def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
-    names: dict[str, Any] = {**spec.params, **_letters(site), "length": _length(site), "cost": _inside(asked, site)}
+    names: dict[str, Any] = {**spec.params, **_letters(site), "round": round}
+    names |= {"length": _length(site), "cost": _inside(asked, site)}
     for line in sorted(lines, key=lambda line: line.name in COSTS):
         if line.name in COSTS and line.name != asked:
             continue
         try:
-            code = compile(ast.parse(line.text, mode="eval"), f"<{line.name} of {spec.name}>", "eval")
-            names[line.name] = eval(code, {"__builtins__": {"round": round, "min": min, "max": max}}, names)
+            names[line.name] = _value(ast.parse(line.text, mode="eval").body, names)
         except (SyntaxError, NameError, TypeError, ArithmeticError) as error:
             fault = error.msg if isinstance(error, SyntaxError) else error
             raise MixkitError(
@@ -92,6 +100,29 @@ def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> i
                 "It takes f, t, n, c, the settings, and letters with a line of their own."
             ) from error
     return int(names[asked])
+
+
+def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """Of arithmetic, conditions, and calls of what has a name; all else is no formula, and is not computed."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            if name not in names:
+                raise NameError(f"name {name!r} is not defined")
+            return names[name]
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in SIGNS:
+            return SIGNS[type(sign)](_value(left, names), _value(right, names))
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            return _value(left, names) == _value(right, names)
+        case ast.BoolOp(op=ast.Or(), values=choices):
+            return next((found for choice in choices if (found := _value(choice, names))), 0)
+        case ast.IfExp(test=test, body=body, orelse=other):
+            return _value(body if _value(test, names) else other, names)
+        case ast.Call(func=ast.Name(), args=arguments, keywords=named):
+            settings = {str(one.arg): _value(one.value, names) for one in named}
+            return _value(node.func, names)(*(_value(one, names) for one in arguments), **settings)
+    raise TypeError(f"{ast.unparse(node)} is no part of a formula")
 
 
 def _letters(site: Site) -> Mapping[str, int]:

@@ -194,6 +194,10 @@ def predicted(model: Classifier, sounds: list[tuple[Tensor, int]], batch_size: i
     return [one.probabilities for one in found if isinstance(one, Prediction)]
 
 
+ROUNDING = 1e-5
+"""A product of another shape adds up in another order, or is another library's: quiet bands beside loud ones tell."""
+
+
 def differences(model: Classifier) -> dict[str, float]:
     """How far predictions are from those one window at a time, by what was done otherwise."""
     sounds = some_sounds()
@@ -211,14 +215,14 @@ def differences(model: Classifier) -> dict[str, float]:
 def test_predictions_do_not_depend_on_batches_and_order(model: Classifier) -> None:
     found = differences(model)
     assert found.pop("again") == 0.0
-    assert all(difference <= 1e-6 for difference in found.values()), found
+    assert all(difference <= ROUNDING for difference in found.values()), found
 
 
 def test_a_network_whose_batch_mixes_is_seen(model: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = model.features.forward
     monkeypatch.setattr(model.features, "forward", lambda x: heard(x) - 0.1 * heard(x).mean(0, keepdim=True))
     found = differences(model)
-    assert all(found[name] > 1e-6 for name in ("8", "64", "backwards")), found
+    assert all(found[name] > 10 * ROUNDING for name in ("8", "64", "backwards")), found
 
 
 def test_a_fault_stands_in_its_place(model: Classifier) -> None:

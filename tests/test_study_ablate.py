@@ -168,7 +168,7 @@ def test_what_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
     states = {trial.arm: (trial.state, trial.error) for trial in record.trials}
     assert ended.returncode == 1, (ended.stdout, ended.stderr, states)
     assert ended.stderr == "error: 6 runs have failed of 8. The same command again runs what is missing.\n"
-    assert f"Next:  mixkit report {runs / 'many'}" in ended.stdout
+    assert f"Next:  mixkit report {runs / 'many'} --plugin {tmp_path / 'failing.py'}    a page: " in ended.stdout
     assert states.pop("good") == states.pop("also good") == ("done", None)
     assert {state for state, _ in states.values()} == {"failed"}
     errors = {arm: str(error) for arm, (_, error) in states.items()}

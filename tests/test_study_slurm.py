@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,14 @@ from mixkit.study.record import Trial, read_study
 from mixkit.study.slurm import Slurm
 
 pytest.importorskip("submitit")
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """submitit ends its local jobs by SIGINT, which a shell's background commands, and their children, do not heed."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def all_of(engine: Slurm, count: int) -> list[Ended]:

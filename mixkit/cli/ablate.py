@@ -1,6 +1,7 @@
 """`mixkit ablate`."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -77,12 +78,12 @@ def ablate(
             limit = None if engine == "slurm" else minutes  # there jobs also queue
             drive(planned, carried_out_by, display, device, limit, allow_changes)
     except StudyFailed:
-        _tell(folder, loaded, console)
+        _tell(folder, plugins or (), loaded, console)
         raise
-    _tell(folder, loaded, console)
+    _tell(folder, plugins or (), loaded, console)
 
 
-def _tell(folder: Path, loaded: tuple[str, ...], console: "Console") -> None:
+def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...], console: "Console") -> None:
     """What the runs that are done come to, and what can be done with them."""
     from mixkit.cli.display import say
     from mixkit.cli.report import show
@@ -93,7 +94,8 @@ def _tell(folder: Path, loaded: tuple[str, ...], console: "Console") -> None:
         show(compare([folder], loaded), console)
         console.print()
     say(console, f"All of it is in {folder}: study.json, runs/, logs/.")
-    say(console, f"Next:  mixkit report {shlex.quote(str(folder))}    a page: figures, errors to listen to, commands")
+    command = shlex.join(["mixkit", "report", str(folder), *(part for path in plugins for part in ("--plugin", path))])
+    say(console, f"Next:  {command}    a page: figures, errors to listen to, commands")
 
 
 def _study(asked: str, loaded: tuple[str, ...]) -> "Study":
