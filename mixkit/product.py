@@ -64,8 +64,10 @@ def _choose() -> str:
 
 def _maker() -> str:
     facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
+    if not facts.exists():
+        return ""
+    with facts.open() as lines:  # to the first processor: a large machine takes long to write of them all
+        return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
 _CHOSEN = _choose()  # here, because a compiler could not look into it

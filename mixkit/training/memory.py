@@ -55,8 +55,9 @@ def peak(device: torch.device) -> int:
 def held(line: str = "VmRSS") -> int:
     """Bytes of the whole process: those it holds now, or with VmHWM those it held at most."""
     status = Path("/proc/self/status")
-    if status.exists():
+    said = status.read_text().splitlines() if status.exists() else []
+    if found := next((one for one in said if one.startswith(line)), None):  # some sandboxes leave lines out
         # ru_maxrss would begin with the peak of the parent, which an exec leaves in place.
-        return 1024 * next(int(found.split()[1]) for found in status.read_text().splitlines() if found.startswith(line))
+        return 1024 * int(found.split()[1])
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
