@@ -1,6 +1,6 @@
 # make train   installs mixkit and trains the flagship recipe on the demo task
 # make bench   compares mixkit with the paper's pseudo code, transformers, timm and torchaudio, and writes a table
-# make test    installs what development needs and runs tests, ruff and mypy
+# make test    installs what development needs and runs ruff, import-linter, mypy and the tests
 # make docs    builds the documentation into site/; open site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,6 +16,7 @@ bench: .venv/installed-dev
 test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto
 

@@ -20,10 +20,10 @@ import torch
 
 import mixkit
 from mixkit.audio import cache
+from mixkit.data import waveforms
+from mixkit.data.batches import Batch, Batches, Order
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer
-from mixkit.training import waveforms
-from mixkit.training.data import Batch, Batches, Order
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.step import Step
 

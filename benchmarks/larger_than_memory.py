@@ -21,10 +21,10 @@ import torch
 
 import mixkit
 from mixkit.audio import cache
+from mixkit.data import waveforms
+from mixkit.data.batches import Batches, Order
 from mixkit.errors import MixkitError
 from mixkit.registry import loss, optimizer
-from mixkit.training import waveforms
-from mixkit.training.data import Batches, Order
 from mixkit.training.prepare import prepare
 from mixkit.training.step import Step
 

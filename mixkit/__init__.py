@@ -8,17 +8,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mixkit.registry import augmentation, features, head, loss, metric, operator, optimizer, schedule, task
-
-__version__ = "0.1.0"
+from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from mixkit.model.mixer import build as build
+    from mixkit.checkpoints.weights import load as load
+    from mixkit.model.classifier import build as build
     from mixkit.model.site import Grid as Grid
     from mixkit.model.site import Site as Site
     from mixkit.recipe.gin_file import load_recipe as load_recipe
     from mixkit.recipe.writer import to_gin as to_gin
     from mixkit.tasks.clip import Clip as Clip
-    from mixkit.training.checkpoint import load as load
     from mixkit.training.loop import train as train
 
 # Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
@@ -26,8 +25,8 @@ _LAZY = {
     "Clip": "mixkit.tasks.clip",
     "Grid": "mixkit.model.site",
     "Site": "mixkit.model.site",
-    "build": "mixkit.model.mixer",
-    "load": "mixkit.training.checkpoint",
+    "build": "mixkit.model.classifier",
+    "load": "mixkit.checkpoints.weights",
     "load_recipe": "mixkit.recipe.gin_file",
     "to_gin": "mixkit.recipe.writer",
     "train": "mixkit.training.loop",

@@ -1,4 +1,4 @@
-"""`python -m mixkit`."""
+"""`python -m mixkit`: the command line as a module."""
 
 from mixkit.cli import main
 

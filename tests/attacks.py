@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.data.extract import extract
-from mixkit.data.members import Limits
+from mixkit.download.extract import extract
+from mixkit.download.members import Limits
 from mixkit.errors import DamagedError, MixkitError, TrustError
 
 Tar = Callable[[tarfile.TarFile, Path], None]

@@ -4,8 +4,8 @@ import hashlib
 import random
 from pathlib import Path
 
-from mixkit.data.download import Patience, download
-from mixkit.data.sources import Archive, Checksum
+from mixkit.download.download import Patience, download
+from mixkit.download.sources import Archive, Checksum
 from tests.http_server import Answer, Visit
 
 BODY = random.Random(0).randbytes(1_500_000)

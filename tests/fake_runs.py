@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.run import Run
+from mixkit.runs.folder import Run
 from mixkit.study.record import Arm, Record, Trial, write_study
 
 LABELS = ("air_conditioner", "car_horn", "dog_bark", "siren")

@@ -12,12 +12,12 @@ import torch
 
 import mixkit
 from mixkit.audio import cache
+from mixkit.data.batches import Batches, Order
 from mixkit.errors import DataError
 from mixkit.recipe.faults import RecipeError
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
-from mixkit.training.data import Batches, Order
 from mixkit.training.display import Quiet
 from mixkit.training.prepare import Prepared, prepare
 from tests.conftest import Said
@@ -265,7 +265,7 @@ def test_a_key_that_is_not_quite_right(line: str, message: str) -> None:
 def test_training_and_evaluation_leave_out_the_same(
     thousand: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mixkit.evaluation import evaluate_split
+    from mixkit.training.evaluate import evaluate_split
     from mixkit.training.loop import train
 
     bad = [thousand / "a" / "500.wav", thousand / "b" / "777.wav", thousand / "b" / "007.wav"]

@@ -17,7 +17,7 @@ from mixkit.bench.timing import EventClock, Spread, Stopwatch, WallClock, clock_
 from mixkit.bench.variant import Variant, variants, work_of
 from mixkit.bench.work import PHASES
 from mixkit.errors import MixkitError
-from mixkit.model.mixer import build
+from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
 
 TINY = ("model.width = 16", "model.depth = 2", "task.demo.seconds = 0.5")

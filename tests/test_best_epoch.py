@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mixkit.errors import MixkitError
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.recipe.schema import CHOICES, Train
 from mixkit.registry import Spec
 from mixkit.training.metrics import Figures, lower_is_better, rank

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixkit.data.extract import extract
-from mixkit.data.members import Limits
+from mixkit.download.extract import extract
+from mixkit.download.members import Limits
 from tests.attacks import TAR_ATTACKS, THEIRS, contents, expect_refusal, put
 
 
@@ -87,7 +87,7 @@ def on_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         most = max(most, written_below(path))
         remove(path, **how)
 
-    monkeypatch.setattr("mixkit.data.extract.shutil.rmtree", weigh)
+    monkeypatch.setattr("mixkit.download.extract.shutil.rmtree", weigh)
     yield
     assert most < 100e6
 

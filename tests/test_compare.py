@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.report.evidence import gather
+from mixkit.report.runs_by_arm import gather
 from tests.conftest import Said
 from tests.fake_runs import fake_results, fake_run, fake_study
 

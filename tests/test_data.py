@@ -10,11 +10,11 @@ import soundfile
 import torch
 
 from mixkit.audio import cache
+from mixkit.data import waveforms
+from mixkit.data.batches import Batch, Batches, ClipAudio, Order, fit_length
+from mixkit.data.unusable import survey
 from mixkit.errors import DataError
 from mixkit.tasks.clip import Clip
-from mixkit.training import waveforms
-from mixkit.training.bad_files import survey
-from mixkit.training.data import Batch, Batches, ClipAudio, Order, fit_length
 
 CPU = torch.device("cpu")
 LABELS = ("a", "b")

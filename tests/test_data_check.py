@@ -14,7 +14,7 @@ import soundfile
 from mixkit import registry
 from mixkit.data.check import FAULTS, REMARKS, Report, check
 from mixkit.data.duplicates import Duplicate, find_duplicates
-from mixkit.data.picture import draw
+from mixkit.data.plot import draw
 from mixkit.errors import DataError
 from mixkit.tasks.clip import Clip
 from tests.conftest import Said
@@ -243,16 +243,16 @@ def test_special_files_do_not_hang(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_breaks_costs_one_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mixkit.data import listen
+    from mixkit.data import inspect
 
-    honest = listen.read
+    honest = inspect.read
 
     def breaking(path: Path, *rest: object) -> object:
         if path.name == "3.wav":
             raise RuntimeError("out of\x1b order")
         return honest(path, *rest)
 
-    monkeypatch.setattr(listen, "read", breaking)
+    monkeypatch.setattr(inspect, "read", breaking)
     report = look(Listed(good(tmp_path)))
     assert [detail for _, _, detail in found(report)["unreadable"]] == ["RuntimeError: out of\\x1b order"] * 3
     assert len(report.good) == 15

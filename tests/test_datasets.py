@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib.image
 import pytest
 
-from mixkit.data.sources import SOURCES
+from mixkit.download.sources import SOURCES
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
 from tests import archives

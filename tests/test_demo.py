@@ -13,11 +13,12 @@ import torch
 
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
-from mixkit.tasks import cache
+from mixkit.storage.atomic import make_whole
+from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import SPLITS, Clip
 from mixkit.tasks.demo import Demo
 from mixkit.tasks.demo_sounds import SOUNDS
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 
 # The same with NumPy 1.26 to 2.4, and with and without AVX2, AVX-512 and FMA.
 GOLDEN = "ab5f63345664cfe4c859bfac20b3c933283e5eec05f7054d822f34c948b24e74"
@@ -193,13 +194,13 @@ def test_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MIXKIT_DATA", "~/sounds")
-    assert cache.data_folder() == tmp_path / "home" / "sounds"
+    assert data_folder() == tmp_path / "home" / "sounds"
     monkeypatch.delenv("MIXKIT_DATA")
-    assert cache.data_folder() == tmp_path / "cache" / "mixkit"
+    assert data_folder() == tmp_path / "cache" / "mixkit"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.data_folder() == tmp_path / "home" / ".cache" / "mixkit"
+    assert data_folder() == tmp_path / "home" / ".cache" / "mixkit"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache.data_folder() == tmp_path / "home" / ".cache" / "mixkit"
+    assert data_folder() == tmp_path / "home" / ".cache" / "mixkit"
 
 
 def test_it_is_made_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,19 +216,19 @@ def test_what_a_killed_process_leaves_is_not_taken_for_whole(home: Path) -> None
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.make_whole(home / "sounds", die)
+        make_whole(home / "sounds", die)
     assert list(home.iterdir()) == []
     (home / ".sounds-of-a-process-that-was-killed").mkdir()
-    cache.make_whole(home / "sounds", lambda folder: (folder / "whole").touch())
+    make_whole(home / "sounds", lambda folder: (folder / "whole").touch())
     assert [path.name for path in (home / "sounds").iterdir()] == ["whole"]
 
 
 def test_of_two_at_once_the_first_wins(home: Path) -> None:
     def slow(folder: Path) -> None:
-        cache.make_whole(home / "sounds", lambda other: (other / "fast").touch())
+        make_whole(home / "sounds", lambda other: (other / "fast").touch())
         (folder / "slow").touch()
 
-    cache.make_whole(home / "sounds", slow)
+    make_whole(home / "sounds", slow)
     assert [path.name for path in home.iterdir()] == ["sounds"]
     assert [path.name for path in (home / "sounds").iterdir()] == ["fast"]
 

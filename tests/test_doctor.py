@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from mixkit.diagnosis import Finding, examine
+from mixkit.doctor import Finding, examine
 from tests.conftest import Said
 
 Command = Callable[..., Said]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.data.server import check_address
+from mixkit.download.server import check_address
 from mixkit.errors import DamagedError, DataError, MixkitError, TrustError
 from tests.downloads import BODY, OTHER, QUICK, expect_only, fetch, sha, stops_early
 from tests.http_server import Answer, Server, Visit, first_then, running, status, whole

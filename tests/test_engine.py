@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 import mixkit
+from mixkit.data.batches import Batch
 from mixkit.errors import RunError
 from mixkit.registry import loss, optimizer
-from mixkit.run import Run
-from mixkit.training.averaging import Averaged
-from mixkit.training.data import Batch
+from mixkit.runs.folder import Run
 from mixkit.training.device import deterministic
+from mixkit.training.ema import Averaged
 from mixkit.training.loop import train
 from mixkit.training.memory import explained
 from mixkit.training.prepare import Prepared

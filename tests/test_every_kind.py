@@ -9,7 +9,7 @@ import torch
 
 import mixkit
 from mixkit.errors import MixkitError
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.recipe.schema import FIGURES, Train
 from mixkit.registry import REGISTRIES, Spec, metric
 from mixkit.training.metrics import Figures, figures

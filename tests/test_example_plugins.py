@@ -10,7 +10,7 @@ import torch
 from mixkit.conformance import SITES, Check, checks
 from mixkit.errors import MixkitError
 from mixkit.model.site import Grid, Site
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.registry import Spec, operator
 from tests.reference.dilated_roll import dilated_roll
 from tests.reference.gated_time import gated_time

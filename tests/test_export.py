@@ -36,7 +36,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def tiny(recipe: str) -> mixkit.model.mixer.Classifier:
+def tiny(recipe: str) -> mixkit.model.classifier.Classifier:
     path = catalog.find(recipe)
     model = mixkit.build(mixkit.load_recipe(path, settings=small(path)), classes=3)
     model.labels = ("a", "b", "c")

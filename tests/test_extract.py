@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mixkit.data.extract import discard_left_overs, extract, is_whole
-from mixkit.data.members import Limits
+from mixkit.download.extract import discard_left_overs, extract, is_whole
+from mixkit.download.members import Limits
 from mixkit.errors import DamagedError, DataError, TrustError
 from tests.attacks import (
     MINE,

@@ -11,10 +11,10 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.division import hold_out
 from mixkit.tasks.entry import Entry
 from mixkit.tasks.folder import Folder
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
+from mixkit.tasks.split import hold_out
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 NAMED = r"(?P<label>[a-z]+)-(?P<group>\w+)-\d+\.wav"

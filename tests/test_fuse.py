@@ -10,15 +10,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
 import mixkit.model.cost
-from mixkit import product
-from mixkit.fusing import fuse
-from mixkit.model.mixer import Mixer, build
+from mixkit import linear
+from mixkit.export.fuse import fuse
+from mixkit.model.classifier import build
+from mixkit.model.mixer import Mixer
 from mixkit.model.site import Grid, Site
 from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
-LIBRARY = product.library
+LIBRARY = linear.library
 SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]
 
 
@@ -31,8 +32,8 @@ def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other library's product, whatever the processor and the size."""
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
-    monkeypatch.setattr(product, "WORTH_IT", 0)
-    monkeypatch.setattr(product, "library", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "WORTH_IT", 0)
+    monkeypatch.setattr(linear, "library", lambda: "oneDNN")
 
 
 def products(call: object) -> bool:
@@ -60,42 +61,42 @@ def test_the_product_and_its_gradients(shape: tuple[int, ...], out: int, biased:
         (y * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()
         return [y, x.grad, weight.grad, *([bias.grad] if biased else [])]  # type: ignore[list-item]
 
-    for ours, theirs in zip(run(product.linear), run(functional.linear), strict=True):
+    for ours, theirs in zip(run(linear.linear), run(functional.linear), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.usefixtures("onednn")
 def test_when_the_other_product_is_taken() -> None:
     x, weight = torch.randn(4, 8), torch.randn(3, 8)
-    assert products(lambda: product.linear(x, weight))
-    assert not products(lambda: product.linear(x.double(), weight.double()))
-    assert not products(lambda: product.linear(x.to("meta"), weight.to("meta")))
+    assert products(lambda: linear.linear(x, weight))
+    assert not products(lambda: linear.linear(x.double(), weight.double()))
+    assert not products(lambda: linear.linear(x.to("meta"), weight.to("meta")))
     with torch.autocast("cpu", torch.bfloat16):
-        assert not products(lambda: product.linear(x, weight))
+        assert not products(lambda: linear.linear(x, weight))
 
 
 @pytest.mark.usefixtures("onednn")
 def test_a_compiler_takes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also with the question of which library, which is asked for large products alone."""
-    monkeypatch.setattr(product, "library", LIBRARY)
-    monkeypatch.setattr(product, "_CHOSEN", "oneDNN")
+    monkeypatch.setattr(linear, "library", LIBRARY)
+    monkeypatch.setattr(linear, "_CHOSEN", "oneDNN")
     weight, x, graphs = torch.randn(3, 8), torch.randn(4, 8), []
 
     def kept(graph: torch.fx.GraphModule, _: object) -> object:
         graphs.append(str(graph.graph))
         return graph.forward
 
-    compiled = torch.compile(product.linear, fullgraph=True, backend=kept)
+    compiled = torch.compile(linear.linear, fullgraph=True, backend=kept)
     torch.testing.assert_close(compiled(x, weight), functional.linear(x, weight))
     assert ["mixkit.linear" in graph for graph in graphs] == [True]
     torch._dynamo.reset()
 
 
 def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "library", lambda: "torch")
-    assert not products(lambda: product.linear(torch.randn(2048, 128), torch.randn(128, 128)))
-    monkeypatch.setattr(product, "library", lambda: "oneDNN")
-    assert not products(lambda: product.linear(torch.randn(4, 8), torch.randn(3, 8)))
+    monkeypatch.setattr(linear, "library", lambda: "torch")
+    assert not products(lambda: linear.linear(torch.randn(2048, 128), torch.randn(128, 128)))
+    monkeypatch.setattr(linear, "library", lambda: "oneDNN")
+    assert not products(lambda: linear.linear(torch.randn(4, 8), torch.randn(3, 8)))
 
 
 @pytest.mark.parametrize(
@@ -108,17 +109,17 @@ def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_which_processors(monkeypatch: pytest.MonkeyPatch, maker: str, instructions: str, faster: bool) -> None:
-    monkeypatch.setattr(product, "_maker", lambda: maker)
+    monkeypatch.setattr(linear, "_maker", lambda: maker)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: instructions)
     theirs = faster and torch.backends.mkldnn.is_available()
-    assert product._choose() == ("oneDNN" if theirs else "torch")
+    assert linear._choose() == ("oneDNN" if theirs else "torch")
 
 
 @pytest.mark.usefixtures("onednn")
 def test_a_linear_map_can_be_learned_twice_over() -> None:
     """Second derivatives exist: a penalty on gradients can be trained."""
     x = torch.randn(4, 8, requires_grad=True)
-    layer = product.Linear(8, 3)
+    layer = linear.Linear(8, 3)
     (slope,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
     slope.square().sum().backward()
     theirs = nn.Linear(8, 3)
@@ -190,10 +191,10 @@ def test_every_recipe_compiles_whole(recipe: str) -> None:
 def test_the_makers_name_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = tmp_path / "cpuinfo"
     facts.write_text("processor\t: 0\nvendor_id\t: AuthenticAMD\n")
-    monkeypatch.setattr(product, "Path", lambda _: facts)
-    assert product._maker() == "AuthenticAMD"
+    monkeypatch.setattr(linear, "Path", lambda _: facts)
+    assert linear._maker() == "AuthenticAMD"
     facts.unlink()
-    assert product._maker() == ""
+    assert linear._maker() == ""
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.data.download import Patience
-from mixkit.data.get import get, place_of
-from mixkit.data.lock import locked
-from mixkit.data.sources import SOURCES, Archive, Checksum, Source, source_of
+from mixkit.download.download import Patience
+from mixkit.download.get import get, place_of
+from mixkit.download.sources import SOURCES, Archive, Checksum, Source, source_of
 from mixkit.errors import DamagedError, DataError
+from mixkit.storage.lock import locked
 from tests.conftest import Said
 from tests.http_server import Server, running, whole
 
@@ -199,9 +199,9 @@ def test_command(
 PROGRAM = """
 import contextlib, sys
 from pathlib import Path
-from mixkit.data import get as getting
-from mixkit.data.download import Patience
-from mixkit.data.sources import Archive, Checksum, Source
+from mixkit.download import get as getting
+from mixkit.download.download import Patience
+from mixkit.download.sources import Archive, Checksum, Source
 from mixkit.errors import MixkitError
 
 class Quiet:
@@ -257,7 +257,7 @@ def test_without_the_lock_they_do_not(server: Server, tmp_path: Path) -> None:
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    program = "import sys, time; from pathlib import Path; from mixkit.data.lock import locked\n"
+    program = "import sys, time; from pathlib import Path; from mixkit.storage.lock import locked\n"
     program += "with locked(Path(sys.argv[1]), print): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert holder.stdout is not None
@@ -311,5 +311,5 @@ def test_a_place_that_cannot_be_locked(tmp_path: Path) -> None:
 
 
 def test_getting_needs_no_torch() -> None:
-    program = "import sys, mixkit.data.get, mixkit.cli.data; sys.exit('torch' in sys.modules)"
+    program = "import sys, mixkit.download.get, mixkit.cli.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import mixkit
+import mixkit.export.hear
 import mixkit.hear
 from mixkit.errors import MixkitError
 
@@ -44,12 +45,12 @@ def validate(module: Any, model_file_path: str) -> None:
 
 
 def broken(change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> SimpleNamespace:
-    def get_timestamp_embeddings(audio: Tensor, model: mixkit.hear.Hearer) -> tuple[Tensor, Tensor]:
-        return change(*mixkit.hear.get_timestamp_embeddings(audio, model))
+    def get_timestamp_embeddings(audio: Tensor, model: mixkit.export.hear.Hearer) -> tuple[Tensor, Tensor]:
+        return change(*mixkit.export.hear.get_timestamp_embeddings(audio, model))
 
     return SimpleNamespace(
-        load_model=mixkit.hear.load_model,
-        get_scene_embeddings=mixkit.hear.get_scene_embeddings,
+        load_model=mixkit.export.hear.load_model,
+        get_scene_embeddings=mixkit.export.hear.get_scene_embeddings,
         get_timestamp_embeddings=get_timestamp_embeddings,
     )
 
@@ -80,32 +81,32 @@ def test_the_validator_sees_what_is_wrong(small_run: Path, change: Callable[[Ten
 
 
 def test_moments_lie_where_they_say(small_run: Path) -> None:
-    model = mixkit.hear.load_model(str(small_run))
+    model = mixkit.export.hear.load_model(str(small_run))
     model.classifier.mixer.blocks = nn.Sequential()  # which may carry a sound to any place in their window
     for event in (0.7, 1.9, 2.33):
         audio = torch.zeros(1, 48_000)
         place = int(event * 16_000)
         audio[0, place - 200 : place + 200] = 0.5 * torch.randn(400, generator=torch.Generator().manual_seed(0))
-        found, stamps = mixkit.hear.get_timestamp_embeddings(audio, model)
+        found, stamps = mixkit.export.hear.get_timestamp_embeddings(audio, model)
         loudest = float(stamps[0, (found[0] - found[0].median(0).values).norm(dim=-1).argmax()])
         assert abs(loudest - 1000 * event) <= 50
 
 
 @pytest.mark.parametrize(("hop_ms", "hop"), [(50.0, 50.0), (30.0, 25.0), (100.0, 100.0), (7.0, 100 / 15)])
 def test_hops_divide_the_grid_and_do_not_drift(small_run: Path, hop_ms: float, hop: float) -> None:
-    model = mixkit.hear.load_model(str(small_run))
-    found, stamps = mixkit.hear.get_timestamp_embeddings(torch.zeros(1, 160_000), model, hop_ms)
+    model = mixkit.export.hear.load_model(str(small_run))
+    found, stamps = mixkit.export.hear.get_timestamp_embeddings(torch.zeros(1, 160_000), model, hop_ms)
     wanted = torch.arange(found.shape[1]) * hop
     torch.testing.assert_close(stamps[0], wanted.float(), atol=1e-2, rtol=0)
     assert 10_000 - hop - 1e-2 <= float(stamps.max()) < 10_000
 
 
 def test_a_moment_is_the_mean_over_frequency(small_run: Path) -> None:
-    model = mixkit.hear.load_model(str(small_run))
+    model = mixkit.export.hear.load_model(str(small_run))
     classifier = model.classifier
     middle = (15 * 160 + 400) // 2  # of the first patch: 16 frames of 400 samples, 160 apart
     audio = 0.1 * torch.randn(2, 8000 - middle, generator=torch.Generator().manual_seed(0))
-    found, _ = mixkit.hear.get_timestamp_embeddings(audio, model)
+    found, _ = mixkit.export.hear.get_timestamp_embeddings(audio, model)
     with torch.no_grad():
         tokens = classifier.mixer.tokens(classifier.features(torch.nn.functional.pad(audio, (middle, 0))))
     grid = classifier.mixer.grid
@@ -114,37 +115,37 @@ def test_a_moment_is_the_mean_over_frequency(small_run: Path) -> None:
 
 
 def test_a_scene_is_the_embedding_of_the_recording(small_run: Path) -> None:
-    model = mixkit.hear.load_model(str(small_run))
+    model = mixkit.export.hear.load_model(str(small_run))
     audio = 0.1 * torch.randn(3, 20_000, generator=torch.Generator().manual_seed(0))
-    scenes = mixkit.hear.get_scene_embeddings(audio, model)
+    scenes = mixkit.export.hear.get_scene_embeddings(audio, model)
     for scene, sound in zip(scenes, audio, strict=True):
         torch.testing.assert_close(scene, model.classifier.embed(sound, 16_000), atol=1e-5, rtol=1e-5)
 
 
 def test_a_very_short_sound_has_a_moment(small_run: Path) -> None:
-    model = mixkit.hear.load_model(str(small_run))
-    found, stamps = mixkit.hear.get_timestamp_embeddings(torch.zeros(1, 1), model)
+    model = mixkit.export.hear.load_model(str(small_run))
+    found, stamps = mixkit.export.hear.get_timestamp_embeddings(torch.zeros(1, 1), model)
     assert (found.shape, stamps.tolist()) == ((1, 1, 16), [[0.0]])
-    assert mixkit.hear.get_scene_embeddings(torch.zeros(1, 1), model).shape == (1, 16)
+    assert mixkit.export.hear.get_scene_embeddings(torch.zeros(1, 1), model).shape == (1, 16)
 
 
 def test_refusals(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = mixkit.hear.load_model(str(small_run))
+    model = mixkit.export.hear.load_model(str(small_run))
     asks: list[tuple[Callable[[], object], str]] = [
         (
-            mixkit.hear.load_model,
+            mixkit.export.hear.load_model,
             "mixkit.hear has no weights of its own. Name a run: load_model('runs/asm_rh/001').",
         ),
         (
-            lambda: mixkit.hear.get_scene_embeddings(torch.zeros(9), model),
+            lambda: mixkit.export.hear.get_scene_embeddings(torch.zeros(9), model),
             "the audio is 9. HEAR gives sounds x samples, mono.",
         ),
         (
-            lambda: mixkit.hear.get_timestamp_embeddings(torch.zeros(2, 0), model),
+            lambda: mixkit.export.hear.get_timestamp_embeddings(torch.zeros(2, 0), model),
             "the audio is 2 x 0. HEAR gives sounds x samples, mono.",
         ),
         (
-            lambda: mixkit.hear.get_timestamp_embeddings(torch.zeros(2, 9), model, 0.0),
+            lambda: mixkit.export.hear.get_timestamp_embeddings(torch.zeros(2, 9), model, 0.0),
             "hop_ms is 0. Use more than 0, such as 50.",
         ),
     ]
@@ -153,9 +154,9 @@ def test_refusals(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ask()
         assert str(caught.value) == message
     model.classifier.sample_rate = 8000
-    monkeypatch.setattr(mixkit.hear, "load", lambda path: model.classifier)
+    monkeypatch.setattr(mixkit.export.hear, "load", lambda path: model.classifier)
     with pytest.raises(MixkitError) as caught:
-        mixkit.hear.load_model("runs/x")
+        mixkit.export.hear.load_model("runs/x")
     assert str(caught.value) == (
         "runs/x hears at 8000 Hz. HEAR has recordings at 16000, 22050, 32000, 44100, 48000 Hz."
     )

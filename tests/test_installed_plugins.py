@@ -10,9 +10,9 @@ import pytest
 
 import mixkit
 from mixkit.errors import MixkitError
-from mixkit.plugins import load_installed, load_plugins
+from mixkit.plugins.copies import load_for_run
+from mixkit.plugins.load import load_installed, load_plugins
 from mixkit.registry import operator
-from mixkit.trust import load_for_run
 from tests.conftest import Said
 
 pytestmark = pytest.mark.usefixtures("without_plugins")

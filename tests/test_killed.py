@@ -29,9 +29,9 @@ KILLS = 20
 NURSERY = """
 import os, signal, sys, tarfile, time, urllib.request
 from pathlib import Path
-from mixkit.data.download import Patience
-from mixkit.data.get import get
-from mixkit.data.sources import Archive, Checksum, Source
+from mixkit.download.download import Patience
+from mixkit.download.get import get
+from mixkit.download.sources import Archive, Checksum, Source
 
 os.sync = os.fsync = lambda *_: None
 

@@ -9,9 +9,9 @@ import torch
 
 import mixkit
 from mixkit.errors import MixkitError
-from mixkit.looking import Influence, changes, influences
-from mixkit.model.mixer import Classifier
-from mixkit.report.look import mixing
+from mixkit.explain.influence import Influence, changes, influences
+from mixkit.explain.plots import mixing
+from mixkit.model.classifier import Classifier
 
 SMALL = ["model.width = 16", "model.depth = 3", "task.demo.seconds = 1.0"]
 

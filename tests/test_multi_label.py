@@ -11,12 +11,12 @@ import pytest
 from mixkit.data.check import check
 from mixkit.errors import DataError
 from mixkit.registry import task
-from mixkit.tasks import division
+from mixkit.tasks import split
 from mixkit.tasks.clip import SPLITS, Clip
-from mixkit.tasks.division import hold_out
 from mixkit.tasks.entry import Entry
 from mixkit.tasks.folder import Folder
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
+from mixkit.tasks.split import hold_out
 
 
 def listed(root: Path, *cells: str, **settings: Any) -> Folder:
@@ -121,7 +121,7 @@ def rare_with_common(rare: int) -> set[str]:
 def test_a_rare_label_that_comes_only_with_a_common_one_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = range(20)  # whichever clips have it, and so wherever the hash puts them
     assert [len(rare_with_common(clip)) for clip in clips] == [1] * 20
-    monkeypatch.setattr(division, "_turns", lambda _, groups, counts, __: ((g, counts[g]) for g in groups))
+    monkeypatch.setattr(split, "_turns", lambda _, groups, counts, __: ((g, counts[g]) for g in groups))
     missed = sum(not rare_with_common(clip) for clip in clips)
     assert missed > 5, "the control: with all labels looked after at once, it is missed now and then"
 

@@ -10,11 +10,11 @@ import torch
 
 import mixkit
 from mixkit.audio.augment import Mixup
+from mixkit.data.batches import class_weights, targets
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError, SettingError
 from mixkit.registry import loss, task
 from mixkit.tasks.clip import SPLITS, Clip
-from mixkit.training.data import class_weights, targets
 from mixkit.training.labels import check_labels
 from mixkit.training.metrics import figures
 from tests.conftest import Said

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mixkit.conformance import check_gradient, check_mixing, check_shape
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.registry import operator
-from mixkit.scaffold import KINDS, scaffold
+from mixkit.scaffold.new import KINDS, scaffold
 from tests.conftest import Said
 
 ROOT = Path(__file__).parents[1]

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mixkit.card import Formula, cost, formulas, sections
 from mixkit.conformance import SITES
 from mixkit.errors import MixkitError
+from mixkit.explain.card import Formula, cost, formulas, sections
 from mixkit.model.site import Grid, Site
 from mixkit.registry import Spec, operator
 from tests.test_operators import BASE, NESTED, SETTINGS, SMALL, ours, stands

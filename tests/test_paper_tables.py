@@ -11,14 +11,15 @@ import torch
 from safetensors.torch import save_file
 
 from mixkit.audio import augment
-from mixkit.model.mixer import Mixer, build, listener
+from mixkit.data.batches import Batch
+from mixkit.model.classifier import build, build_features
+from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer, weights
 from mixkit.study.definition import Study, load_study
 from mixkit.study.plan import plan
-from mixkit.training.data import Batch
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
 from tests.conftest import Said
@@ -91,7 +92,7 @@ def feed_forward(inputs: int, hidden: int) -> int:
 def test_sizes_at_base(table: str, arm: str) -> None:
     """T = 600 tokens, C = 768, 12 blocks, token MLPs of 384 and channel MLPs of 3072 hidden units."""
     found = recipe(table, arm)
-    heard, classes = listener(found), CLASSES[found.task.name]
+    heard, classes = build_features(found), CLASSES[found.task.name]
     assert (heard.bins, heard.frames) == (128, 512)
     with torch.device("meta"):
         mixer = Mixer(found.model, heard.bins, heard.frames, classes)

@@ -10,7 +10,7 @@ import torch
 import mixkit
 from mixkit.errors import MixkitError
 from mixkit.model.site import Grid, Site
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.registry import operator
 
 EXAMPLE = Path(__file__).parents[1] / "plugins" / "gated_time.py"
@@ -99,7 +99,7 @@ def test_a_name_of_ours_cannot_be_taken_first(tmp_path: Path) -> None:
     """In a process that has not looked at the operators yet, a plugin comes before them."""
     path = tmp_path / "early.py"
     path.write_text(EXAMPLE.read_text().replace('"gated_time"', '"channel"'))
-    code = f"from mixkit.plugins import load_plugins\nload_plugins([{str(path)!r}])"
+    code = f"from mixkit.plugins.load import load_plugins\nload_plugins([{str(path)!r}])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MixkitError: plugin" in said.stderr
     assert "operator 'channel'" in said.stderr

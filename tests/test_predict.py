@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 import mixkit
+from mixkit.audio.waveform import waveform_of
 from mixkit.errors import DataError, MixkitError
-from mixkit.model.mixer import Classifier
-from mixkit.prediction import Prediction, embed_all, predict_all, window_starts
-from mixkit.waveform import waveform_of
+from mixkit.model.classifier import Classifier
+from mixkit.model.windows import Prediction, embed_all, predict_all, window_starts
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from mixkit.data.lock import locked
 from mixkit.errors import RunError
-from mixkit.overview import overview
-from mixkit.run import Run
-from mixkit.surroundings import code, environment
+from mixkit.runs.environment import code, environment
+from mixkit.runs.folder import Run
+from mixkit.runs.overview import overview
+from mixkit.storage.lock import locked
 
 Command = Callable[..., Any]
 SMALL = ["task.demo.clips = 4", "model.width = 16", "model.depth = 1", "train.epochs = 2", "train.batch_size = 16"]

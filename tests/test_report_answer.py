@@ -13,12 +13,12 @@ from scipy import stats
 
 from mixkit.errors import DamagedError, RunError
 from mixkit.report import formats, tables
-from mixkit.report.answer import Answer, answer
+from mixkit.report.captions import caption, notes, stamps, verdict
+from mixkit.report.comparison import Answer, answer
 from mixkit.report.details import classes
-from mixkit.report.evidence import gather
 from mixkit.report.page import page
-from mixkit.report.wording import caption, notes, stamps, verdict
-from mixkit.study.statistics import holm
+from mixkit.report.runs_by_arm import gather
+from mixkit.report.statistics import holm
 from tests.fake_runs import fake_results, fake_run, fake_study
 
 ARMS = {

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from mixkit.report import bundle
-from mixkit.report.answer import answer
-from mixkit.report.evidence import gather
+from mixkit.report import write
+from mixkit.report.comparison import answer
 from mixkit.report.page import page
-from mixkit.report.worst import Listening, Mistake, _png
+from mixkit.report.runs_by_arm import gather
+from mixkit.report.worst_errors import Listening, Mistake, _png
 from tests.fake_runs import fake_study
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -38,8 +38,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     picture = _png(torch.rand(64, 200))
     mistake = Mistake("siren/1.wav", (("siren", 0.1),), (("dog_bark", 0.7),), 2.0, False, sound.getvalue(), picture)
     text = page(answer(gather([study])), {"ASM-RH": Listening((mistake, mistake), 2, 40)})
-    (folder / bundle.PAGE).write_text(text, "utf-8")
-    return (folder / bundle.PAGE).as_uri()
+    (folder / write.PAGE).write_text(text, "utf-8")
+    return (folder / write.PAGE).as_uri()
 
 
 @pytest.fixture(scope="module")

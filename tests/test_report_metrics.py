@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from mixkit.cli.report import show
-from mixkit.report import bundle, charts, formats, tables
-from mixkit.report.answer import Answer, answer
-from mixkit.report.conditions import differing
-from mixkit.report.evidence import gather
-from mixkit.report.wording import notes, summary
-from mixkit.study.statistics import holm
+from mixkit.report import formats, plots, tables, write
+from mixkit.report.captions import notes, summary
+from mixkit.report.comparison import Answer, answer
+from mixkit.report.differences import differing
+from mixkit.report.runs_by_arm import gather
+from mixkit.report.statistics import holm
 from tests.fake_runs import fake_results, fake_run, fake_study
 
 ARMS = {
@@ -79,12 +79,12 @@ def test_they_are_in_every_output(found: Answer, tmp_path: Path) -> None:
             chances.append(arm["metrics"]["balanced"]["difference"])
     assert [one["adjusted"] for one in chances] == holm([one["p"] for one in chances])
     assert [line["metric_equal_error"] for line in lines].count("") == 1
-    page, _ = bundle.report([with_metrics(tmp_path / "table_6")], errors=0)
+    page, _ = write.report([with_metrics(tmp_path / "table_6")], errors=0)
     for name in ("report.html", "table.md", "table.tex"):
         text = (page.parent / name).read_text().replace("\\_", "_")
         assert "equal_error" in text, name
         assert "0.6450 ± 0.0387" in text or r"0.6450 $\pm$ 0.0387" in text, name
-    plain = bundle.to_markdown(answer(gather([fake_study(tmp_path / "plain", ARMS)])))
+    plain = write.to_markdown(answer(gather([fake_study(tmp_path / "plain", ARMS)])))
     assert "equal" not in plain  # the control
 
 
@@ -126,7 +126,7 @@ def test_eighty_columns_lose_nothing(tmp_path: Path) -> None:
 
 def test_quick_is_marked_in_every_output(tmp_path: Path) -> None:
     folder = with_metrics(tmp_path / "fast", quick=True)
-    page, told = bundle.report([folder], errors=0)
+    page, told = write.report([folder], errors=0)
     others = {path.name: path.read_text() for path in page.parent.iterdir() if path.suffix in (".html", ".md", ".json")}
     assert set(others) == {"report.html", "table.md", "answer.json"}
     for name, text in others.items():
@@ -135,11 +135,11 @@ def test_quick_is_marked_in_every_output(tmp_path: Path) -> None:
     assert tex.count(r"\caption{") == tex.count(QUICK) == 3
     assert {line["quick"] for line in csv.DictReader(io.StringIO((page.parent / "runs.csv").read_text()))} == {"True"}
     assert QUICK in " ".join(terminal(told).split())
-    for draw in (charts.forest, charts.against_cost):
-        for width in (charts.WIDE, charts.NARROW):
+    for draw in (plots.forest, plots.against_cost):
+        for width in (plots.WIDE, plots.NARROW):
             assert QUICK in _title(draw(told, width))
     slow = answer(gather([with_metrics(tmp_path / "slow")]))
-    assert QUICK not in terminal(slow) + bundle.to_markdown(slow) + _title(charts.forest(slow))  # the control
+    assert QUICK not in terminal(slow) + write.to_markdown(slow) + _title(plots.forest(slow))  # the control
 
 
 def _title(figure: Figure) -> str:

@@ -15,7 +15,7 @@ import html5lib
 import pytest
 
 from mixkit.errors import RunError
-from mixkit.report import bundle
+from mixkit.report import write
 from tests.conftest import Said
 from tests.fake_runs import fake_results, fake_run, fake_study
 
@@ -53,7 +53,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         describe={"ASM-RH": {"value": {"accuracy": 95.8}, "note": "one shuffle"}},
         quick=True,
     )
-    return bundle.report([folder])[0]
+    return write.report([folder])[0]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "study.json").write_text(json.dumps(document))
     for run in (folder / "runs").iterdir():
         (run / "environment.json").write_text(json.dumps({HOSTILE[0]: HOSTILE[1], "command": [*HOSTILE], "n": [1]}))
-    return bundle.report([folder])[0]
+    return write.report([folder])[0]
 
 
 def test_html_is_valid(written: Path, hostile: Path) -> None:
@@ -136,7 +136,7 @@ def test_beside_the_page_lies_the_same_answer(written: Path) -> None:
 
 
 def test_a_report_is_the_same_when_it_is_made_again(written: Path, tmp_path: Path) -> None:
-    again, _ = bundle.report([written.parents[1]], tmp_path / "again")
+    again, _ = write.report([written.parents[1]], tmp_path / "again")
     assert again.read_bytes() == written.read_bytes()
 
 
@@ -180,7 +180,7 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(tmp_path: Path) -> None:
     for name in ("metrics.jsonl", "times.jsonl", "environment.json"):
         (folder / name).unlink()
         os.mkfifo(folder / name)
-    page, _ = bundle.report([folder], errors=0)
+    page, _ = write.report([folder], errors=0)
     assert "Learning curves" not in page.read_text()
 
 
@@ -189,9 +189,9 @@ def test_a_link_in_a_run_folder_does_not_lead_the_report_elsewhere(tmp_path: Pat
     (tmp_path / "elsewhere").mkdir()
     (folder / "report").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunError) as caught:
-        bundle.report([folder], errors=0)
+        write.report([folder], errors=0)
     assert str(caught.value) == f"{folder}/report is a link. Name the folder to write with --out."
-    assert bundle.report([folder], tmp_path / "here", errors=0)[0] == tmp_path / "here" / "report.html"
+    assert write.report([folder], tmp_path / "here", errors=0)[0] == tmp_path / "here" / "report.html"
 
 
 def test_many_classes_are_told_and_not_drawn(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_many_classes_are_told_and_not_drawn(tmp_path: Path) -> None:
         **results["test"],
         "confusion": [[int(r == c) or int(c == 5) for c in range(60)] for r in range(60)],
     }
-    page, _ = bundle.report([fake_run(tmp_path / "run", results)], errors=0)
+    page, _ = write.report([fake_run(tmp_path / "run", results)], errors=0)
     text = page.read_text()
     assert 'class="confusion"' not in text
     assert "60 classes are too many for a matrix that can be read" in text

@@ -15,8 +15,8 @@ import pytest
 from scipy import stats
 
 from mixkit.report import formats, tables
-from mixkit.report.answer import Answer, answer
-from mixkit.report.evidence import gather
+from mixkit.report.comparison import Answer, answer
+from mixkit.report.runs_by_arm import gather
 from tests.fake_runs import fake_results, fake_run, fake_study
 
 ARMS = {

@@ -9,11 +9,10 @@ import soundfile
 import torch
 
 import mixkit
-from mixkit.evaluation import evaluate_split
 from mixkit.registry import task
-from mixkit.report import bundle
-from mixkit.report import page as paging
-from mixkit.report.worst import worst
+from mixkit.report import page, write
+from mixkit.report.worst_errors import worst
+from mixkit.training.evaluate import evaluate_split
 from mixkit.training.loop import train
 
 SETTINGS = ("task.demo.clips = 16", "model.width = 32", "model.depth = 1", "train.epochs = 1", "train.batch_size = 16")
@@ -53,11 +52,11 @@ def test_the_player_has_what_the_network_heard(run: Path) -> None:
 
 
 def test_the_page_has_players_and_bounds_them(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = bundle.report([run], tmp_path / "all", errors=3)[0].read_text()
+    text = write.report([run], tmp_path / "all", errors=3)[0].read_text()
     assert text.count("<audio controls") == text.count('class="spectrogram"') == 3
     assert text.count('src="data:audio/wav;base64,UklGR') == 3  # RIFF
-    monkeypatch.setattr(paging, "ROOM", 200_000)
-    text = bundle.report([run], tmp_path / "few", errors=3)[0].read_text()
+    monkeypatch.setattr(page, "ROOM", 200_000)
+    text = write.report([run], tmp_path / "few", errors=3)[0].read_text()
     assert text.count("<audio controls") == 1
     assert "2 more are left out" in text
 
@@ -66,12 +65,12 @@ def test_without_weights_or_recordings_the_page_says_so(run: Path, tmp_path: Pat
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     (copy / "best.safetensors").write_bytes(b"not weights")
-    text = bundle.report([copy], tmp_path / "damaged")[0].read_text()
+    text = write.report([copy], tmp_path / "damaged")[0].read_text()
     assert "<audio" not in text
     assert "Not heard: " in text
     assert "best.safetensors" in text
     said: list[str] = []
-    bundle.report([copy], tmp_path / "said", say=said.append)
+    write.report([copy], tmp_path / "said", say=said.append)
     assert len(said) == 1
     assert said[0].startswith("asm_rh: no errors shown: ")
-    assert "Worst errors" not in bundle.report([copy], tmp_path / "none", errors=0)[0].read_text()
+    assert "Worst errors" not in write.report([copy], tmp_path / "none", errors=0)[0].read_text()

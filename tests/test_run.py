@@ -13,8 +13,8 @@ import pytest
 from mixkit.errors import RunError
 from mixkit.recipe.schema import Block, Model, Recipe, Train
 from mixkit.registry import Spec
-from mixkit.run import Run
-from mixkit.surroundings import environment
+from mixkit.runs.environment import environment
+from mixkit.runs.folder import Run
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_a_disk_that_is_full_while_weights_are_saved(recipe: Recipe, tmp_path: P
 import resource, signal, torch
 from pathlib import Path
 from mixkit.errors import RunError
-from mixkit.run import Run
-from mixkit.training.state import save_state
+from mixkit.runs.folder import Run
+from mixkit.checkpoints.state import save_state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

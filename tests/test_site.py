@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import mixkit
-from mixkit.card import formulas
 from mixkit.cli.app import app
+from mixkit.explain.card import formulas
 from mixkit.recipe import catalog
 from mixkit.registry import REGISTRIES, operator
 from tests.site import ROOT, build, built

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mixkit.study.statistics import difference, holm, pairs_needed, smallest_p, summary, too_few
+from mixkit.report.statistics import difference, holm, pairs_needed, smallest_p, summary, too_few
 
 
 def keyed(*values: float) -> dict[int, float]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mixkit.report import bundle, tables
+from mixkit.report import tables, write
 from mixkit.report.formats import to_csv
 from mixkit.study.record import Record, Trial, read_study
 
@@ -107,7 +107,7 @@ def attempts(folder: Path) -> dict[str, int]:
 
 def table(folder: Path) -> tuple[object, ...]:
     """What the study answers, but for speed, which no two runs share."""
-    found = bundle.compare([folder])
+    found = write.compare([folder])
     pace = ("clips_per_second", "memory", "seconds", "folder")
     lines = [{k: v for k, v in line.items() if k not in pace} for line in csv.DictReader(StringIO(to_csv(found)))]
     return tables.figures(found).rows, tables.differences(found).rows, lines

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.data.lock import locked
 from mixkit.errors import RunError, Stopped
+from mixkit.storage.lock import locked
 from mixkit.study.definition import Study
 from mixkit.study.driver import Progress, StudyFailed, drive
 from mixkit.study.engine import Ended, Job

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mixkit import __version__
-from mixkit.plugins import load_plugins
+from mixkit.plugins.load import load_plugins
 from mixkit.study.definition import Study, swaps
 from mixkit.study.driver import StudyFailed, drive
-from mixkit.study.kept import set_aside
+from mixkit.study.leftovers import set_aside
 from mixkit.study.plan import Plan, plan
 from mixkit.study.record import Trial, read_study
 from tests.conftest import Said

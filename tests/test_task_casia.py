@@ -9,7 +9,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.casia import CASIA
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from tests.archives import CASIA_SPEAKERS as SPEAKERS
 from tests.archives import casia, put

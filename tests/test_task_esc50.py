@@ -9,7 +9,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.esc50 import ESC50, LABELS
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from tests.archives import ESC10_TARGETS, esc10_alone, esc50, put
 
 REAL = Path(__file__).parents[1].parent / "shared" / "data" / "esc10"

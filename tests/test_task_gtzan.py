@@ -10,7 +10,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.gtzan import GTZAN
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from tests.archives import gtzan, gtzan_count, gtzan_lists, gtzan_name, gtzan_path, put
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

@@ -9,7 +9,7 @@ import pytest
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from mixkit.tasks.ravdess import RAVDESS
 from tests.archives import by_actor, flat, nested, put, ravdess

@@ -9,7 +9,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks import speech_commands
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.speech_commands import ARCHIVES, SIZES, SpeechCommands
 from tests.archives import NOISES, SPEAKERS, put, speaker, speech_commands_test_set
 from tests.archives import speech_commands as files

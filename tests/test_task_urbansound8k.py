@@ -9,7 +9,7 @@ import pytest
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS, Clip
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from mixkit.tasks.urbansound8k import LABELS, UrbanSound8K
 from tests.archives import URBANSOUND8K_HEADER as HEADER

@@ -8,7 +8,7 @@ import pytest
 from mixkit.errors import DataError, MixkitError
 from mixkit.registry import task
 from mixkit.tasks.clip import Clip, expect_split, some
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 
 
 @dataclasses.dataclass

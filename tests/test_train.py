@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import mixkit
+from mixkit.checkpoints.state import load_state, states
+from mixkit.checkpoints.weights import PROOF, proof
 from mixkit.errors import DamagedError, RunError
-from mixkit.run import Run
-from mixkit.training.checkpoint import PROOF, proof
+from mixkit.runs.folder import Run
 from mixkit.training.display import Quiet
 from mixkit.training.loop import resume, train
-from mixkit.training.state import load_state, states
 
 GOLDEN = Path(__file__).parent / "golden" / "asm_rh_losses.txt"
 SMALL = [

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from mixkit.data.batches import Order, class_weights
 from mixkit.errors import MixkitError
 from mixkit.registry import loss, optimizer, schedule
-from mixkit.training.data import Order, class_weights
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.metrics import figures
 

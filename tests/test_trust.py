@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from mixkit.errors import TrustError
-from mixkit.plugins import load_plugins
+from mixkit.plugins.copies import load_for_run, sources
+from mixkit.plugins.load import load_plugins
 from mixkit.registry import operator
-from mixkit.trust import load_for_run, sources
 
 pytestmark = pytest.mark.usefixtures("without_plugins")
 

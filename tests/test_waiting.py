@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import mixkit
+from mixkit.data.batches import Batch
 from mixkit.registry import augmentation, loss, optimizer
-from mixkit.training.data import Batch
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
 

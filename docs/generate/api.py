@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import mixkit
 from mixkit.registry import Registry
 
-CLASSES = ("mixkit.prediction.Prediction", "mixkit.run.Run", "mixkit.model.mixer.Classifier")
+CLASSES = ("mixkit.model.windows.Prediction", "mixkit.runs.folder.Run", "mixkit.model.classifier.Classifier")
 WORDS = {"Site": "Where an operator stands", "Spec": "What is to be built, as data"}
 
 

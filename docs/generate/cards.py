@@ -11,13 +11,13 @@ from matplotlib.style import context
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
-from mixkit.card import COSTS, cost, described, formulas, sections
 from mixkit.conformance import checks
-from mixkit.looking import Influence, influences
+from mixkit.explain.card import COSTS, cost, described, formulas, sections
+from mixkit.explain.influence import Influence, influences
+from mixkit.explain.plots import mixing, shares
 from mixkit.model.site import Grid, Site
 from mixkit.operators import AXES, mixes_of
 from mixkit.registry import Entry, Spec, operator
-from mixkit.report.look import mixing, shares
 from mixkit.values import describe, show
 
 PLACES = {

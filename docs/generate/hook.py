@@ -8,8 +8,10 @@ import cards
 import commands
 import names
 import recipe_pages
+import rooms
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 SECTIONS = {"Operators": cards, "Recipes": recipe_pages}
 
@@ -23,6 +25,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if title in entry:
                 entry[title] = part.nav()
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Puts the rooms where a page leaves a place for them."""
+    return markdown.replace(rooms.MARK, rooms.table())
 
 
 def _pages() -> Iterator[tuple[str, Any]]:

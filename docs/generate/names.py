@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cards import heading, settings
 
-from mixkit.card import sections
+from mixkit.explain.card import sections
 from mixkit.registry import PLURALS, REGISTRIES, Entry
 
 

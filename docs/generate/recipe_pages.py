@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from mixkit.errors import MixkitError
+from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs
-from mixkit.model.mixer import listener
 from mixkit.model.patches import patch_grid
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
@@ -112,7 +112,7 @@ def _text(name: str) -> str:
 
 
 def _heard(recipe: Recipe) -> str:
-    heard = listener(recipe)
+    heard = build_features(recipe)
     grid = patch_grid(heard.bins, heard.frames, recipe.model.patch, recipe.model.stride)
     return (
         f"task `{recipe.task.name}`, {heard.samples / heard.sample_rate:.2f} s at {heard.sample_rate:,} Hz, "
@@ -122,7 +122,7 @@ def _heard(recipe: Recipe) -> str:
 
 
 def _size(label: str, recipe: Recipe) -> str:
-    heard = listener(recipe)
+    heard = build_features(recipe)
     rows = costs(recipe.model, heard.bins, heard.frames, _classes(recipe))
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     return f"| {label} | {recipe.model.width} x {recipe.model.depth} | {parameters:,} | {flops / 1e9:,.2f} |"

@@ -20,7 +20,7 @@ from mixkit.audio import resample as resampling
 from mixkit.audio.read import inspect, read
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
-from mixkit.places import data_folder
+from mixkit.storage.folders import data_folder
 
 VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less

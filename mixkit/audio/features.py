@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixkit.errors import DataError, MixkitError, SettingError
-from mixkit.product import linear
+from mixkit.linear import linear
 from mixkit.registry import features
 from mixkit.values import Count, NotNegative, Positive
 

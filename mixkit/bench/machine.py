@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mixkit.surroundings import environment
+from mixkit.runs.environment import environment
 
 
 def machine(device: torch.device) -> dict[str, Any]:

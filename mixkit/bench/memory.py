@@ -25,7 +25,7 @@ def peak_memory(recipe: Recipe, variant: Variant, size: int, device: str, plugin
 
 def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: tuple[str, ...], threads: int) -> int:
     from mixkit.bench.timing import WallClock
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins.load import load_plugins
 
     load_plugins(plugins)
     torch.set_num_threads(threads)

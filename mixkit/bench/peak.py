@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from mixkit.bench.timing import Clock, Stopwatch
-from mixkit.product import linear
+from mixkit.linear import linear
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SIDE = {"cpu": 1536, "cuda": 8192}

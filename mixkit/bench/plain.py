@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import MixkitError
+from mixkit.linear import Linear
 from mixkit.model.mixer import Mixer
 from mixkit.operators import HermitFrequency, Roll
-from mixkit.product import Linear
 
 
 def plain(mixer: Mixer) -> Mixer:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mixkit.bench.plain import plain
 from mixkit.bench.work import Work, made_up
-from mixkit.model.mixer import build
+from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
 
 CLASSES = 10

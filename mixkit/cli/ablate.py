@@ -51,8 +51,8 @@ def ablate(
 
     from mixkit.cli.display import say
     from mixkit.cli.study import Shown, size_of
-    from mixkit.plugins import load_plugins
-    from mixkit.run import expect_name
+    from mixkit.plugins.load import load_plugins
+    from mixkit.runs.folder import expect_name
     from mixkit.study.driver import StudyFailed, drive
     from mixkit.study.plan import plan
 
@@ -87,7 +87,7 @@ def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...], console
     """What the runs that are done come to, and what can be done with them."""
     from mixkit.cli.display import say
     from mixkit.cli.report import show
-    from mixkit.report.bundle import compare
+    from mixkit.report.write import compare
 
     if any((folder / "runs").glob("*/results.json")):
         console.print()

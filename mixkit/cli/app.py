@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mixkit import __version__
 from mixkit.cli.ablate import ablate
 from mixkit.cli.bench import bench
 from mixkit.cli.data import data_app
@@ -16,6 +15,7 @@ from mixkit.cli.report import compare, report
 from mixkit.cli.runs import runs
 from mixkit.cli.train import train
 from mixkit.errors import MixkitError
+from mixkit.version import __version__
 
 if TYPE_CHECKING:
     from mixkit.recipe.schema import Recipe
@@ -80,7 +80,7 @@ def evaluate(
 ) -> None:
     """Measure a trained run on a split of its task."""
     from mixkit.cli import training
-    from mixkit.trust import load_for_run
+    from mixkit.plugins.copies import load_for_run
 
     training.evaluate(run, split, device, as_json, load_for_run(run, plugins or (), trust))
 
@@ -97,10 +97,11 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what a recipe comes to: settings and where each was written, the grid, all costs; or a thing by its name."""
-    from mixkit.cli import cards, recipes
+    from mixkit.cli import card as cards
+    from mixkit.cli import recipes
 
     if cards.is_card(recipe):
-        from mixkit.plugins import load_plugins
+        from mixkit.plugins.load import load_plugins
 
         if layers or settings:
             raise MixkitError(f"{recipe} is no recipe; --with and --set are for recipes. Leave them out.")
@@ -121,7 +122,8 @@ def check(
     plugins: Plugins = None,
 ) -> None:
     """Find every mistake in a recipe, without data and without training; or try out all that a plugin registers."""
-    from mixkit.cli import check_plugin, recipes
+    from mixkit.cli import check as check_plugin
+    from mixkit.cli import recipes
 
     if check_plugin.is_plugin(recipe):
         if layers or settings:
@@ -142,7 +144,7 @@ def list_(
 ) -> None:
     """List operators, recipes, tasks and all else that a recipe can name, each with a line about it."""
     from mixkit.cli import recipes
-    from mixkit.plugins import load_all_installed, load_plugins
+    from mixkit.plugins.load import load_all_installed, load_plugins
 
     load_plugins(plugins or ())
     for fault in load_all_installed():
@@ -189,7 +191,7 @@ def predict(
     """Say what is heard in recordings of any length, sample rate and channel count."""
     from mixkit.cli import predict as predicting
     from mixkit.cli.predictions import Form
-    from mixkit.trust import load_for_run
+    from mixkit.plugins.copies import load_for_run
 
     if as_json and as_csv:
         raise MixkitError("--json and --csv were both given. Choose one.")
@@ -210,7 +212,7 @@ def embed(
 ) -> None:
     """Write a vector for each recording: the pooled tokens ahead of the head."""
     from mixkit.cli import predict as predicting
-    from mixkit.trust import load_for_run
+    from mixkit.plugins.copies import load_for_run
 
     predicting.embed(run, recordings, out, overlap, batch_size, device, load_for_run(run, plugins or (), trust))
 
@@ -227,7 +229,7 @@ def export(
 ) -> None:
     """Write a run as one file that needs no mixkit: waveform in, probabilities out."""
     from mixkit.cli import export as exporting
-    from mixkit.trust import load_for_run
+    from mixkit.plugins.copies import load_for_run
 
     exporting.export(run, to, out, load_for_run(run, plugins or (), trust))
 
@@ -241,7 +243,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _load(recipe: str, layers: list[str] | None, settings: list[str] | None, plugins: list[str] | None) -> "Recipe":
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins.load import load_plugins
     from mixkit.recipe.gin_file import load_recipe
 
     return load_recipe(recipe, layers or (), settings or (), load_plugins(plugins or ()))

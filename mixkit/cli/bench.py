@@ -39,9 +39,9 @@ def bench(
     from mixkit.bench.machine import machine, sentence
     from mixkit.bench.measure import bench as measured
     from mixkit.bench.variant import variants
-    from mixkit.durable import write_whole, writing
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins.load import load_plugins
     from mixkit.recipe.gin_file import load_recipe
+    from mixkit.storage.atomic import write_whole, writing
     from mixkit.training.device import choose_device
     from mixkit.training.memory import keep_freed
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mixkit.data.check import Report
-    from mixkit.data.sources import Archive, Source
+    from mixkit.download.sources import Archive, Source
     from mixkit.registry import Spec
 
 data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
@@ -29,8 +29,8 @@ def get(
     from rich.console import Console
 
     from mixkit.cli.bar import Bar
-    from mixkit.data import get as getting
-    from mixkit.data.sources import source_of
+    from mixkit.download import get as getting
+    from mixkit.download.sources import source_of
 
     console = Console(highlight=False)
     source = source_of(name)
@@ -120,7 +120,7 @@ def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Con
 def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]) -> "Spec":
     """The task of a recipe, or the one of that name with what its fragment sets."""
     from mixkit.errors import DataError, did_you_mean
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins.load import load_plugins
     from mixkit.recipe import catalog
     from mixkit.recipe.gin_file import load_recipe
     from mixkit.registry import task
@@ -140,7 +140,7 @@ def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]
 
 
 def _draw(report: "Report", picture: Path) -> None:
-    from mixkit.data.picture import draw
+    from mixkit.data.plot import draw
     from mixkit.errors import DataError, printable
 
     try:

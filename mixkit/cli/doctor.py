@@ -5,7 +5,7 @@ import json
 from rich.console import Console
 from rich.text import Text
 
-from mixkit.diagnosis import examine
+from mixkit.doctor import examine
 from mixkit.errors import printable
 
 

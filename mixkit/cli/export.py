@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from mixkit.checkpoints.weights import load
 from mixkit.cli.display import say
 from mixkit.export import Exported
 from mixkit.export import export as write
 from mixkit.export.package import SUFFIXES, TOLERANCE, Kind
-from mixkit.training.checkpoint import load
 
 ONNX = """\
 import json

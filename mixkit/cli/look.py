@@ -13,7 +13,7 @@ from mixkit.errors import MixkitError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mixkit.model.mixer import Classifier
+    from mixkit.model.classifier import Classifier
 
 CLIPS = 32
 """Clips of the validation split that a trained network is looked at with."""
@@ -36,11 +36,11 @@ def look(
 ) -> None:
     """Draw what every operator mixes, and for a trained run how much each branch changes."""
     from mixkit.cli.display import say
-    from mixkit.durable import write_whole, writing
-    from mixkit.looking import changes, influences
-    from mixkit.plugins import load_plugins
-    from mixkit.report import look as pictures
-    from mixkit.trust import load_for_run
+    from mixkit.explain import plots as pictures
+    from mixkit.explain.influence import changes, influences
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.plugins.load import load_plugins
+    from mixkit.storage.atomic import write_whole, writing
 
     console = Console(highlight=False)
     run = Path(what) if (Path(what) / "recipe.gin").is_file() else None
@@ -70,7 +70,7 @@ def look(
 
 
 def _fresh(recipe: str, layers: list[str] | None, settings: list[str] | None, plugins: tuple[str, ...]) -> "Classifier":
-    from mixkit.model.mixer import build
+    from mixkit.model.classifier import build
     from mixkit.recipe.gin_file import load_recipe
 
     return build(load_recipe(recipe, layers or (), settings or (), plugins), 10)
@@ -79,9 +79,9 @@ def _fresh(recipe: str, layers: list[str] | None, settings: list[str] | None, pl
 def _trained(run: Path, plugins: tuple[str, ...]) -> "tuple[Classifier, Tensor]":
     import torch
 
+    from mixkit.checkpoints.weights import load
+    from mixkit.data.batches import Batches, ClipAudio, Order
     from mixkit.registry import task
-    from mixkit.training.checkpoint import load
-    from mixkit.training.data import Batches, ClipAudio, Order
 
     model = load(run, plugins=plugins)
     clips = task.build(model.recipe.task).clips("valid")

@@ -19,7 +19,7 @@ def new(
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write the two files.")] = Path("plugins"),
 ) -> None:
     """Write a plugin to begin with, an example that works, and its test."""
-    from mixkit.scaffold import scaffold
+    from mixkit.scaffold.new import scaffold
 
     plugin, test = (shlex.quote(str(path)) for path in scaffold(kind, name, to, like))
     typer.echo(f"Wrote {plugin} and {test}.")

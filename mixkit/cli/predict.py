@@ -9,14 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
+from mixkit.checkpoints.weights import load
 from mixkit.cli.bar import Bar
 from mixkit.cli.display import say
+from mixkit.cli.embeddings import expect_suffix, write_embeddings
+from mixkit.cli.inputs import Input, escaped, inputs
 from mixkit.cli.predictions import Form, reporting
-from mixkit.embeddings import expect_suffix, write_embeddings
 from mixkit.errors import DamagedError, MixkitError
-from mixkit.inputs import Input, escaped, inputs
-from mixkit.prediction import embed_all, predict_all
-from mixkit.training.checkpoint import load
+from mixkit.model.windows import embed_all, predict_all
 from mixkit.training.device import choose_device
 
 

@@ -16,9 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from mixkit.cli.inputs import Input, escaped
 from mixkit.errors import MixkitError, printable
-from mixkit.inputs import Input, escaped
-from mixkit.prediction import Prediction
+from mixkit.model.windows import Prediction
 
 Answer = Prediction | MixkitError
 

@@ -15,12 +15,12 @@ from mixkit.recipe.schema import Recipe
 
 def show(recipe: Recipe, as_json: bool) -> None:
     """What a recipe comes to."""
+    from mixkit.model.classifier import build_features
     from mixkit.model.cost import costs
-    from mixkit.model.mixer import listener
     from mixkit.model.patches import patch_grid
     from mixkit.recipe.writer import to_json
 
-    heard = listener(recipe)
+    heard = build_features(recipe)
     grid = patch_grid(heard.bins, heard.frames, recipe.model.patch, recipe.model.stride)
     classes, note = _classes(recipe)
     rows = costs(recipe.model, heard.bins, heard.frames, classes)
@@ -73,9 +73,10 @@ def check(recipe: Recipe) -> None:
     """Whether a recipe loads and its network can be built."""
     import torch
 
-    from mixkit.model.mixer import Mixer, listener
+    from mixkit.model.classifier import build_features
+    from mixkit.model.mixer import Mixer
 
-    heard = listener(recipe)
+    heard = build_features(recipe)
     classes, note = _classes(recipe)
     with torch.device("meta"):
         mixer = Mixer(recipe.model, heard.bins, heard.frames, classes)

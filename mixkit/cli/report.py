@@ -10,7 +10,7 @@ from mixkit.cli.options import AsJson, Device, Plugins
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mixkit.report.answer import Answer
+    from mixkit.report.comparison import Answer
 
 Folders = Annotated[list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.")]
 
@@ -28,13 +28,13 @@ def report(
     from rich.console import Console
 
     from mixkit.cli.display import say
-    from mixkit.plugins import load_plugins
-    from mixkit.report import bundle
+    from mixkit.plugins.load import load_plugins
+    from mixkit.report import write
     from mixkit.training.device import choose_device
 
     console = Console(highlight=False)
     loaded, place = load_plugins(plugins or ()), choose_device(device)
-    page, found = bundle.report(folders, out, loaded, errors, place, lambda line: say(console, line, "dim"))
+    page, found = write.report(folders, out, loaded, errors, place, lambda line: say(console, line, "dim"))
     show(found, console)
     console.print()
     say(console, f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")
@@ -48,10 +48,10 @@ def compare(
     """Print runs and studies beside each other; the first recipe is the base."""
     from rich.console import Console
 
-    from mixkit.plugins import load_plugins
-    from mixkit.report import bundle, formats
+    from mixkit.plugins.load import load_plugins
+    from mixkit.report import formats, write
 
-    found = bundle.compare(folders, load_plugins(plugins or ()))
+    found = write.compare(folders, load_plugins(plugins or ()))
     if as_json:
         print(formats.to_json(found), end="")  # noqa: T201
         return
@@ -62,7 +62,7 @@ def show(found: "Answer", console: "Console") -> None:
     """The answer in a terminal: tables, caption, stamps and notes."""
     from mixkit.cli.display import say
     from mixkit.report import formats, tables
-    from mixkit.report.wording import caption, notes, stamps, summary
+    from mixkit.report.captions import caption, notes, stamps, summary
 
     for stamp in stamps(found.evidence):
         say(console, stamp, "bold yellow")

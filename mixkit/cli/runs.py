@@ -19,7 +19,7 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs: state, best figure, time, size."""
-    from mixkit.overview import overview
+    from mixkit.runs.overview import overview
     from mixkit.training.metrics import per_cent
 
     lines = overview(folder)

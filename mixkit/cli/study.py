@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mixkit.cli.display import say
 from mixkit.errors import MixkitError, printable
-from mixkit.run import Run
+from mixkit.runs.folder import Run
 from mixkit.study.driver import Progress, log_of
 from mixkit.study.record import Record, State, Trial
 from mixkit.training.metrics import per_cent

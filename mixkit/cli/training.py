@@ -17,7 +17,7 @@ from mixkit.recipe.schema import FIGURES, Recipe
 from mixkit.training.metrics import per_cent
 
 if TYPE_CHECKING:
-    from mixkit.run import Run
+    from mixkit.runs.folder import Run
     from mixkit.training.display import Display
 
 
@@ -25,7 +25,7 @@ def load(
     recipe: str, layers: Sequence[str] | None, settings: Sequence[str] | None, plugins: Sequence[str] | None
 ) -> Recipe:
     """The recipe that the command line means."""
-    from mixkit.plugins import load_plugins
+    from mixkit.plugins.load import load_plugins
     from mixkit.recipe.gin_file import load_recipe
 
     return load_recipe(recipe, layers or (), settings or (), load_plugins(plugins or ()))
@@ -53,8 +53,8 @@ def train(
         allow_changes: go on under other conditions, too.
         tensorboard: write figures for it as well.
     """
-    from mixkit.plugins import load_plugins
-    from mixkit.run import Run
+    from mixkit.plugins.load import load_plugins
+    from mixkit.runs.folder import Run
     from mixkit.training import loop
 
     console = Console(highlight=False)
@@ -76,9 +76,9 @@ def resume(
     trust: str | None = None,
 ) -> None:
     """Goes on with a run that was stopped."""
-    from mixkit.run import Run
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.runs.folder import Run
     from mixkit.training import loop
-    from mixkit.trust import load_for_run
 
     console = Console(highlight=False)
     if Run.open(folder).complete:
@@ -92,7 +92,7 @@ def resume(
 
 def rehearse(recipe: Recipe, device: str) -> None:
     """Says what a run would take."""
-    from mixkit.training.rehearsal import rehearse
+    from mixkit.training.dry_run import rehearse
 
     console = Console(highlight=False)
     found = rehearse(recipe, device, Live(console))
@@ -115,7 +115,7 @@ def _display(console: Console, tensorboard: bool) -> "Display":
 
 
 def _close(console: Console, run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
-    from mixkit.report.figures import draw
+    from mixkit.report.run_plots import draw
 
     if os.environ.get("RANK", "0") != "0":
         return  # the first of several processes closes for all
@@ -143,10 +143,10 @@ def _close(console: Console, run: "Run", plugins: Sequence[str], loaded: tuple[s
 
 def evaluate(run: Path, split: str, device: str, as_json: bool, plugins: tuple[str, ...] = ()) -> None:
     """Measures a run and prints its figures."""
-    from mixkit.evaluation import evaluate_split
+    from mixkit.checkpoints.weights import load
     from mixkit.registry import task
-    from mixkit.training.checkpoint import load
     from mixkit.training.device import choose_device
+    from mixkit.training.evaluate import evaluate_split
     from mixkit.training.memory import keep_freed
 
     keep_freed()

@@ -9,7 +9,7 @@ from mixkit.draw import Draw
 from mixkit.errors import MixkitError
 from mixkit.registry import Spec, augmentation, features, task
 from mixkit.tasks.clip import SPLITS, expect_whole
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 
 RATE, SECONDS = 16_000, 1.0
 

@@ -1,1 +1,1 @@
-"""Data sets: where they come from, fetched and unpacked whole or not at all, and looked over before training."""
+"""The clips of a run's splits: which are usable, in batches, without leaks; and a look over a data set."""

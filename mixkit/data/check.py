@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mixkit.data.listen import Heard, listen
+from mixkit.data.inspect import Heard, listen
 from mixkit.errors import printable
 from mixkit.tasks.clip import SPLITS, Task
 from mixkit.tasks.protocol import PAPER_RANDOM

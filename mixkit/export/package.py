@@ -9,18 +9,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-import mixkit
 from mixkit.audio.read import read
-from mixkit.durable import write_whole
+from mixkit.data.batches import fit_length
 from mixkit.errors import MixkitError, printable
+from mixkit.export.fuse import fuse
 from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
-from mixkit.fusing import fuse
-from mixkit.model.mixer import Classifier
+from mixkit.model.classifier import Classifier
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import loss, task
+from mixkit.storage.atomic import write_whole
 from mixkit.tasks.clip import Clip
-from mixkit.training.data import fit_length
+from mixkit.version import __version__
 
 Kind = Literal["onnx", "torch"]
 Runner = Callable[[Tensor], Tensor]
@@ -115,7 +115,7 @@ def facts_of(model: Classifier) -> dict[str, str]:
         "output": "probabilities: float32, batch x classes",
         "name": model.recipe.name,
         "recipe": to_gin(model.recipe),
-        "mixkit": mixkit.__version__,
+        "mixkit": __version__,
         "torch": str(torch.__version__),
     }
 

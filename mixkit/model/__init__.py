@@ -1,3 +1,3 @@
-"""Networks built from recipes."""
+"""Networks built from recipes: sites, blocks, heads, and their cost."""
 
 from mixkit.model import heads as heads  # registers the heads

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
+from mixkit.linear import OPERATION
 from mixkit.model.mixer import Mixer
-from mixkit.product import OPERATION
 from mixkit.recipe.schema import Model
 
 

@@ -1,4 +1,7 @@
-"""Operators: what mixes the tokens of a spectrogram, one perspective a file. Importing this registers them all."""
+"""Operators: what mixes the tokens of a spectrogram, one perspective a file.
+
+Importing this registers them all.
+"""
 
 from mixkit.operators.attention import Attention
 from mixkit.operators.axes import AXES, Axis, mixes_of

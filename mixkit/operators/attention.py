@@ -4,8 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixkit.errors import SettingError
+from mixkit.linear import Linear
 from mixkit.model.site import Site
-from mixkit.product import Linear
 from mixkit.registry import operator
 from mixkit.values import Count, Rate
 

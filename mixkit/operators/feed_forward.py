@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.product import Linear
+from mixkit.linear import Linear
 
 Activation = Literal["gelu", "silu", "mish", "acon_c"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.product import linear
+from mixkit.linear import linear
 
 Variant = Literal["paper", "lossless"]
 Norm = Literal["backward", "ortho", "forward"]

@@ -1,0 +1,1 @@
+"""Recipes: gin text to frozen data, and back. The only room that knows gin."""

@@ -3,7 +3,6 @@
 import difflib
 from pathlib import Path
 
-import mixkit
 from mixkit.errors import did_you_mean
 from mixkit.recipe.faults import RecipeError, refuse
 
@@ -14,7 +13,7 @@ STUDIES = ("study/", PAPERS)
 
 def shipped() -> Path:
     """The folder of shipped recipes: inside an installed package, or `recipes/` of a checkout."""
-    package = Path(mixkit.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "_recipes"
     return installed if installed.is_dir() else package.parent / "recipes"
 

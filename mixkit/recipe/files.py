@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixkit.plugins import load_installed
+from mixkit.plugins.load import load_installed
 from mixkit.recipe import catalog
 from mixkit.recipe.check import repeated
 from mixkit.recipe.faults import Faults, Place

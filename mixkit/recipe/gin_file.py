@@ -31,7 +31,7 @@ def load_recipe(
         source: a path, or the name of a shipped recipe.
         layers: recipes to lay over it, by name (`size/base`) or path.
         settings: lines to lay over that, such as `train.epochs = 5`.
-        plugins: modules that the recipe may import, as `mixkit.plugins.load_plugins` returns them.
+        plugins: modules that the recipe may import, as `mixkit.plugins.load.load_plugins` returns them.
 
     Raises:
         RecipeError: something is wrong; the message is every fault with file and line.

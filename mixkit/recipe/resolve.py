@@ -13,11 +13,11 @@ from typing import Any
 
 from mixkit.errors import SettingError
 from mixkit.recipe.check import REQUIRED, marks, place_of
+from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of
 from mixkit.recipe.schema import SECTIONS, Recipe, Section, home_of
 from mixkit.recipe.statements import UNREADABLE, Binding, Key, Macro, Reference
-from mixkit.recipe.unfolding import TooMuch, Unfolding
 from mixkit.registry import REGISTRIES, Spec
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 from gin import config_parser
 
-from mixkit.recipe.chunks import Chunk, chunks
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.limits import TOKENS, Refused, check, decode, show_token
+from mixkit.recipe.splitter import Chunk, chunks
 from mixkit.recipe.statements import UNREADABLE, Binding, Import, Include, Macro, Reference, Statement, split_key
 
 At = Callable[[int], Place]  # from the number of a line to its place

@@ -1,0 +1,1 @@
+"""What runs and studies came to: statistics, tables, plots, and the page."""

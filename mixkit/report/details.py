@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs
-from mixkit.model.mixer import listener
 from mixkit.recipe.gin_file import recipe_from_text
-from mixkit.report.answer import Answer
-from mixkit.report.evidence import Arm
-from mixkit.report.measured import Measured, read_environment, read_recipe
+from mixkit.report.comparison import Answer
+from mixkit.report.runs_by_arm import Arm
 from mixkit.report.tables import NONE, Grid
+from mixkit.runs.results import Measured, read_environment, read_recipe
 
 DEEPEST = 500  # blocks of a network whose operations are counted
 MATRIX = 50  # classes of a confusion matrix that somebody still reads
@@ -118,7 +118,7 @@ def operations(plugins: tuple[str, ...]) -> Callable[[Arm], float | None]:
         for entry in arm.done[:1]:
             try:
                 recipe = recipe_from_text(read_recipe(entry.folder), "recipe", plugins)
-                heard = listener(recipe)
+                heard = build_features(recipe)
                 if recipe.model.depth > DEEPEST or entry.measured is None:
                     return None
                 parts = costs(recipe.model, heard.bins, heard.frames, len(entry.measured.labels))

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mixkit.errors import printable
-from mixkit.report.answer import NAMES, Answer, Row
-from mixkit.report.evidence import Entry
+from mixkit.report.captions import caption, notes, stamps, summary
+from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.report.runs_by_arm import Entry
+from mixkit.report.statistics import smallest_p
 from mixkit.report.tables import Grid
-from mixkit.report.wording import caption, notes, stamps, summary
-from mixkit.study.statistics import smallest_p
 
 
 def rich_table(grid: Grid) -> Table:

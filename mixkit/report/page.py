@@ -8,14 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mixkit import __version__
 from mixkit.report import tables
-from mixkit.report.answer import NAMES, Answer, Row
-from mixkit.report.charts import NARROW, WIDE, against_cost, darken, forest, learning, picture
+from mixkit.report.captions import caption, notes, stamps, summary, verdict
+from mixkit.report.comparison import NAMES, Answer, Row
 from mixkit.report.details import Confusion, classes, confusion, environment
-from mixkit.report.measured import read_epochs
-from mixkit.report.wording import caption, notes, stamps, summary, verdict
-from mixkit.report.worst import Listening
+from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning, picture
+from mixkit.report.worst_errors import Listening
+from mixkit.runs.results import read_epochs
+from mixkit.version import __version__
 
 WIDTHS = {"wide": WIDE, "narrow": NARROW}
 ROOM = 24 * 2**20  # bytes of sound and spectrograms in a page

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixkit.report.answer import NAMES, Answer, Row
-from mixkit.study.statistics import Difference, Summary
+from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.report.statistics import Difference, Summary
 
 NONE = "-"
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))

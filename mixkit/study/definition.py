@@ -66,7 +66,7 @@ def load_study(source: str | Path, plugins: Collection[str] = ()) -> Study | Non
 
     Args:
         source: a path, or the name of a shipped study such as `paper/table_6`.
-        plugins: modules that the study may import, as `mixkit.plugins.load_plugins` returns them.
+        plugins: modules that the study may import, as `mixkit.plugins.load.load_plugins` returns them.
 
     Raises:
         RecipeError: something is wrong; the message is every fault with file and line.

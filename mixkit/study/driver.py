@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from mixkit.durable import append_line, write_whole, writing
 from mixkit.errors import DamagedError, RunError
-from mixkit.run import Run
+from mixkit.runs.folder import Run
+from mixkit.storage.atomic import append_line, write_whole, writing
 from mixkit.study.engine import THREADS, Ended, Engine, Job
 from mixkit.study.failure import STARTED, reason
-from mixkit.study.holding import held, stoppable
-from mixkit.study.kept import remarks, set_aside
+from mixkit.study.hold import held, stoppable
+from mixkit.study.leftovers import remarks, set_aside
 from mixkit.study.plan import Plan
 from mixkit.study.record import RESULTS, RUNS, Record, Trial, write_study
 

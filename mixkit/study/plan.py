@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mixkit.errors import RunError
+from mixkit.plugins.copies import sources
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import task
 from mixkit.study.arms import Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, Arm, Record, Trial
-from mixkit.trust import sources
 
 QUICK_EPOCHS = 4
 MOST = 10_000  # runs; more is a slip of the pen

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mixkit.durable import write_whole
 from mixkit.errors import DamagedError, MixkitError, RunError, printable
+from mixkit.storage.atomic import write_whole
 from mixkit.values import fit
 
 RECORD = "study.json"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixkit.durable import write_whole
 from mixkit.errors import MixkitError, printable
+from mixkit.storage.atomic import write_whole
 from mixkit.study.engine import Ended, Job
 from mixkit.study.failure import KILLED
 

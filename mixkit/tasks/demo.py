@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mixkit.errors import DataError, SettingError
 from mixkit.registry import task
-from mixkit.tasks.cache import data_folder, make_whole
+from mixkit.storage.atomic import make_whole
+from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import SPLITS, Clip, expect_split, some
 from mixkit.values import Count, Positive, Whole
 

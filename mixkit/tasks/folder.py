@@ -7,10 +7,10 @@ from pathlib import Path
 from mixkit.errors import SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import Clip, expect_split, some
-from mixkit.tasks.division import Division, folds_of
 from mixkit.tasks.entry import SEPARATOR, Entry
 from mixkit.tasks.listing import Skip, audio_files, show
 from mixkit.tasks.pattern import compile_pattern, read_names
+from mixkit.tasks.split import Division, folds_of
 from mixkit.tasks.table import read_table
 from mixkit.values import Count, Positive, Share, Whole
 

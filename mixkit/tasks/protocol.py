@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixkit.errors import DataError, MixkitError, SettingError, printable
-from mixkit.tasks.cache import data_folder
+from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import SPLITS, Clip, expect_split, some
 
 PAPER_RANDOM = "paper-random"

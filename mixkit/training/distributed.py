@@ -13,8 +13,8 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from mixkit.data.workers import leave_with
 from mixkit.errors import MixkitError
-from mixkit.training.workers import leave_with
 
 T = TypeVar("T")
 

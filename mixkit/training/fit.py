@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixkit.checkpoints.inspect import check_optimizer, check_state
+from mixkit.checkpoints.state import prune, save_state
+from mixkit.checkpoints.weights import save_weights, saved_epoch
+from mixkit.data.batches import Batch, Batches, Order, class_weights
 from mixkit.errors import DamagedError, RunError, Stopped
-from mixkit.evaluation import evaluate
 from mixkit.registry import loss, optimizer
-from mixkit.run import Run
-from mixkit.training.checkpoint import save_weights, saved_epoch
-from mixkit.training.data import Batch, Batches, Order, class_weights
+from mixkit.runs.folder import Run
 from mixkit.training.display import Display
 from mixkit.training.distributed import Processes
+from mixkit.training.evaluate import evaluate
 from mixkit.training.memory import explained, peak
 from mixkit.training.metrics import rank
-from mixkit.training.numbers import Guard
+from mixkit.training.nan_guard import Guard
 from mixkit.training.prepare import Prepared
 from mixkit.training.progress import Progress
-from mixkit.training.sealed import check_optimizer, check_state
 from mixkit.training.signals import Signals
-from mixkit.training.state import prune, save_state
 from mixkit.training.step import Step
 
 

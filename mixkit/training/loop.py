@@ -8,26 +8,26 @@ from typing import Any
 
 from torch import Tensor
 
+from mixkit.checkpoints.state import load_state, states
+from mixkit.checkpoints.weights import BEST, load, read_weights
+from mixkit.data.batches import Batches, Order
 from mixkit.errors import DamagedError, RunError
-from mixkit.evaluation import evaluate
+from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import loss
-from mixkit.run import COMPLETE, Run
-from mixkit.surroundings import code, environment
-from mixkit.training.checkpoint import BEST, load, read_weights
-from mixkit.training.conditions import changes, conditions
-from mixkit.training.data import Batches, Order
+from mixkit.runs.environment import code, environment
+from mixkit.runs.folder import COMPLETE, Run
 from mixkit.training.device import deterministic
 from mixkit.training.display import Display, Quiet
 from mixkit.training.distributed import RESTARTS, Processes, joined
+from mixkit.training.evaluate import evaluate
+from mixkit.training.fingerprint import changes, conditions
 from mixkit.training.fit import Fit
 from mixkit.training.metrics import lower_is_better
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.signals import Signals
-from mixkit.training.state import load_state, states
-from mixkit.trust import FOLDER, sources
 
 
 def train(

@@ -7,20 +7,20 @@ from typing import Any
 import torch
 
 from mixkit.audio import augment
+from mixkit.data.batches import ClipAudio
 from mixkit.data.duplicates import find_duplicates
+from mixkit.data.unusable import Skipped, Survey, survey, usable
+from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError, printable
-from mixkit.model.mixer import Classifier, build
+from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import metric, task, weights
 from mixkit.tasks.clip import SPLITS, Clip
-from mixkit.tasks.guard import check_splits
+from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM
-from mixkit.training.bad_files import Skipped, Survey, survey, usable
-from mixkit.training.data import ClipAudio
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.display import Display, Quiet
 from mixkit.training.labels import check_labels
-from mixkit.training.waveforms import Waveforms
 from mixkit.weights.start import Start
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mixkit.data.batches import CROP_STREAM, Batch
 from mixkit.draw import Draw
 from mixkit.registry import augmentation, schedule
-from mixkit.training.averaging import Averaged
-from mixkit.training.data import CROP_STREAM, Batch
 from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
+from mixkit.training.ema import Averaged
 from mixkit.training.prepare import Prepared
 
 

@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from mixkit.checkpoints.inspect import inspect_state
 from mixkit.errors import DamagedError, MixkitError, printable
-from mixkit.training.sealed import inspect_state
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INSIDE = ("model", "state_dict")  # where checkpoints keep the weights beside other things

@@ -6,8 +6,8 @@ from typing import Literal
 
 from mixkit.errors import SettingError, printable
 from mixkit.model.mixer import Mixer
-from mixkit.places import data_folder
 from mixkit.registry import weights
+from mixkit.storage.folders import data_folder
 from mixkit.values import Count
 from mixkit.weights.start import Start
 from mixkit.weights.taking import COLOURS, Taking

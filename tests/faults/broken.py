@@ -245,7 +245,7 @@ def stop_at(step: int) -> None:
 
 def dice() -> None:
     """Draws augmentation from torch's own generator, whose state a worker gets a copy of, and not by seed and clip."""
-    from mixkit.training.data import ClipAudio
+    from mixkit.data.batches import ClipAudio
 
     real = ClipAudio.__getitem__
 
@@ -261,9 +261,9 @@ def version(package: str, number: str) -> None:
     if package == "torch":
         torch.__version__ = number
     else:
-        from mixkit.training import conditions
+        from mixkit.training import fingerprint
 
-        conditions.__version__ = number
+        fingerprint.__version__ = number
 
 
 def bad_number(place: str, number: int, value: str) -> None:
@@ -328,7 +328,7 @@ class _Judged:
 
 def unguarded(place: str, number: int, value: str) -> None:
     """The same, of a training that does not look."""
-    from mixkit.training.numbers import Guard
+    from mixkit.training.nan_guard import Guard
     from mixkit.training.step import Step
 
     Step._is_sound = lambda *_: True  # type: ignore[method-assign]
@@ -340,7 +340,7 @@ def unlocked() -> None:
     """Writes without asking who else does."""
     from contextlib import nullcontext
 
-    from mixkit.run import Run
+    from mixkit.runs.folder import Run
 
     Run.hold = lambda self: nullcontext()  # type: ignore[method-assign,assignment,return-value]
 

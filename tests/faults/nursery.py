@@ -188,14 +188,14 @@ def main() -> None:
     import torchmetrics.functional.classification  # noqa: F401
 
     import mixkit.cli.training
-    import mixkit.report.figures
+    import mixkit.report.run_plots
     import mixkit.training.loop
     from mixkit.registry import REGISTRIES
 
     for registry in REGISTRIES.values():
         registry.names()
     torch.optim.AdamW([torch.zeros(1)])  # the first of all imports much
-    mixkit.report.figures.draw = lambda *_: None  # figures take longer than these trainings
+    mixkit.report.run_plots.draw = lambda *_: None  # figures take longer than these trainings
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

@@ -171,8 +171,8 @@ def load_all(good: str, folder: str, count: int, seed: int) -> dict[str, Any]:
     """C2: that many mutants of a state through the loader; runs in a child."""
     import random
 
+    from mixkit.checkpoints.state import load_state
     from mixkit.errors import MixkitError
-    from mixkit.training.state import load_state
 
     content = Path(good).read_bytes()
     records = pickles.records_of(content)

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from mixkit.checkpoints.state import load_state, states
+from mixkit.checkpoints.weights import read_weights
 from mixkit.errors import DamagedError
-from mixkit.run import Run
-from mixkit.training.checkpoint import read_weights
-from mixkit.training.state import load_state, states
+from mixkit.runs.folder import Run
 from tests.faults.broken import CALLS
 from tests.faults.nursery import Nursery
 from tests.faults.trainings import bits, training

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from mixkit.run import Run
-from mixkit.training.state import load_state, states
+from mixkit.checkpoints.state import load_state, states
+from mixkit.runs.folder import Run
 from tests.faults.nursery import Nursery
 from tests.faults.trainings import BATCHES, bits, training
 

@@ -10,7 +10,7 @@ from signal import SIGKILL, SIGTERM
 import pytest
 from safetensors.torch import load_file
 
-from mixkit.run import Run
+from mixkit.runs.folder import Run
 from tests.faults.nursery import LIMIT, Ended, Nursery, Training
 from tests.faults.trainings import EPOCHS, SPLITS, saved_at, training
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from mixkit.training.checkpoint import PROOF, proof
+from mixkit.checkpoints.weights import PROOF, proof
 from tests.faults.host import Host, Outcome
 from tests.faults.recipes import BOMBS, CALLS, LIVE, harmed, open_naively, texts, write
 from tests.faults.tensors import header_of, with_header

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from mixkit.run import Run
+from mixkit.runs.folder import Run
 from tests.faults.nursery import Ended, Nursery, Prelude
 from tests.faults.trainings import BATCHES, EPOCHS, STEPS, bits, make_sounds, saved_at, training
 

@@ -46,9 +46,9 @@ def fill(owner: str, setting: str, evil: list[str]) -> None:
 
 def _use(recipe: Any, listing: bool) -> None:
     from mixkit.errors import MixkitError
-    from mixkit.model.mixer import build
+    from mixkit.model.classifier import build
     from mixkit.registry import task
-    from mixkit.run import Run
+    from mixkit.runs.folder import Run
 
     Run.place(recipe, Path("runs"))
     build(recipe, 2)

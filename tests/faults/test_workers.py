@@ -17,10 +17,10 @@ import soundfile
 import torch
 
 from mixkit.audio import cache
+from mixkit.data import workers
+from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.errors import DataError
 from mixkit.tasks.clip import Clip
-from mixkit.training import workers
-from mixkit.training.data import Batches, ClipAudio, Order
 
 CPU = torch.device("cpu")
 RATE = 8000
@@ -195,7 +195,7 @@ import torch
 from pathlib import Path
 from mixkit.audio import cache
 from mixkit.tasks.clip import Clip
-from mixkit.training.data import Batches, ClipAudio, Order
+from mixkit.data.batches import Batches, ClipAudio, Order
 
 folder, way = Path(sys.argv[1]), sys.argv[2]
 slow = way.endswith("stuck")

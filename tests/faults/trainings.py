@@ -12,8 +12,8 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from mixkit.run import Run
-from mixkit.training.state import load_state, states
+from mixkit.checkpoints.state import load_state, states
+from mixkit.runs.folder import Run
 from tests.faults.nursery import Nursery
 
 SPLITS = {"train": 25, "valid": 7, "test": 5}

@@ -1,0 +1,62 @@
+"""`mixkit show operator.roll_time`: what is known of a registered thing."""
+
+import json
+import re
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mixkit.errors import printable
+from mixkit.explain.card import described, formulas, sections
+from mixkit.registry import REGISTRIES, Entry
+from mixkit.values import describe, show
+
+
+def is_card(asked: str) -> bool:
+    """Whether KIND.NAME is asked for, and not a recipe."""
+    kind, dot, name = asked.partition(".")
+    return bool(dot) and kind in REGISTRIES and bool(re.fullmatch(r"\w+", name)) and name != "gin"
+
+
+def card(asked: str, as_json: bool) -> None:
+    """What a registered thing does, its settings, and what its docstring says beside.
+
+    Raises:
+        RegistryError: nothing has that name.
+    """
+    kind, _, name = asked.partition(".")
+    entry = REGISTRIES[kind].entry(name)
+    text = {title: body for title, body in sections(entry).items() if title != "Args"}
+    says = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.pop("").split("\n\n"))
+    if as_json:
+        settings = {s.name: {"default": show(s.default), "takes": describe(s.annotation)} for s in entry.settings}
+        document = {"kind": kind, "name": name, "says": says, "settings": settings}
+        document |= {title.lower(): body for title, body in text.items() if title != "Cost"}
+        document["cost"] = {line.name: line.text for line in formulas(entry)}
+        print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
+        return
+    console = Console(highlight=False)
+    console.print(Text(f"{kind}.{name}", style="bold"))
+    console.print(Text(f"\n{_lines(says)}\n"))
+    console.print(_settings(entry) if entry.settings else "no settings")
+    for title, body in text.items():
+        console.print(Text(f"\n{title}", style="bold"))
+        console.print(Padding(Text(_lines(body)), (0, 0, 0, 2)))
+
+
+def _lines(text: str) -> str:
+    """Text of several lines, control characters shown and not obeyed."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def _settings(entry: Entry) -> Table:
+    said = described(sections(entry).get("Args", ""))
+    table = Table(box=None, pad_edge=False)
+    for column in ("setting", "default", "takes", ""):
+        table.add_column(column, justify="left")
+    for setting in entry.settings:
+        cells = (setting.name, show(setting.default), describe(setting.annotation), said.get(setting.name, ""))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    return table

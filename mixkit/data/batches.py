@@ -1,0 +1,259 @@
+"""Clips into batches of waveforms. Workers only read audio; all that follows happens on the device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler, get_worker_info
+
+from mixkit.data.waveforms import Waveforms, in_words
+from mixkit.data.workers import Key, Readers
+from mixkit.draw import Draw
+from mixkit.errors import DataError, printable
+from mixkit.tasks.clip import Clip
+
+LISTED = 10  # of the clips of a batch that cannot be read
+
+CROP_STREAM = 0
+"""The stream of random numbers that places crops; augmentations have the ones after it."""
+
+
+@dataclass
+class Batch:
+    """Waveforms of one length, their classes, and which clips they are.
+
+    Args:
+        waveform: `b s`.
+        target: `b k`, share of each class: 1 for the right one, 0 for the others.
+        items: `b`, index of the clip in its split.
+        epoch: the pass it belongs to.
+        total: clips that all processes together have in this batch.
+        error: what went wrong with a clip, or None.
+    """
+
+    waveform: Tensor
+    target: Tensor
+    items: Tensor
+    epoch: int
+    total: int = 0
+    error: str | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        move = [part.to(device, non_blocking=True) for part in (self.waveform, self.target, self.items)]
+        return replace(self, waveform=move[0], target=move[1], items=move[2])
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, for copies that do not wait."""
+        pinned = [part.pin_memory() for part in (self.waveform, self.target, self.items)]
+        return replace(self, waveform=pinned[0], target=pinned[1], items=pinned[2])
+
+
+class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
+    """The audio of a split, cut or padded with silence to one length.
+
+    Args:
+        clips: the split.
+        labels: class order of the task.
+        sample_rate: Hz.
+        samples: length that the model sees.
+        seed: of random crops; None cuts in the centre.
+        waveforms: reads the clips; one of its own without.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        sample_rate: int,
+        samples: int,
+        seed: int | None = None,
+        waveforms: Waveforms | None = None,
+    ):
+        self.clips = clips
+        self.targets = targets(clips, labels)
+        self.sample_rate = sample_rate
+        self.samples = samples
+        self.seed = seed
+        self.waveforms = waveforms or Waveforms(sample_rate)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def waveform(self, item: int) -> Tensor:
+        """The whole clip, `s`."""
+        return self.waveforms.read(self.clips[item])
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, int, int] | str:
+        epoch, item = key
+        try:
+            audio = self.waveform(item)
+        except DataError as error:
+            return str(error)
+        return fit_length(audio, self.samples, self._offset(epoch, item)), self.targets[item], item, epoch
+
+    def _offset(self, epoch: int, item: int) -> Callable[[int], int]:
+        def centre(extra: int) -> int:
+            return extra // 2
+
+        def random(extra: int) -> int:
+            draw = Draw(self.seed or 0, epoch, torch.tensor([item]), CROP_STREAM)
+            return int(draw.integer(1, extra + 1))
+
+        return centre if self.seed is None else random
+
+
+def fit_length(audio: Tensor, samples: int, offset: Callable[[int], int]) -> Tensor:
+    """Exactly that many samples: zeros after the end, or a cut at `offset(extra samples)`."""
+    extra = len(audio) - samples
+    if extra <= 0:
+        return torch.nn.functional.pad(audio, (0, -extra))
+    start = offset(extra)
+    return audio[start : start + samples]
+
+
+class Order(Sampler[list[Key]]):
+    """Which clips stand in which batch. The same seed and epoch give the same order, whoever asks.
+
+    Several processes share each batch: of its clips, rank r reads those at r, r + ranks, and so on. A batch with fewer
+    clips than processes lends its first one to those left over; `Batch.total` tells how many really belong to it.
+
+    Args:
+        count: clips in the split.
+        batch_size: clips in a batch, over all processes; the last may hold fewer.
+        seed: of the order; None keeps the split's.
+        weights: how likely each clip is to be drawn, with replacement; None takes each once.
+        rank: which process this is.
+        ranks: how many there are.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        seed: int | None = None,
+        weights: Tensor | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ):
+        self.count = count
+        self.batch_size = batch_size
+        self.seed = seed
+        self.weights = weights
+        self.rank = rank
+        self.ranks = ranks
+        self.epoch = 0
+        self.skip = 0
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size) - self.skip
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        keys = [(self.epoch, item) for item in self._items()]
+        for start in range(self.skip * self.batch_size, self.count, self.batch_size):
+            batch = keys[start : start + self.batch_size]
+            yield batch[self.rank :: self.ranks] or batch[:1]
+
+    def total(self, batch: int) -> int:
+        """Clips of a batch, counted from 0, over all processes."""
+        return min(self.batch_size, self.count - batch * self.batch_size)
+
+    def _items(self) -> list[int]:
+        if self.seed is None:
+            return list(range(self.count))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        if self.weights is None:
+            chosen = torch.randperm(self.count, generator=generator)
+        else:
+            chosen = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
+        return [int(item) for item in chosen]
+
+
+class Batches:
+    """The batches of a split, epoch by epoch.
+
+    Args:
+        audio: the split.
+        order: which clips in which batch.
+        device: where batches are wanted.
+        workers: processes that read; 0 reads in this one.
+    """
+
+    def __init__(self, audio: ClipAudio, order: Order, device: torch.device, workers: int = 0):
+        self.order = order
+        self.device = device
+        self.readers = Readers(
+            audio,
+            workers,
+            lambda item: printable(str(audio.clips[item].path)),
+            audio.waveforms.share,
+            batch_sampler=order,
+            collate_fn=_collate,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # its own, so that reading leaves the model's dice alone
+        )
+
+    def __len__(self) -> int:
+        return -(-self.order.count // self.order.batch_size)
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of one pass, on the device.
+
+        Args:
+            epoch: which pass, from 0.
+            skip: batches to leave out at its beginning, because they were done before.
+
+        Raises:
+            DataError: a clip cannot be read, or a worker died or is stuck; the clip is named.
+        """
+        self.order.epoch, self.order.skip = epoch, skip
+        for number, batch in enumerate(self.readers, start=skip):
+            if batch.error:
+                raise DataError(batch.error)
+            yield replace(batch, total=self.order.total(number)).to(self.device)
+
+
+def targets(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
+    """Which classes each clip belongs to: `n k`, 1 or 0; in a multi-label set any number of them, or none."""
+    wanted = torch.zeros(len(clips), len(labels))
+    for row, clip in enumerate(clips):
+        wanted[row, [labels.index(label) for label in clip.labels]] = 1
+    return wanted
+
+
+def class_weights(targets: Tensor) -> Tensor:
+    """One factor a class, inversely proportional to how often it occurs, with mean 1 over the clips.
+
+    Args:
+        targets: `n k`, 1 or 0.
+    """
+    counts = targets.sum(0).clamp(min=1)
+    return targets.sum() / (targets.shape[1] * counts)
+
+
+def _collate(samples: list[tuple[Tensor, Tensor, int, int] | str]) -> Batch:
+    good = [sample for sample in samples if not isinstance(sample, str)]
+    errors = [sample for sample in samples if isinstance(sample, str)]
+    if errors:
+        return _failed("\n".join(errors[:LISTED]))
+    waveforms, targets, items, epochs = zip(*good, strict=True)
+    try:
+        return Batch(_stacked(waveforms), _stacked(targets), torch.tensor(items), epochs[0])
+    except Exception as error:  # here and not where the batch is sent, which would be silent
+        return _failed(
+            f"{len(good)} clips cannot be handed over by a data worker ({in_words(error)}). "
+            "Give it more shared memory (/dev/shm), or set train.workers = 0."
+        )
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    """The rows in one tensor, which in a worker lies in memory that the main process sees."""
+    if get_worker_info() is None:
+        return torch.stack(tuple(rows))
+    shared = torch.empty(len(rows), *rows[0].shape).share_memory_()
+    return torch.stack(tuple(rows), out=shared)
+
+
+def _failed(error: str) -> Batch:
+    return Batch(torch.empty(0), torch.empty(0), torch.empty(0), 0, error=error)

@@ -1,0 +1,1 @@
+"""Data sets fetched and unpacked, whole or not at all."""

@@ -1,0 +1,193 @@
+"""A file from a server: whole, and the published one, or not there at all."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixkit.download.server import Body, Interrupted, request
+from mixkit.download.sources import Archive
+from mixkit.errors import DamagedError, DataError, printable
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is done, how many bytes of it, and of how many."""
+
+Say = Callable[[str], None]
+"""Is told a sentence for the user."""
+
+HEADWAY = 2**20  # bytes that make up for the failures before them
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How much a server may try us.
+
+    Args:
+        attempts: failures in a row, with less than 1 MiB gained between them, after which it is given up.
+        silence: seconds without a byte that count as a failure.
+        pause: seconds before the second attempt; twice as long before each further one, 30 at most.
+    """
+
+    attempts: int = 5
+    silence: float = 30.0
+    pause: float = 1.0
+
+
+PATIENCE = Patience()
+
+
+def download(archive: Archive, target: Path, progress: Progress, say: Say, patience: Patience = PATIENCE) -> None:
+    """Fetch a file, or the rest of one, and verify it.
+
+    What has come so far lies beside the target as `.part`, and is gone on with; the target itself appears once it is
+    the published file, and not before. The caller sees to it that nobody else fetches the same one.
+
+    Args:
+        archive: what to fetch.
+        target: where it shall lie. If it lies there already, it is verified, and fetched again if it is damaged.
+        progress: is told how far it is.
+        say: is told what goes wrong on the way.
+        patience: with the server.
+
+    Raises:
+        DamagedError: what the server sends is not the published file.
+        DataError: the server does not give it out, cannot be reached, or the disk is full.
+        TrustError: the server leads elsewhere than to http or https.
+    """
+    if target.is_file():
+        say(f"{_shown(target)} is there; verifying it.")
+        if archive.checksum.of(target) == archive.checksum.value:
+            return
+        say(f"{_shown(target)} is not the published file; fetching it again.")
+    part = target.with_name(f"{target.name}.part")
+    attempt = _Attempt(archive, part, progress, say, patience)
+    resumed = attempt.fill()
+    found = attempt.verify()
+    if found != archive.checksum.value and resumed:
+        say("the parts that were fetched do not fit together; fetching all of it again.")
+        part.unlink()
+        attempt.fill()
+        found = attempt.verify()
+    if found != archive.checksum.value:
+        part.unlink()
+        raise DamagedError(
+            f"{archive.address}: what came has the {archive.checksum.kind} {found}, but {archive.checksum.value} is "
+            f"published ({archive.checksum.published}). Try again later; if it stays so, the data have changed there."
+        )
+    part.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, and not only in memory."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Attempt:
+    """The work on one `.part` file."""
+
+    def __init__(self, archive: Archive, part: Path, progress: Progress, say: Say, patience: Patience):
+        self._archive = archive
+        self._part = part
+        self._progress = progress
+        self._say = say
+        self._patience = patience
+        self._etag: str | None = None
+
+    def fill(self) -> bool:
+        """Fetches until the size is right; returns whether what there is came in parts."""
+        size, failures, reached = self._archive.size, 0, 0
+        with _writing(self._part, size):
+            descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DataError(f"{_shown(self._part)} is not a regular file. Remove it.")
+            if os.fstat(descriptor).st_size > size:
+                os.ftruncate(descriptor, 0)
+            resumed = os.fstat(descriptor).st_size > 0
+            while (have := os.fstat(descriptor).st_size) < size:
+                try:
+                    with request(self._archive.address, have, self._patience.silence, self._etag) as body:
+                        resumed = body.start > 0
+                        self._take(body, descriptor)
+                except Interrupted as interrupted:
+                    if interrupted.afresh:
+                        os.ftruncate(descriptor, 0)
+                    have = os.fstat(descriptor).st_size
+                    failures = 1 if have >= reached + HEADWAY else failures + 1
+                    reached = max(reached, have)
+                    self._wait(interrupted, failures)
+            with _writing(self._part, 0):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return resumed
+
+    def verify(self) -> str:
+        """The checksum of what has come."""
+        self._progress("verifying", 0, self._archive.size)
+        return self._archive.checksum.of(self._part)
+
+    def _take(self, body: Body, descriptor: int) -> None:
+        size, address = self._archive.size, self._archive.address
+        if body.total is not None and body.total != size:
+            raise DamagedError(
+                f"{address}: the server has a file of {body.total:,} bytes, but the published one has {size:,}. "
+                "Try again later; if it stays so, the data have changed there."
+            )
+        self._etag = body.etag if body.etag and not body.etag.startswith("W/") else None
+        os.ftruncate(descriptor, body.start)
+        have = body.start
+        for chunk in body.chunks:
+            if have + len(chunk) > size:
+                os.ftruncate(descriptor, 0)
+                raise DamagedError(
+                    f"{address}: the server sends more than the {size:,} bytes that the published file has. "
+                    "Try again later; if it stays so, the data have changed there."
+                )
+            with _writing(self._part, size - have):
+                have += _write(descriptor, chunk, have)
+            self._progress("fetching", have, size)
+        if have < size:
+            raise Interrupted(f"the server stopped after {have:,} of {size:,} bytes")
+
+    def _wait(self, interrupted: Interrupted, failures: int) -> None:
+        address = self._archive.address
+        if failures >= self._patience.attempts:
+            raise DataError(
+                f"{address}: {interrupted.reason}; given up after {failures} attempts. Try again later: what has come "
+                f"is kept. Or fetch the file in another way, and place it at {_shown(self._part.with_suffix(''))}"
+            ) from None
+        pause = max(min(self._patience.pause * 2 ** (failures - 1), 30.0), interrupted.pause)
+        self._say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
+        time.sleep(pause)
+
+
+def _write(descriptor: int, chunk: bytes, at: int) -> int:
+    written = 0
+    while written < len(chunk):
+        written += os.pwrite(descriptor, chunk[written:], at + written)
+    return written
+
+
+@contextmanager
+def _writing(path: Path, needed: int) -> Iterator[None]:
+    """Turns a fault of the disk into an error that names the file and what it needs."""
+    try:
+        yield
+    except OSError as error:
+        need = f" It needs {needed / 1e6:,.0f} MB more." if needed else ""
+        raise DataError(
+            f"{_shown(path)} cannot be written ({error.strerror}).{need} Free the disk, or use another folder."
+        ) from None
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))

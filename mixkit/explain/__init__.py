@@ -1,0 +1,1 @@
+"""What a network does: cards of what is registered, and which inputs reach which outputs."""

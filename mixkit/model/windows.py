@@ -1,0 +1,272 @@
+"""What a trained network says of sound of any length: heard in windows that overlap, averaged over them."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mixkit.audio.waveform import Sound, waveform_of
+from mixkit.errors import MixkitError, printable
+from mixkit.model.mixer import Mixer
+from mixkit.recipe.schema import Recipe
+from mixkit.registry import loss
+
+OVERLAP = 0.5
+MOST_OVERLAP = 0.95
+BATCH_SIZE = 32
+
+
+class WindowModel(Protocol):
+    """What a prediction needs of a network; `mixkit.model.classifier.Classifier` gives it."""
+
+    labels: tuple[str, ...]
+    sample_rate: int
+    recipe: Recipe
+    features: Any
+    mixer: Mixer
+    training: bool
+
+    def __call__(self, waveform: Tensor, /) -> Any:
+        """Logits of a batch of waveforms: `b s -> b k`."""
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """All weights."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Sets training or evaluation."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How likely each class is, in a recording and in each window of it.
+
+    Args:
+        labels: of the classes, `k`.
+        probabilities: mean over the windows, float32 on the CPU, `k`.
+        windows: probabilities in each window, `w k`.
+        starts: where the windows begin, in seconds.
+        window_seconds: length of a window; what a recording lacks of it was silence.
+        seconds: length of the recording.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: Tensor = field(repr=False)
+    windows: Tensor = field(repr=False)
+    starts: tuple[float, ...] = field(repr=False)
+    window_seconds: float
+    seconds: float
+
+    def __str__(self) -> str:
+        count = "1 window" if len(self.windows) == 1 else f"{len(self.windows)} windows"
+        return f"{printable(self.label)} {self.probability:.1%} ({self.seconds:.2f} s, {count})"
+
+    @property
+    def label(self) -> str:
+        """The most likely class."""
+        return self.top(1)[0][0]
+
+    @property
+    def probability(self) -> float:
+        """Of the most likely class."""
+        return self.top(1)[0][1]
+
+    def top(self, count: int, window: int | None = None) -> list[tuple[str, float]]:
+        """The most likely classes with their probabilities, the likeliest first.
+
+        Args:
+            count: how many; more than there are gives all.
+            window: which window, from 0; None for the whole recording.
+        """
+        probabilities = self.probabilities if window is None else self.windows[window]
+        order = probabilities.argsort(descending=True, stable=True)[:count].tolist()
+        return [(self.labels[place], float(probabilities[place])) for place in order]
+
+    def span(self, window: int) -> tuple[float, float]:
+        """Where in the recording a window begins and ends, in seconds.
+
+        Args:
+            window: which one, from 0.
+        """
+        return self.starts[window], min(self.starts[window] + self.window_seconds, self.seconds)
+
+
+def predict(
+    model: WindowModel,
+    sound: Sound,
+    sample_rate: int | None = None,
+    overlap: float = OVERLAP,
+    batch_size: int = BATCH_SIZE,
+) -> Prediction:
+    """How likely each class is in one recording.
+
+    Args:
+        model: with its labels.
+        sound: a path, or a waveform `s` or `channels s`.
+        sample_rate: of a waveform, in Hz.
+        overlap: share of a window that the next one hears again, at least; 0 to 0.95.
+        batch_size: windows that are heard at once.
+
+    Raises:
+        MixkitError: the model has no labels, or an argument is not as it has to be.
+        DataError: the sound cannot be used.
+    """
+    (found,) = predict_all(model, [lambda: waveform_of(sound, sample_rate, model.sample_rate)], overlap, batch_size)
+    if isinstance(found, MixkitError):
+        raise found
+    return found
+
+
+def predict_all(
+    model: WindowModel, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+) -> Iterator[Prediction | MixkitError]:
+    """Predictions of many recordings, in their order, with their windows together in batches.
+
+    Args:
+        model: with its labels.
+        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        overlap: share of a window that the next one hears again, at least.
+        batch_size: windows that are heard at once.
+
+    Yields:
+        A prediction, or the error in place of one.
+    """
+    if not model.labels:
+        raise MixkitError("a network that was only built knows no labels to predict. Load a trained one: mixkit.load.")
+    objective = loss.build(model.recipe.train.loss, None)
+    rate, size = model.sample_rate, model.features.samples
+
+    def scores(waveform: Tensor) -> Tensor:
+        found: Tensor = objective.scores(model(waveform))
+        return found
+
+    for heard in _hear(model, scores, sounds, overlap, batch_size):
+        if isinstance(heard, MixkitError):
+            yield heard
+            continue
+        windows = torch.stack(heard.rows)
+        starts = tuple(start / rate for start in heard.starts)
+        mean = windows.double().mean(0).float()
+        yield Prediction(model.labels, mean, windows, starts, size / rate, heard.samples / rate)
+
+
+def embed_all(
+    model: WindowModel, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+) -> Iterator[Tensor | MixkitError]:
+    """The pooled vectors ahead of the head of many recordings, each the mean over its windows: `c`.
+
+    Args:
+        model: trained.
+        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        overlap: share of a window that the next one hears again, at least.
+        batch_size: windows that are heard at once.
+
+    Yields:
+        A vector on the CPU, or the error in place of one.
+    """
+    for heard in _hear(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
+        yield heard if isinstance(heard, MixkitError) else torch.stack(heard.rows).double().mean(0).float()
+
+
+def embed(
+    model: WindowModel,
+    sound: Sound,
+    sample_rate: int | None = None,
+    overlap: float = OVERLAP,
+    batch_size: int = BATCH_SIZE,
+) -> Tensor:
+    """One vector for one recording: `c`. Arguments and errors as of `predict`."""
+    (found,) = embed_all(model, [lambda: waveform_of(sound, sample_rate, model.sample_rate)], overlap, batch_size)
+    if isinstance(found, MixkitError):
+        raise found
+    return found
+
+
+def window_starts(samples: int, size: int, overlap: float) -> list[int]:
+    """Where windows begin: as few as cover the recording with that overlap, evenly spread from its start to its end.
+
+    Args:
+        samples: of the recording.
+        size: samples of a window.
+        overlap: share of a window that the next one hears again, at least.
+
+    Raises:
+        MixkitError: the overlap is none that works.
+    """
+    if not 0 <= overlap <= MOST_OVERLAP:
+        raise MixkitError(f"overlap is {overlap:g}. It takes a share of a window, from 0 to {MOST_OVERLAP}.")
+    spare = samples - size
+    if spare <= 0:
+        return [0]
+    steps = math.ceil(spare / max(size * (1 - overlap), 1))
+    return [spare * step // steps for step in range(steps + 1)]
+
+
+@dataclass
+class _Heard:
+    """A recording on its way through the network: a row of results for each window."""
+
+    samples: int
+    starts: list[int]
+    rows: list[Tensor] = field(default_factory=list)
+
+
+def _hear(
+    model: WindowModel,
+    compute: Callable[[Tensor], Tensor],
+    sounds: Iterable[Callable[[], Tensor]],
+    overlap: float,
+    batch_size: int,
+) -> Iterator[_Heard | MixkitError]:
+    """Each recording with its rows, in order. No more than one batch of windows waits at a time."""
+    if batch_size < 1:
+        raise MixkitError(f"batch_size is {batch_size}. Use 1 or more.")
+    size = model.features.samples
+    waiting: deque[_Heard | MixkitError] = deque()
+    batch: list[tuple[_Heard, Tensor]] = []
+
+    def flush() -> None:
+        with _listening(model) as device:
+            rows = compute(torch.stack([window for _, window in batch]).to(device)).float().cpu()
+        for (heard, _), row in zip(batch, rows, strict=True):
+            heard.rows.append(row)
+        batch.clear()
+
+    for sound in sounds:
+        try:
+            waveform = sound()
+        except MixkitError as error:
+            waiting.append(error)
+        else:
+            heard = _Heard(len(waveform), window_starts(len(waveform), size, overlap))
+            waiting.append(heard)
+            for start in heard.starts:
+                window = waveform[start : start + size]
+                batch.append((heard, torch.nn.functional.pad(window, (0, size - len(window)))))
+                if len(batch) == batch_size:
+                    flush()
+        while waiting and _is_done(waiting[0]):
+            yield waiting.popleft()
+    if batch:
+        flush()
+    yield from waiting
+
+
+def _is_done(heard: _Heard | MixkitError) -> bool:
+    return isinstance(heard, MixkitError) or len(heard.rows) == len(heard.starts)
+
+
+@contextmanager
+def _listening(model: WindowModel) -> Iterator[torch.device]:
+    """The network as it is for listening, in full precision; afterwards as it was."""
+    training = model.training
+    model.train(False)
+    try:
+        with torch.no_grad():
+            yield next(model.parameters()).device
+    finally:
+        model.train(training)

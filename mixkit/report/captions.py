@@ -1,0 +1,181 @@
+"""What is said beside the figures: caption, stamps, and what they support and what they do not."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from mixkit.report.comparison import NAMES, Answer, Row, comparable
+from mixkit.report.differences import differing
+from mixkit.report.runs_by_arm import Arm, Entry, Evidence
+from mixkit.report.statistics import ALPHA, Difference, too_few
+from mixkit.report.tables import signed
+from mixkit.tasks.protocol import PAPER_RANDOM, RANDOM_NOTE
+
+
+def caption(evidence: Evidence) -> str:
+    """What was measured, how often, by which protocol."""
+    done = [entry for entry in evidence.entries if entry.measured]
+    measured = [entry.measured for entry in done if entry.measured]
+    tasks = sorted({f"{one.task} ({one.protocol})" for one in measured})
+    parts = [_count(len({entry.seed for entry in done}), "seed")]
+    if any(entry.fold is not None for entry in done):
+        parts.append(_count(len({entry.fold for entry in done}), "fold"))
+    planned = "" if len(done) == len(evidence.entries) else f" of {len(evidence.entries)}"
+    clips = sorted({one.clips for one in measured})
+    tested = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
+    spread = (
+        " Mean ± standard deviation (ddof = 1) over the runs of an arm; in brackets the 95 % bootstrap interval of the "
+        "mean."
+        if any(len(arm.done) > 1 for arm in evidence.arms)
+        else ""
+    )
+    note = f" {evidence.note}" if evidence.note else ""
+    return (
+        f"{evidence.name} on {', '.join(tasks)}: {_count(len(done), 'run')}{planned}, "
+        f"{_count(len(evidence.arms), 'arm')}, {', '.join(parts)}; {tested} test clips a run.{spread}{note}"
+    )
+
+
+def stamps(evidence: Evidence) -> list[str]:
+    """What must not be overlooked: a short study, and a protocol that lets the test leak into training."""
+    found = []
+    if evidence.quick:
+        found.append("quick: a short study to see that everything works. Its figures prove nothing.")
+    if any(entry.measured and entry.measured.protocol == PAPER_RANDOM for entry in evidence.entries):
+        found.append(RANDOM_NOTE)
+    return found
+
+
+def summary(answer: Answer) -> str:
+    """What the study comes to, in a sentence or two; empty where nothing is compared."""
+    base, compared = answer.rows[0].arm.name, answer.compared
+    if len(answer.rows) < 2:
+        return ""
+    if not compared:
+        return f"Nothing can be compared with {base}: no run is paired with one of it."
+    name = NAMES[answer.headline]
+    told = [(row, pairs) for row, pairs in compared if pairs.adjusted is not None and pairs.adjusted < ALPHA]
+    arms = _count(len(compared), "arm")
+    if not told:
+        counts = sorted({pairs.pairs.count for _, pairs in compared})
+        pairs = _count(counts[-1], "pair") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} pairs"
+        which = compared[0][0].arm.name if len(compared) == 1 else f"None of {arms}"
+        can = "cannot" if len(compared) == 1 else "can"
+        leave = "leaves" if counts == [1] else "leave"
+        return f"{which} {can} be told from {base} by {name}: {pairs} of runs {leave} chance open."
+    listed = ", ".join(f"{row.arm.name} ({signed(100 * pairs.pairs.mean, answer.digits)})" for row, pairs in told[:8])
+    more = f" and {len(told) - 8} more" if len(told) > 8 else ""
+    differ = "differs" if len(compared) == 1 else "differ"
+    return f"{len(told)} of {arms} {differ} from {base} in {name} by more than chance, in points: {listed}{more}."
+
+
+def verdict(answer: Answer, row: Row) -> str:
+    """A sentence about an arm against the base, by the first figure."""
+    base, pairs = answer.rows[0], row.differences[answer.headline]
+    if pairs is None:
+        return "no run can be paired with one of the base"
+    points = 100 * pairs.pairs.mean
+    sense = "level with" if round(points, 1) == 0 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+    if pairs.adjusted is not None and pairs.adjusted < ALPHA:
+        return f"{sense} {base.arm.name}, more than chance would have it (p = {pairs.adjusted:.2g} after Holm)"
+    p = "" if pairs.adjusted is None else f" (p = {pairs.adjusted:.2g} after Holm)"
+    return f"{sense} {base.arm.name}; chance alone is not ruled out{p}"
+
+
+def notes(answer: Answer) -> list[str]:
+    """Sentences about what the figures support and what they do not."""
+    evidence, rows = answer.evidence, answer.rows
+    compared = [pairs for _, pairs in answer.compared]
+    unlike = any(_unlike(row.arm, evidence.base) for row in rows)
+    said = [
+        _without_figures(evidence),
+        differing(evidence.entries),
+        *_few({row.arm.name: pairs.pairs.count for row, pairs in answer.compared}),
+        "Runs of another task, protocol or test set than the base's are shown, and not compared." if unlike else None,
+        _narrow([found.count for row in rows if (found := row.figures[answer.headline])]),
+        _dependence(answer),
+        _without_width(answer),
+        _test(compared),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _without_figures(evidence: Evidence) -> str | None:
+    missing = [entry for entry in evidence.entries if not entry.measured]
+    if not missing:
+        return None
+    shown = "; ".join(_missing(entry) for entry in missing[:6])
+    more = f"; and {len(missing) - 6} more" if len(missing) > 6 else ""
+    runs = _count(len(missing), "run")
+    return f"{runs} of {len(evidence.entries)} without figures, which no mean holds: {shown}{more}."
+
+
+def _few(pairs: Mapping[str, int]) -> list[str]:
+    """Why the pairs can settle nothing: once if it holds for all arms, else for those with fewer."""
+    arms, most = len(pairs), max(pairs.values(), default=0)
+    if not pairs or (plain := too_few(most, arms)):
+        return [plain] if pairs and plain else []
+    short = {name: too_few(count, arms) for name, count in pairs.items()}
+    return [f"{name}: {plain}" for name, plain in short.items() if plain]
+
+
+def _narrow(counts: Sequence[int]) -> str | None:
+    most = max(counts, default=0)
+    if most == 1:
+        return "One run an arm has no spread: another seed may turn any order round."
+    if min(counts, default=most) > 9:
+        return None
+    often = {2: "half of the time", 3: "3 times in 4", 4: "4 times in 5", 5: "5 times in 6"}
+    fewer = "; over fewer, less often" if min(counts) < most else ""
+    return (
+        f"An interval over {most} runs is too narrow: it holds the true mean about "
+        f"{often.get(most, '9 times in 10')}, not 95 % of the time{fewer}."
+    )
+
+
+def _dependence(answer: Answer) -> str | None:
+    """Between folds the runs are not independent; within one, they share their test clips."""
+    done = [entry for entry in answer.evidence.entries if entry.measured]
+    if len({entry.fold for entry in done}) > 1:
+        return (
+            "Folds share training clips, and seeds of a fold share its test clips: intervals and tests take runs for "
+            "independent, and are surer than they should be."
+        )
+    base = answer.rows[0].figures["accuracy"] if answer.headline == "accuracy" else None
+    clips = {entry.measured.clips for entry in done if entry.measured}
+    if base is None or len(clips) > 1:
+        return None
+    (count,) = clips
+    reach = 196 * math.sqrt(max(base.mean * (1 - base.mean), 0.25 / count) / count)
+    return (
+        f"Every run is tested on the same {count:,} clips: an interval tells of other seeds, not of other clips. Which "
+        f"clips were drawn moves an accuracy of {base.mean:.0%} by about ±{reach:.1f} points."
+    )
+
+
+def _without_width(answer: Answer) -> str | None:
+    summaries = [row.figures[answer.headline] for row in answer.rows] + [pairs.pairs for _, pairs in answer.compared]
+    if not any(found and found.count > 1 and found.low == found.high for found in summaries):
+        return None
+    return "An interval of no width means that all runs agree to the clip, not that the figure is known so well."
+
+
+def _test(compared: Sequence[Difference]) -> str | None:
+    if not compared:
+        return None
+    how = "every exchange tried" if all(pairs.exact for pairs in compared) else "65,536 exchanges drawn at random"
+    return f"p: paired permutation test, two-sided, {how}; Holm's correction over the arms, figure by figure."
+
+
+def _missing(entry: Entry) -> str:
+    fold = "" if entry.fold is None else f", fold {entry.fold}"
+    reason = f" ({entry.error.rstrip('.')})" if entry.error else ""
+    return f"{entry.arm}, seed {entry.seed}{fold}: {entry.state}{reason}"
+
+
+def _unlike(arm: Arm, base: Arm) -> bool:
+    others = {entry.key: entry for entry in base.done}
+    return any(entry.key in others and not comparable(entry, others[entry.key]) for entry in arm.done)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,196 @@
+"""Pictures of an answer: differences with their intervals, accuracy against cost, and learning curves."""
+
+import textwrap
+from collections.abc import Sequence
+from io import BytesIO
+
+import matplotlib
+import matplotlib.ticker
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from mixkit.report.captions import stamps
+from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.runs.results import Epoch
+
+WIDE, NARROW = 7.6, 3.6  # inches: a page, and a telephone
+NAMED = 5  # arms whose names have room beside their points; more are numbered
+
+
+GROUND, INK, FAINT, GREY, BLUE, ORANGE = "#ffffff", "#1f2429", "#c9ced3", "#9aa2a9", "#22638f", "#b8610f"
+DARK = {GROUND: "#14171a", INK: "#e6e8ea", FAINT: "#4b5157", GREY: "#8d959c", BLUE: "#6cb2dd", ORANGE: "#eea25a"}
+"""What each colour becomes on a dark ground."""
+
+
+def forest(answer: Answer, width: float = WIDE) -> Figure:
+    """The difference of every arm to the base in the first figure: each pair, their mean and its 95 % interval."""
+    compared = answer.compared
+    figure = Figure(figsize=(width, 0.42 * len(compared) + 1.05), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=INK, linewidth=1)
+    for place, (_, pairs) in enumerate(compared):
+        low, high = pairs.pairs.low, pairs.pairs.high
+        if low is not None and high is not None:
+            axes.plot([100 * low, 100 * high], [place, place], color=BLUE, linewidth=2.4, solid_capstyle="butt")
+        singles = [100 * value for value in pairs.each]
+        axes.plot(singles, [place + 0.22] * len(singles), "o", color=GREY, markersize=3.2)
+        axes.plot(100 * pairs.pairs.mean, place, "D", color=BLUE, markersize=6)
+    names = [_folded(row.arm.name, width) for row, _ in compared]
+    axes.set_yticks(range(len(compared)), names, parse_math=False)
+    axes.set_ylim(len(compared) - 0.4, -0.6)
+    base = _short(answer.rows[0].arm.name, 30 if width > NARROW else 13)
+    axes.set_xlabel(f"{NAMES[answer.headline]}, points above or below {base}", parse_math=False)
+    _dress(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    _stamp(figure, answer, width)
+    return figure
+
+
+def against_cost(answer: Answer, width: float = WIDE) -> Figure:
+    """The first figure over parameters, and over operations where they are known: small and right is up and left."""
+    known = [row for row in answer.rows if row.figures[answer.headline] and row.cost.parameters]
+    panels = [("parameters", "parameters")]
+    if any(row.cost.flops for row in known):
+        panels.append(("flops", "FLOP for a clip"))
+    beside = width > NARROW
+    shape = (1, len(panels)) if beside else (len(panels), 1)
+    figure = Figure(figsize=(width, 3.1 if beside else 2.7 * len(panels)), layout="constrained")
+    grid = figure.subplots(*shape, squeeze=False).ravel()
+    numbered = len(known) > NAMED
+    for axes, (cost, label) in zip(grid, panels, strict=True):
+        for number, row in enumerate(known, 1):
+            _point(axes, answer, row, getattr(row.cost, cost), str(number) if numbered else _short(row.arm.name, 18))
+        axes.set_xscale("log")
+        axes.margins(0.3, 0.16)
+        axes.set_xlabel(label)
+        axes.set_ylabel(f"{NAMES[answer.headline]} %")
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _amount(value)))
+        axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        _dress(axes, "both")
+    if numbered:
+        longest = 32 if beside else 40
+        keys = [
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker=f"${number}$",
+                color=INK,
+                markeredgewidth=0,
+                label=_literal(_short(row.arm.name, longest)),
+            )
+            for number, row in enumerate(known, 1)
+        ]
+        figure.legend(
+            handles=keys, loc="outside lower left", ncols=3 if beside else 1, frameon=False, fontsize=8, labelcolor=INK
+        )
+    _stamp(figure, answer, width)
+    return figure
+
+
+def learning(runs: Sequence[Sequence[Epoch]], name: str, width: float = WIDE) -> Figure:
+    """Loss and a figure on validation of the runs of an arm, epoch by epoch, a line a run."""
+    beside = width > NARROW
+    figure = Figure(figsize=(width, 2.5 if beside else 4.2), layout="constrained")
+    losses, shares = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
+    for number, records in enumerate(runs):
+        epochs = [record.epoch for record in records]
+        marker = "o" if len(epochs) == 1 else None
+        for axes, values, colour, label in (
+            (losses, [record.train_loss for record in records], BLUE, "training"),
+            (losses, [record.valid_loss for record in records], ORANGE, "validation"),
+            (shares, [100 * record.valid for record in records], ORANGE, "validation"),
+        ):
+            axes.plot(
+                epochs, values, color=colour, marker=marker, linewidth=1.3, alpha=0.8, label=None if number else label
+            )
+    losses.set_ylabel("loss")
+    shares.set_ylabel(f"{name} %")
+    losses.set_ylim(bottom=0)
+    for axes in (losses, shares):
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _dress(axes, "y")
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    return figure
+
+
+def picture(figure: Figure, kind: str) -> bytes:
+    """A figure as `svg`, `png` or `pdf`; the same bytes for the same figure."""
+    written = BytesIO()
+    stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
+    with matplotlib.rc_context({"svg.hashsalt": "mixkit", "svg.fonttype": "path"}):
+        figure.savefig(written, format=kind, dpi=160, transparent=kind == "svg", metadata=stamp)
+    return written.getvalue()
+
+
+def darken(svg: bytes) -> bytes:
+    """An SVG figure for a dark ground."""
+    for light, dark in DARK.items():
+        svg = svg.replace(light.encode(), dark.encode())
+    return svg
+
+
+def _point(axes: Axes, answer: Answer, row: Row, cost: float | None, name: str) -> None:
+    found, is_base = row.figures[answer.headline], row is answer.rows[0]
+    if found is None or not cost:
+        return
+    colour = ORANGE if is_base else BLUE
+    if found.low is not None and found.high is not None:
+        axes.plot([cost, cost], [100 * found.low, 100 * found.high], color=colour, linewidth=1.6, alpha=0.7)
+    axes.plot(cost, 100 * found.mean, "D" if is_base else "o", color=colour, markersize=6)
+    axes.annotate(
+        name,
+        (cost, 100 * found.mean),
+        (7, 4),
+        textcoords="offset points",
+        fontsize=8,
+        color=INK,
+        parse_math=False,
+        path_effects=[withStroke(linewidth=2.5, foreground=GROUND)],
+    )
+
+
+def _stamp(figure: Figure, answer: Answer, width: float) -> None:
+    """What must not be overlooked, above: a figure is copied without the text around it."""
+    told = [textwrap.fill(stamp, 110 if width > NARROW else 50) for stamp in stamps(answer.evidence)]
+    if told:
+        figure.suptitle("\n".join(told), x=0.01, ha="left", fontsize=8, color=ORANGE)
+
+
+def _dress(axes: Axes, grid: str) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(colors=INK, labelsize=9, color=FAINT)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    axes.grid(axis=grid, color=FAINT, linewidth=0.5, alpha=0.6)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.patch.set_alpha(0)
+
+
+def _amount(value: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _folded(name: str, width: float) -> str:
+    """A name beside an axis: in one line on a page, in two on a telephone."""
+    if width > NARROW:
+        return _short(name, 30)
+    return "\n".join(textwrap.wrap(name, 17, max_lines=2, placeholder="…"))
+
+
+def _literal(name: str) -> str:
+    """A name in a legend, where a dollar would begin a formula."""
+    return name.replace("$", r"\$")
+
+
+def _short(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,0 +1,187 @@
+"""Pictures of a run that a person would want to see: curves, confusion, and what the model heard."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mixkit.audio.read import read
+from mixkit.checkpoints.weights import load
+from mixkit.data.batches import fit_length
+from mixkit.errors import printable
+from mixkit.model.classifier import Classifier
+from mixkit.registry import loss, task
+from mixkit.runs.folder import Run
+from mixkit.tasks.clip import Clip
+from mixkit.training.metrics import THRESHOLD, per_cent
+
+INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"
+
+
+def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
+    """Writes `figures/curves.png`, `confusion.png` and `spectrograms.png` of a complete run.
+
+    Of a multi-label set, `classes.png` takes the place of `confusion.png`.
+
+    Args:
+        run: complete; the recordings of its test split have to be there.
+        plugins: modules already loaded that the recipe may import.
+    """
+    results = run.results()
+    model = load(run.folder, plugins=plugins)
+    clips = task.build(model.recipe.task).clips("test")
+    for name, figure in (
+        ("curves", curves(run.metrics(), results)),
+        ("classes", classes(results)) if _several(results) else ("confusion", _confused(results)),
+        ("spectrograms", spectrograms(model, clips)),
+    ):
+        picture = BytesIO()
+        figure.savefig(picture, format="png", dpi=120)
+        run.write(f"figures/{name}.png", picture.getvalue())
+
+
+def curves(records: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure:
+    """Loss and validation figures over the epochs, with the chosen one marked."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    losses, shares = figure.subplots(1, 2)
+    epochs = [record["epoch"] for record in records]
+    marker = "o" if len(epochs) == 1 else None
+    losses.plot(epochs, [r["train"]["loss"] for r in records], color=BLUE, marker=marker, label="training")
+    losses.plot(epochs, [r["valid"]["loss"] for r in records], color=ORANGE, marker=marker, label="validation")
+    losses.set_ylabel("loss")
+    losses.set_ylim(0, 1.05 * max(max(r["train"]["loss"], r["valid"]["loss"]) for r in records))
+    first = ("map", "mAP", BLUE) if _several(results) else ("accuracy", "accuracy", BLUE)
+    for key, label, colour in (first, ("auc", "AUC", GREEN), ("f1", "F1", ORANGE)):
+        values = [float("nan") if r["valid"][key] is None else 100 * r["valid"][key] for r in records]
+        shares.plot(epochs, values, color=colour, marker=marker, label=f"validation {label}")
+    shares.set_ylabel("per cent")
+    shares.set_ylim(top=101)
+    for axes in (losses, shares):
+        axes.axvline(results["best_epoch"], color=INK, linewidth=1, linestyle=":", label="best epoch")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _plain(axes)
+        axes.legend(frameon=False)
+    figure.suptitle(
+        f"{printable(results['recipe'])} on {printable(results['task'])} ({printable(results['protocol'])}): "
+        f"test {first[1]} {per_cent(results['test'][first[0]])}, AUC {per_cent(results['test']['auc'])}",
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], results: dict[str, Any]) -> Figure:
+    """How often each class was answered for each, as shares of the right class."""
+    side = max(5.0, 0.42 * len(labels) + 2.2)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    matrix = torch.tensor(counts, dtype=torch.float64)
+    shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
+    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    names = [_short(label) for label in labels]
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    if len(labels) <= 20:
+        for row, column in torch.nonzero(matrix).tolist():
+            dark = shares[row, column] > 0.5
+            axes.text(
+                column, row, f"{int(matrix[row, column])}", ha="center", va="center", color="white" if dark else INK
+            )
+    axes.set_xlabel("answered")
+    axes.set_ylabel("right")
+    axes.set_title(f"{printable(results['recipe'])}, test: {int(matrix.sum())} clips", loc="left")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the right class")
+    return figure
+
+
+def classes(results: dict[str, Any]) -> Figure:
+    """Average precision of each class on the test split, in the order of the task, and their mean."""
+    found = results["test"]["average_precision"]
+    figure = Figure(figsize=(7, max(2.5, 0.3 * len(found) + 1.4)), layout="constrained")
+    axes = figure.subplots()
+    rows = range(len(found))
+    bars = axes.barh(rows, [100 * share for share in found.values()], color=BLUE, height=0.7)
+    axes.bar_label(bars, [per_cent(share) for share in found.values()], padding=4, color=INK, fontsize=9)
+    axes.set_yticks(rows, [_short(label) for label in found], parse_math=False)
+    axes.set_ylim(len(found) - 0.4, -0.6)
+    axes.set_xlim(0, 112)
+    axes.set_xticks(range(0, 101, 20))
+    if results["test"]["map"] is not None:
+        axes.axvline(100 * results["test"]["map"], color=INK, linewidth=1, linestyle=":")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(f"average precision, per cent; dotted: the mean, {per_cent(results['test']['map'])}")
+    title = f"{printable(results['recipe'])}, test: {results['test']['clips']} clips"
+    axes.set_title(title, loc="left", parse_math=False)
+    return figure
+
+
+def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, rows: int = 2) -> Figure:
+    """What the model hears of some test clips, one of each class in turn, and what it answers."""
+    chosen = _one_of_each(clips, columns * rows)
+    samples = model.features.samples
+    audio = [read(clip.path, model.sample_rate, clip.start, clip.stop) for clip in chosen]
+    waveform = torch.stack([fit_length(part, samples, lambda extra: extra // 2) for part in audio])
+    scorer = loss.build(model.recipe.train.loss, None)
+    with torch.inference_mode():
+        seen = model.features(waveform)
+        scores = scorer.scores(model.mixer(seen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.5 * rows + 0.3), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    seconds = samples / model.sample_rate
+    for axes, clip, picture, score in zip(grid, chosen, seen, scores, strict=False):
+        answers, right = _answers(model, clip, score)
+        axes.imshow(
+            picture.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, picture.shape[0])
+        )
+        axes.set_title(_short(clip.label or "no label"), fontsize=10, loc="left", parse_math=False)
+        axes.set_xlabel(f"heard: {answers}", fontsize=9, color=GREEN if right else "#b23a48", parse_math=False)
+        axes.set_yticks([])
+    for axes in grid[len(chosen) :]:
+        axes.axis("off")
+    figure.supylabel("mel bins", fontsize=9)
+    figure.supxlabel("seconds", fontsize=9)
+    return figure
+
+
+def _one_of_each(clips: Sequence[Clip], count: int) -> list[Clip]:
+    """Clips in turn by class, so that every class is seen before one comes twice."""
+    turns: dict[str, int] = {}
+    ranked = []
+    for position, clip in enumerate(clips):
+        turn = turns.get(clip.label, 0)
+        turns[clip.label] = turn + 1
+        ranked.append((turn, position))
+    return [clips[position] for _, position in sorted(ranked)[:count]]
+
+
+def _answers(model: Classifier, clip: Clip, score: torch.Tensor) -> tuple[str, bool]:
+    """What is answered for a clip, in words, and whether it is all right."""
+    if not model.multi_label:
+        answer = int(score.argmax())
+        return f"{_short(model.labels[answer])} {score[answer]:.0%}", model.labels[answer] == clip.label
+    answers = [label for label, share in zip(model.labels, score, strict=True) if share > THRESHOLD]
+    return _short(";".join(answers) or "nothing"), set(answers) == set(clip.labels)
+
+
+def _several(results: dict[str, Any]) -> bool:
+    """Whether a clip may have several labels, so that there is no confusion to draw."""
+    return results["test"]["confusion"] is None
+
+
+def _confused(results: dict[str, Any]) -> Figure:
+    return confusion(results["test"]["confusion"], results["labels"], results)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=PALE, linewidth=0.6)
+
+
+def _short(label: str) -> str:
+    text = printable(label).replace("_", " ")
+    return text if len(text) <= 22 else f"{text[:20]}…"

@@ -1,0 +1,232 @@
+"""The runs that a report is about, sorted into arms: those of a study, or any runs by their recipe."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mixkit.errors import MixkitError, RunError
+from mixkit.runs.folder import Run
+from mixkit.runs.results import Measured, Pace, read_command, read_measured, read_pace, read_recipe, text
+from mixkit.study.record import Record, is_study, read_study
+
+KEY = re.compile(r"(?m)^(?:train\.seed|task\.\w+\.fold|recipe\.name) = .*$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of an arm. All text in it is safe to print.
+
+    Args:
+        arm: name of the arm.
+        seed: of the run.
+        fold: that is tested, or None.
+        folder: where it lies.
+        state: `done`, `failed`, `running`, `waiting`, `stopped` (training has not ended), `damaged` or `double`.
+        error: why it does not count, or None.
+        command: what to type to make it again, or None.
+        measured: what it ended with; None unless it is done.
+        pace: how fast it was.
+    """
+
+    arm: str
+    seed: int
+    fold: int | None
+    folder: Path
+    state: str
+    error: str | None = None
+    command: str | None = None
+    measured: Measured | None = None
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def key(self) -> tuple[int, int | None]:
+        """What pairs it with a run of another arm."""
+        return self.seed, self.fold
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One network or setting that is compared.
+
+    Args:
+        name: in tables, safe to print.
+        entries: its runs.
+        lines: `--set` lines over the base.
+        paper: figures that a paper gives for it, in per cent.
+        note: what a reader has to know of it.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    lines: tuple[str, ...] = ()
+    paper: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def done(self) -> tuple[Entry, ...]:
+        """The runs that count."""
+        return tuple(entry for entry in self.entries if entry.measured)
+
+    def values(self, figure: str) -> dict[tuple[int, int | None], float]:
+        """A figure or metric of every run that has it, by seed and fold."""
+        found = {entry.key: entry.measured.value(figure) for entry in self.entries if entry.measured}
+        return {key: value for key, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a report is about.
+
+    Args:
+        name: of the study, or of its only recipe.
+        arms: the base first.
+        quick: whether it is a short study, whose figures prove nothing.
+        note: a sentence for the caption.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    quick: bool = False
+    note: str = ""
+
+    @property
+    def figures(self) -> tuple[str, str]:
+        """The two that are compared; a multi-label set has no answer that is plainly right, so not accuracy there."""
+        several = all(entry.measured.confusion is None for entry in self.entries if entry.measured)
+        return "map" if several else "accuracy", "auc"
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The figures beside those two."""
+        return tuple(name for name in ("accuracy", "f1", "recall") if name not in self.figures)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What recipes ask for beside what every run is measured by, in the order of the runs."""
+        return tuple(dict.fromkeys(name for entry in self.entries if entry.measured for name in entry.measured.metrics))
+
+    @property
+    def base(self) -> Arm:
+        """The arm that the others are compared with."""
+        return self.arms[0]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The runs of all arms."""
+        return tuple(entry for arm in self.arms for entry in arm.entries)
+
+
+def gather(folders: Sequence[Path]) -> Evidence:
+    """Reads studies and runs.
+
+    Args:
+        folders: of studies or runs; the first arm of the first is the base.
+
+    Raises:
+        RunError: a folder is neither a run nor a study, or no run of them all has ended.
+        DamagedError: the record of a study is not what mixkit wrote.
+    """
+    studies = [read_study(folder) for folder in folders if is_study(folder)]
+    loose = _by_recipe([_loose(Run.open(folder).folder) for folder in folders if not is_study(folder)])
+    planned = [arm for record in studies for arm in _of_study(record, alone=len(studies) == 1)]
+    arms = planned + loose if studies and is_study(folders[0]) else loose + planned
+    arms = [replace(arm, entries=_once(arm.entries)) for arm in _distinct(arms)]
+    if not any(arm.done for arm in arms):
+        first = next((entry.error for arm in arms for entry in arm.entries if entry.error), "training has not ended")
+        raise RunError(f"none of these runs has figures: {first}. Name a run that is complete.")
+    names = [text(record.name, 80) for record in studies] or sorted({arm.name.partition(" (")[0] for arm in arms})
+    notes = " ".join(text(record.note) for record in studies if record.note)
+    return Evidence(" and ".join(names[:4]), tuple(arms), any(record.quick for record in studies), notes)
+
+
+def _of_study(record: Record, alone: bool) -> list[Arm]:
+    """The arms of a study, the base first; with several studies, each arm says of which it is."""
+    prefix = "" if alone else f"{text(record.name, 40)}: "
+    arms = sorted(record.arms, key=lambda arm: arm.name != record.base)
+    found = []
+    for arm in arms:
+        name = prefix + text(arm.name, 80)
+        entries = [
+            _entry(
+                Entry(
+                    name,
+                    trial.seed,
+                    trial.fold,
+                    trial.folder,
+                    trial.state,
+                    text(trial.error) if trial.error else None,
+                    text(trial.command, 4_000),
+                )
+            )
+            for trial in record.trials
+            if trial.arm == arm.name
+        ]
+        lines = tuple(text(line) for line in arm.lines)
+        paper = {text(key, 40): value for key, value in (arm.value or {}).items()}
+        found.append(Arm(name, tuple(entries), lines, paper, text(arm.note)))
+    return found
+
+
+def _loose(folder: Path) -> Entry:
+    """A run that is named by itself; its arm is found later."""
+    state = "done" if Run(folder).complete else "stopped"
+    error = None if state == "done" else "training has not ended"
+    entry = _entry(Entry("", 0, None, folder, state, error, read_command(folder)))
+    if entry.measured is None:
+        seed = re.search(r"(?m)^train\.seed = (\d{1,18})$", read_recipe(folder))
+        return replace(entry, seed=int(seed[1]) if seed else 0)
+    return replace(entry, seed=entry.measured.seed, fold=entry.measured.fold)
+
+
+def _entry(entry: Entry) -> Entry:
+    """With what was measured; a run whose figures cannot be read is told apart and does not count."""
+    if entry.state != "done":
+        return entry
+    try:
+        return replace(entry, measured=read_measured(entry.folder), pace=read_pace(entry.folder))
+    except MixkitError as error:
+        return replace(entry, state="damaged", error=text(str(error), 600))
+
+
+def _by_recipe(entries: Iterable[Entry]) -> list[Arm]:
+    """Runs of one recipe are an arm: all that is resolved in it is the same, but for seed and fold."""
+    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        recipe = read_recipe(entry.folder)
+        named = re.search(r"(?m)^recipe\.name = '(.*)'$", recipe)
+        name = entry.measured.recipe if entry.measured else text(named[1], 80) if named else entry.folder.name
+        settings = "\n".join(line for line in KEY.sub("", recipe).splitlines() if not line.startswith("#"))
+        groups[name, settings].append(entry)
+    arms = []
+    for (name, settings), found in groups.items():
+        others = [other.splitlines() for alike, other in groups if alike == name and other != settings]
+        own = [line for line in settings.splitlines() if line and any(line not in other for other in others)]
+        shown = f"{name} ({text(', '.join(own[:2]), 80)})" if own else name
+        arms.append(Arm(shown, tuple(replace(entry, arm=shown) for entry in found)))
+    return arms
+
+
+def _distinct(arms: Sequence[Arm]) -> list[Arm]:
+    """No two arms of one name: what is shown would not say which."""
+    seen: Counter[str] = Counter()
+    found = []
+    for arm in arms:
+        seen[arm.name] += 1
+        name = arm.name if seen[arm.name] == 1 else f"{arm.name} #{seen[arm.name]}"
+        found.append(replace(arm, name=name, entries=tuple(replace(entry, arm=name) for entry in arm.entries)))
+    return found
+
+
+def _once(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """One run for each seed and fold: a second one is shown and does not count."""
+    seen: set[tuple[int, int | None]] = set()
+    found = []
+    for entry in entries:
+        if entry.measured and entry.key in seen:
+            entry = replace(entry, state="double", measured=None, error="the same arm, seed and fold as a run before")
+        elif entry.measured:
+            seen.add(entry.key)
+        found.append(entry)
+    return tuple(found)

@@ -1,0 +1,160 @@
+"""The clips that a run got most wrong: what they are, how they look to the network, and how they sound."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import soundfile
+import torch
+from matplotlib import image
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy
+
+from mixkit.audio.read import read
+from mixkit.audio.resample import resample
+from mixkit.checkpoints.weights import load
+from mixkit.data.batches import fit_length
+from mixkit.errors import MixkitError
+from mixkit.model.classifier import Classifier
+from mixkit.registry import loss, task
+from mixkit.runs.results import text
+from mixkit.tasks.clip import Clip
+from mixkit.training.device import autocast, precision_of
+from mixkit.training.metrics import THRESHOLD
+
+SECONDS = 5.0  # of sound that a player gets
+SAMPLE_RATE = 16_000  # Hz, at most
+COLUMNS = 400  # of a spectrogram
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A clip and the wrong answer to it.
+
+    Args:
+        name: file and folder of the recording.
+        right: its label and the score of it; several, or none, in a multi-label set.
+        answered: what the network said, likewise.
+        seconds: of sound that is kept.
+        cut: whether the network heard more than that.
+        sound: what the network heard, as a WAV file.
+        picture: its log-mel spectrogram, as a PNG file.
+    """
+
+    name: str
+    right: tuple[tuple[str, float], ...]
+    answered: tuple[tuple[str, float], ...]
+    seconds: float
+    cut: bool
+    sound: bytes = field(repr=False)
+    picture: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What came of a pass over the test clips of a run.
+
+    Args:
+        mistakes: the worst first.
+        wrong: how many clips were answered wrongly.
+        clips: how many there are.
+        fault: why no clip was heard, or None.
+    """
+
+    mistakes: tuple[Mistake, ...] = ()
+    wrong: int = 0
+    clips: int = 0
+    fault: str | None = None
+
+
+def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] = ()) -> Listening:
+    """The wrong answers of a run on its test split that gave the right class the lowest score: those of highest loss.
+
+    In a multi-label set, the clips with a label too few or too many, by their cross-entropy over all labels.
+
+    Args:
+        run: complete.
+        count: mistakes that are kept.
+        device: where to compute.
+        plugins: modules already loaded that the recipe may import.
+
+    Returns:
+        What was found; with `fault` where the recordings or the weights are not there, which is no error of a report.
+    """
+    try:
+        return _listen(load(run, device, plugins), count, device)
+    except MixkitError as error:
+        return Listening(fault=text(str(error), 600))
+    except Exception as error:  # weights, recipe and recordings may be anything
+        return Listening(fault=text(f"{type(error).__name__}: {error}", 600))
+
+
+def _listen(model: Classifier, count: int, device: torch.device) -> Listening:
+    clips = task.build(model.recipe.task).clips("test")
+    scores = torch.cat([*_scores(model, clips, device)])
+    right = torch.tensor([[float(label in clip.labels) for label in model.labels] for clip in clips])
+    if model.multi_label:
+        wrong = ((scores > THRESHOLD) != right.bool()).any(1)
+        badness = binary_cross_entropy(scores, right, reduction="none").mean(1)
+    else:
+        wrong = scores.argmax(1) != right.argmax(1)
+        badness = -(scores * right).sum(1)  # the lower the score of the right class, the worse
+    ranked = sorted(torch.nonzero(wrong).flatten().tolist(), key=lambda item: (-float(badness[item]), item))
+    mistakes = [_mistake(model, clips[item], scores[item]) for item in ranked[:count]]
+    return Listening(tuple(mistakes), int(wrong.sum()), len(clips))
+
+
+def _scores(model: Classifier, clips: Sequence[Clip], device: torch.device) -> Iterator[Tensor]:
+    settings = model.recipe.train
+    scorer = loss.build(settings.loss, None)
+    precision = precision_of(settings.precision, device)
+    for start in range(0, len(clips), settings.batch_size):
+        waveform = torch.stack([_waveform(model, clip) for clip in clips[start : start + settings.batch_size]])
+        with torch.inference_mode(), autocast(device, precision):
+            logits = model(waveform.to(device)).float()
+        yield scorer.scores(logits).cpu()
+
+
+def _waveform(model: Classifier, clip: Clip) -> Tensor:
+    audio = read(clip.path, model.sample_rate, clip.start, clip.stop)
+    return fit_length(audio, model.features.samples, lambda extra: extra // 2)
+
+
+def _mistake(model: Classifier, clip: Clip, scores: Tensor) -> Mistake:
+    waveform = _waveform(model, clip)
+    with torch.inference_mode():
+        seen = model.features(waveform[None].to(next(model.parameters()).device))[0].float().cpu()
+    answered = [scores.argmax()] if not model.multi_label else torch.nonzero(scores > THRESHOLD).flatten()
+    kept = waveform[: round(SECONDS * model.sample_rate)]
+    section = "" if clip.start is None else f" from {clip.start:g} s"
+    return Mistake(
+        name=text("/".join(clip.path.parts[-2:]), 120) + section,
+        right=_scored(model, scores, [model.labels.index(label) for label in clip.labels]),
+        answered=_scored(model, scores, [int(index) for index in answered]),
+        seconds=len(kept) / model.sample_rate,
+        cut=len(kept) < len(waveform),
+        sound=_wav(kept, model.sample_rate),
+        picture=_png(seen),
+    )
+
+
+def _scored(model: Classifier, scores: Tensor, indices: Sequence[int]) -> tuple[tuple[str, float], ...]:
+    return tuple((text(model.labels[index], 80), float(scores[index])) for index in indices)
+
+
+def _wav(waveform: Tensor, sample_rate: int) -> bytes:
+    rate = min(sample_rate, SAMPLE_RATE)
+    written = BytesIO()
+    soundfile.write(written, resample(waveform, sample_rate, rate).numpy(), rate, format="WAV", subtype="PCM_16")
+    return written.getvalue()
+
+
+def _png(seen: Tensor) -> bytes:
+    bins = seen[:, :: -(-seen.shape[1] // COLUMNS)]
+    written = BytesIO()
+    options: dict[str, Any] = {"cmap": matplotlib.colormaps["magma"], "origin": "lower", "format": "png"}
+    image.imsave(written, bins.numpy(), **options)
+    return written.getvalue()

@@ -1,0 +1,130 @@
+"""The folder that a report is: one page, and the same answer as tables, data and figures for a paper."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from mixkit.errors import RunError, printable
+from mixkit.report import formats, plots, tables
+from mixkit.report.captions import caption, notes, stamps, summary
+from mixkit.report.comparison import Answer, answer
+from mixkit.report.details import operations
+from mixkit.report.page import page
+from mixkit.report.runs_by_arm import gather
+from mixkit.report.worst_errors import Listening, worst
+from mixkit.storage.atomic import write_whole, writing
+
+PAGE = "report.html"
+FIX = "Free the disk, or name another folder with --out."
+
+
+def report(
+    folders: Sequence[str | Path],
+    out: str | Path | None = None,
+    plugins: tuple[str, ...] = (),
+    errors: int = 4,
+    device: torch.device | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[Path, Answer]:
+    """Writes `report.html`, `table.md`, `table.tex`, `runs.csv`, `answer.json` and the figures as SVG, PDF and PNG.
+
+    Args:
+        folders: studies and runs; the first arm of the first is the base.
+        out: folder to write; `report` in the only study or run, `report` here for several.
+        plugins: modules already loaded that recipes may import.
+        errors: of each arm, how many of the worst are shown and heard; 0 to load no network.
+        device: where to compute them; None for the CPU.
+        say: is told how it goes.
+
+    Returns:
+        The page, and what it says.
+
+    Raises:
+        RunError: a folder is neither a run nor a study, or no run of them all has ended, or nothing can be written.
+        DamagedError: the record of a study is not what mixkit wrote.
+    """
+    found = compare(folders, plugins)
+    place = _place([Path(folder) for folder in folders], out)
+    heard = _heard(found, errors, device or torch.device("cpu"), plugins, say)
+    files = {name: content.encode() for name, content in _texts(found, heard).items()}
+    for name, content in {**files, **_figures(found)}.items():
+        write_whole(place / name, content, FIX)
+    return place / PAGE, found
+
+
+def compare(folders: Sequence[str | Path], plugins: tuple[str, ...] = ()) -> Answer:
+    """The answer that studies and runs give; nothing is written.
+
+    Args:
+        folders: studies and runs; the first arm of the first is the base.
+        plugins: modules already loaded that recipes may import.
+
+    Raises:
+        RunError: a folder is neither a run nor a study, or no run of them all has ended.
+        DamagedError: the record of a study is not what mixkit wrote.
+    """
+    if not folders:
+        raise RunError("nothing to report. Name a study or runs, such as runs/asm_rh/001.")
+    return answer(gather([Path(folder) for folder in folders]), operations(plugins))
+
+
+def to_markdown(found: Answer) -> str:
+    """All tables with caption and notes, to be read as Markdown."""
+    parts = [f"# {formats.in_markdown(found.evidence.name)}", formats.in_markdown(caption(found.evidence))]
+    parts += [f"**{formats.in_markdown(stamp)}**" for stamp in stamps(found.evidence)]
+    parts += [formats.in_markdown(sentence) for sentence in [summary(found)] if sentence]
+    for grid in tables.every_grid(found):
+        parts += [f"## {formats.in_markdown(grid.title)}", formats.markdown(grid).rstrip()]
+    parts.append("\n".join(f"- {formats.in_markdown(note)}" for note in notes(found)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _place(folders: Sequence[Path], out: str | Path | None) -> Path:
+    """The folder of the report, made; one that nobody named is no link that leads elsewhere."""
+    beside = folders[0] / "report" if len(folders) == 1 else Path("report")
+    place = Path(out) if out is not None else beside
+    if out is None and place.is_symlink():
+        raise RunError(f"{printable(str(place))} is a link. Name the folder to write with --out.")
+    with writing(place, 0, FIX):
+        place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _heard(
+    found: Answer, errors: int, device: torch.device, plugins: tuple[str, ...], say: Callable[[str], None]
+) -> dict[str, Listening]:
+    heard = {}
+    for arm in found.evidence.arms if errors else ():
+        if arm.done:
+            heard[arm.name] = worst(arm.done[0].folder, errors, device, plugins)
+            fault = heard[arm.name].fault
+            say(f"{arm.name}: " + (f"no errors shown: {fault}" if fault else f"{heard[arm.name].wrong} errors found"))
+    return heard
+
+
+def _texts(found: Answer, heard: dict[str, Listening]) -> dict[str, str]:
+    stamped = " ".join([*stamps(found.evidence), caption(found.evidence)])
+    return {
+        PAGE: page(found, heard),
+        "table.md": to_markdown(found),
+        "table.tex": "\n".join(formats.latex(grid, f"{grid.title}. {stamped}") for grid in _for_a_paper(found)),
+        "runs.csv": formats.to_csv(found),
+        "answer.json": formats.to_json(found),
+    }
+
+
+def _for_a_paper(found: Answer) -> list[tables.Grid]:
+    """The tables of an article; runs and further figures have their place in the page."""
+    grids = (tables.results(found), tables.further(found, found.evidence.metrics), tables.paper(found))
+    return [grid for grid in grids if grid.rows]
+
+
+def _figures(found: Answer) -> dict[str, bytes]:
+    figures = {}
+    if found.compared:
+        figures["forest"] = plots.forest(found)
+    if len([row for row in found.rows if row.figures[found.headline]]) > 1:
+        figures["cost"] = plots.against_cost(found)
+    kinds = ("svg", "pdf", "png")
+    return {f"{name}.{kind}": plots.picture(figure, kind) for name, figure in figures.items() for kind in kinds}

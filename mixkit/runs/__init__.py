@@ -1,0 +1,1 @@
+"""The run folder: where a run is, what it came to, and on what machine."""

@@ -1,0 +1,267 @@
+"""The run folder: everything about one training, and the only writer of it."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mixkit.storage.lock import locked
+from mixkit.storage.atomic import PART, append_line, remove_parts, sync_folder, write_whole, writing
+from mixkit.errors import DamagedError, RunError, printable
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.writer import to_gin, to_json
+
+COMPLETE = "results.json"
+RECIPE = "recipe.gin"
+METRICS = "metrics.jsonl"
+TABLE = "metrics.csv"
+TIMES = "times.jsonl"
+EVENTS = "events.jsonl"
+
+
+class Run:
+    """A run folder. It explains itself, and is complete when `results.json` exists.
+
+    `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `metrics.jsonl` and `metrics.csv` (a line
+    an epoch), `times.jsonl` (how long each took), `events.jsonl` (starts, saves, stops), `best.safetensors`, `last/`
+    (training state), `figures/`, `results.json`. Every file is whole or absent. Two runs of one recipe differ in
+    times, events and environment only.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def create(
+        cls, recipe: Recipe, runs: Path, name: str | None = None, environment: Mapping[str, Any] | None = None
+    ) -> "Run":
+        """A new folder `runs/NAME`, or `runs/RECIPE/001` and on, with recipe and environment in it.
+
+        Raises:
+            RunError: the name is taken or no name for a folder, or the folder cannot be made.
+        """
+        while True:
+            folder = cls.place(recipe, runs, name)
+            run = cls(folder.with_name(f".{folder.name}-{uuid.uuid4().hex}{PART}"))
+            try:
+                with writing(folder):
+                    run.folder.mkdir(parents=True)
+                run.write("recipe.gin", to_gin(recipe).encode())
+                run.write_json("recipe.json", to_json(recipe))
+                run.write_json("environment.json", {"id": uuid.uuid4().hex, **(environment or {})})
+                # Its name is given to it when it is whole, so that a kill leaves no folder that is half a run.
+                with writing(folder):
+                    run.folder.rename(folder)
+                    sync_folder(folder.parent)
+            except RunError:
+                shutil.rmtree(run.folder, ignore_errors=True)
+                if folder.is_dir():
+                    continue  # another process was first: `place` names the next number, or refuses
+                raise
+            return cls(folder)
+
+    @staticmethod
+    def place(recipe: Recipe, runs: Path, name: str | None = None) -> Path:
+        """Where a new run will stand; nothing is written.
+
+        Raises:
+            RunError: the name is taken or no name for a folder.
+        """
+        if name is None:
+            return runs / recipe.name / f"{max(_numbers(recipe, runs), default=0) + 1:03d}"
+        expect_name(name)
+        if (runs / name).exists():
+            raise RunError(f"{runs / name} is already there. Choose another --name, or remove it.")
+        return runs / name
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """A run that is there.
+
+        Raises:
+            RunError: the folder is missing, or is no run.
+        """
+        if not folder.is_dir():
+            raise RunError(f"{folder} is no folder. Name a run, such as runs/asm_rh/001.")
+        if not (folder / RECIPE).is_file():
+            inside = sorted(path.parent for path in folder.glob("**/recipe.gin"))
+            hint = f" Did you mean {inside[-1]}?" if inside else ""
+            raise RunError(f"{folder} is no run: it has no recipe.gin.{hint}")
+        return cls(folder)
+
+    @classmethod
+    def started(cls, recipe: Recipe, runs: Path, name: str | None = None) -> "Run | None":
+        """The run of that name, or without one the latest of the same recipe; None where there is none.
+
+        Raises:
+            RunError: the folder of that name is no run.
+        """
+        if name is not None:
+            expect_name(name)
+            return cls.open(runs / name) if (runs / name).exists() else None
+        for number in sorted(_numbers(recipe, runs), reverse=True):
+            folder = runs / recipe.name / f"{number:03d}"
+            written = folder / RECIPE
+            if written.is_file() and written.read_text() == to_gin(recipe):
+                return cls(folder)
+        return None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the only writer; leftovers of a killed one are removed.
+
+        Raises:
+            RunError: another process writes here; it is named.
+        """
+
+        def refuse(holder: str) -> None:
+            raise RunError(f"{self.folder} is in use by {holder}. Wait for it, or choose another --name.")
+
+        with locked(self.folder / ".lock", refuse):
+            remove_parts(self.folder)
+            yield
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells its files from those of another run of the same recipe; empty for a folder without."""
+        identity = self.environment().get("id", "")
+        return identity if isinstance(identity, str) else ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether training ended and was tested."""
+        return (self.folder / COMPLETE).is_file()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The records of all epochs; a torn last line is left out."""
+        return self._lines(METRICS)
+
+    def times(self) -> list[dict[str, Any]]:
+        """What each epoch took: `seconds`, `clips_per_second`, `waiting` (seconds, for data), `memory` (bytes)."""
+        return self._lines(TIMES)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, in order: starts, saves, stops, steps left out, damaged files."""
+        return self._lines(EVENTS)
+
+    def seconds(self) -> float:
+        """Time spent in training, all epochs together."""
+        return sum(record["seconds"] for record in self.times())
+
+    def results(self) -> dict[str, Any]:
+        """What the run ended with.
+
+        Raises:
+            RunError: it has not ended.
+            DamagedError: the file cannot be read.
+        """
+        if not self.complete:
+            raise RunError(f"{self.folder} has no {COMPLETE}: training has not ended there.")
+        return self._json(COMPLETE)
+
+    def environment(self) -> dict[str, Any]:
+        """Where the run was started.
+
+        Raises:
+            DamagedError: the file cannot be read.
+        """
+        return self._json("environment.json") if (self.folder / "environment.json").is_file() else {}
+
+    def keep_epochs(self, epochs: int) -> None:
+        """Drops the records of later epochs, so that they can be trained again; the table follows."""
+        for name in (METRICS, TIMES):
+            kept = [record for record in self._lines(name) if record["epoch"] <= epochs]
+            self.write(name, "".join(json.dumps(record) + "\n" for record in kept).encode())
+        if self.metrics() or (self.folder / TABLE).exists():
+            self.write(TABLE, _table(self.metrics()).encode())
+
+    def log(self, record: Mapping[str, Any], times: Mapping[str, Any]) -> None:
+        """Adds an epoch to `metrics.jsonl`, `metrics.csv` and `times.jsonl`."""
+        append_line(self.folder / TIMES, json.dumps(times))
+        append_line(self.folder / METRICS, json.dumps(record))
+        self.write(TABLE, _table(self.metrics()).encode())
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Adds a line to `events.jsonl`."""
+        record = {"event": kind, **facts, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        append_line(self.folder / EVENTS, json.dumps(record))
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Writes a file whole, in the folder or below it.
+
+        Raises:
+            RunError: the disk is full, or the folder cannot be written; what was there before is still there.
+        """
+        path = self.folder / name
+        with writing(path):
+            for part in reversed(path.relative_to(self.folder).parents[:-1]):
+                (self.folder / part).mkdir(exist_ok=True)  # not its own folder: where that has gone, it stays away
+        write_whole(path, content)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Writes a JSON document whole."""
+        self.write(name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        records = []
+        try:
+            text = path.read_text(errors="replace") if path.is_file() else ""
+        except OSError as error:
+            raise DamagedError(f"{path} cannot be read: {printable(str(error))}.") from None
+        for line in text.split("\n")[:-1]:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue  # torn by a kill, and closed by the next writer
+        return records
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / name).read_text())
+        except (OSError, ValueError) as error:
+            raise DamagedError(f"{self.folder / name} cannot be read: {printable(str(error))}.") from None
+        if not isinstance(found, dict):
+            raise DamagedError(f"{self.folder / name} was not written by mixkit: it holds no JSON object.")
+        return found
+
+
+def expect_name(name: str) -> None:
+    """Refuse a name that is none for a folder.
+
+    Raises:
+        RunError: it has signs that a folder should not have, or none at all.
+    """
+    if not re.fullmatch(r"[\w][\w .+-]{0,99}", name):
+        raise RunError(f"--name {name!r} is no name for a folder. Use letters, digits, '.', '-' and '_'.")
+
+
+def _numbers(recipe: Recipe, runs: Path) -> list[int]:
+    return [int(path.name) for path in (runs / recipe.name).glob("[0-9]*") if path.name.isdigit()]
+
+
+def _table(records: list[dict[str, Any]]) -> str:
+    """The records as CSV: nested figures as `valid.accuracy`."""
+    rows = [
+        {
+            column: value
+            for key, part in record.items()
+            for column, value in (
+                [(f"{key}.{inner}", v) for inner, v in part.items()] if isinstance(part, dict) else [(key, part)]
+            )
+        }
+        for record in records
+    ]
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()

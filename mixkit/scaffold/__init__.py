@@ -1,0 +1,1 @@
+"""Files to start a plugin from, empty or with the settings of something that is there."""

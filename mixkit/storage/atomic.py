@@ -1,0 +1,129 @@
+"""Files and folders that are whole or not there, whatever happens in between: a kill, a full disk, a power cut."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mixkit.errors import DataError, RunError, printable
+from mixkit.storage import folders
+
+PART = ".part"
+FIX = "Free the disk, or name another folder with --runs."
+
+
+def write_whole(path: Path, content: bytes | memoryview, fix: str = FIX) -> None:
+    """Writes a file to a temporary one beside it, makes it durable, renames it, and makes the rename durable.
+
+    Args:
+        path: in a folder that is there.
+        content: all of it.
+        fix: the end of an error: what the user can do.
+
+    Raises:
+        RunError: the disk is full, or the folder has gone or cannot be written; what was there before is still there.
+    """
+    temporary = path.with_name(f".{path.name}{PART}")
+    with writing(path, len(content), fix):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            _remove(temporary)
+            raise
+        sync_folder(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file and makes it durable. A torn end that a kill left behind is closed first.
+
+    Raises:
+        RunError: the disk is full, or the folder has gone or cannot be written.
+    """
+    with writing(path, len(line) + 1), path.open("ab") as file:
+        start = b"\n" if file.tell() and not _ends_a_line(path) else b""
+        file.write(start + line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed writers left behind in a folder and the folders in it."""
+    for path in folder.rglob(f".*{PART}"):
+        _remove(path)
+
+
+def make_whole(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Have `fill` put files into a folder, unless it is there already.
+
+    The work is done in a folder beside it, renamed at the end: a reader never sees a part, a process that is killed
+    leaves none under the name, and of two at once the first to finish wins.
+
+    Raises:
+        DataError: the place cannot be written to, or is full.
+    """
+    if folder.is_dir():
+        return
+    making = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
+    try:
+        making.mkdir(parents=True)
+        fill(making)
+        making.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():
+            raise DataError(f"cannot make {folder} ({error.strerror}). {folders.FIX}") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path, needed: int = 0, fix: str = FIX) -> Iterator[None]:
+    """Turns a fault of the disk into an error that names the file, what it needed and what there is.
+
+    Args:
+        path: what is written.
+        needed: bytes.
+        fix: the end of the error: what the user can do.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno == errno.ENOENT and not path.parent.is_dir():
+            reason = f"its folder {printable(str(path.parent))} has gone"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            reason += f"; {needed / 1e6:,.1f} MB are needed, {_free(path.parent)} MB are free"
+        raise RunError(f"{printable(str(path))} cannot be written: {reason}. {fix}") from None
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(folder).free / 1e6:,.1f}"
+    except OSError:
+        return "unknown"
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the fault that is being reported already stands in its way
+        path.unlink(missing_ok=True)

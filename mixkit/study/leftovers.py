@@ -1,0 +1,71 @@
+"""Runs that a study finds in its folder: whether they are those that it means, and what there is to say of them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from mixkit.errors import DamagedError, printable
+from mixkit.plugins.copies import FOLDER
+from mixkit.runs.folder import Run
+from mixkit.storage.atomic import writing
+from mixkit.study.record import RESULTS, RUNS, Record
+from mixkit.version import __version__
+
+
+def set_aside(run: Path, code: Mapping[str, bytes]) -> Path | None:
+    """Moves a run away that other plugin code made than the study means, so that it does not count and is not lost.
+
+    It happens when a plugin is edited while its study runs: a run that begins later has the new code.
+
+    Args:
+        run: folder of the run, which may not be there.
+        code: of its plugins, as the study found it.
+
+    Returns:
+        Where it lies now; None if it stays, for nothing is wrong with it.
+
+    Raises:
+        RunError: it cannot be moved.
+    """
+    if not (run / "recipe.gin").is_file() or all(
+        _holds(run / FOLDER / name, content) for name, content in code.items()
+    ):
+        return None
+    number = 1
+    while (place := run.with_name(f"{run.name}.{number}")).exists():
+        number += 1
+    with writing(place):
+        run.rename(place)
+    return place
+
+
+def remarks(record: Record) -> list[str]:
+    """What the user should know of finished runs: those of another version, which count, and those that do not."""
+    said = []
+    versions = Counter(_version(trial.folder) for trial in record.trials if trial.state == "done")
+    for version, count in sorted(versions.items()):
+        if version not in ("", __version__):
+            said.append(
+                f"{_runs(count)} made by mixkit {printable(version)}; this is {__version__}. Counted all the same: "
+                f"to make them again, remove them from {printable(str(record.folder / RUNS))}."
+            )
+    known = {trial.folder.name for trial in record.trials}
+    others = [path for path in (record.folder / RUNS).glob(f"*/{RESULTS}") if path.parent.name not in known]
+    if others:
+        said.append(f"{_runs(len(others))} there with other settings, seeds or plugin code: kept, and not counted.")
+    return said
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _version(run: Path) -> str:
+    try:
+        return str(Run(run).environment().get("mixkit", ""))
+    except DamagedError:
+        return ""
+
+
+def _runs(count: int) -> str:
+    return "1 finished run was" if count == 1 else f"{count} finished runs were"

@@ -1,0 +1,93 @@
+"""A run rehearsed: everything is built and a few steps are taken, and nothing is written."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from mixkit.data.batches import Batches, Order
+from mixkit.recipe.schema import Recipe
+from mixkit.registry import loss, optimizer
+from mixkit.training.device import deterministic
+from mixkit.training.display import Display
+from mixkit.training.evaluate import evaluate
+from mixkit.training.memory import explained, peak
+from mixkit.training.prepare import prepare
+from mixkit.training.step import Step
+
+STEPS = 3
+"""The first is slower than those after it, and does not count."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run would take.
+
+    Args:
+        device: that was used.
+        precision: of matrix products.
+        parameters: of the network.
+        loss: of the last step.
+        step_seconds: of one step.
+        epoch_seconds: of one epoch with its validation.
+        run_seconds: of all epochs.
+        memory: bytes at their peak: of the GPU, or of the process on a CPU.
+        disk: bytes of the run folder, at least.
+    """
+
+    device: str
+    precision: str
+    parameters: int
+    loss: float
+    step_seconds: float
+    epoch_seconds: float
+    run_seconds: float
+    memory: int
+    disk: int
+
+
+def rehearse(recipe: Recipe, device: str, display: Display) -> Rehearsal:
+    """Builds everything, takes a few steps and validates a batch.
+
+    Args:
+        recipe: what would be trained.
+        device: as on the command line.
+        display: is told about the data.
+
+    Raises:
+        MixkitError: as training would.
+    """
+    prepared = prepare(recipe, device, display)
+    settings, model, place = recipe.train, prepared.model.to(prepared.device), prepared.device
+    torch.manual_seed(settings.seed)
+    audio, checks = prepared.audio["train"], prepared.audio["valid"]
+    objective = loss.build(settings.loss, None).to(place)
+    step = Step(prepared, objective, optimizer.build(settings.optimizer, model.mixer.parameters(), 0.0))
+    batches = Batches(audio, Order(len(audio), settings.batch_size, settings.seed), place)
+    with explained(settings), deterministic(settings.deterministic):
+        for number, batch in enumerate(batches.epoch(0)):
+            began = time.monotonic()
+            last = step(batch, 0.0).loss.item()
+            seconds = time.monotonic() - began
+            if number == STEPS - 1:
+                break
+        few = next(Batches(checks, Order(len(checks), settings.batch_size), place).epoch(0))
+        evaluate(model, iter([few]), objective, prepared.precision)  # the first imports the figures
+        began = time.monotonic()
+        evaluate(model, iter([few]), objective, prepared.precision)
+        checking = (time.monotonic() - began) * len(checks) / len(few.items)
+    epoch = seconds * len(batches) + checking
+    numbers = [*model.state_dict().values()]
+    weights = sum(tensor.nbytes for tensor in numbers)
+    moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))
+    return Rehearsal(
+        device=str(place),
+        precision=prepared.precision,
+        parameters=sum(p.numel() for p in model.mixer.parameters()),
+        loss=last,
+        step_seconds=seconds,
+        epoch_seconds=epoch,
+        run_seconds=epoch * settings.epochs,
+        memory=peak(place),
+        disk=weights + 2 * (weights * (2 if step.average else 1) + moments),  # the best epoch's, and two states
+    )

@@ -1,0 +1,3 @@
+"""The version of mixkit, said once."""
+
+__version__ = "0.1.0"
