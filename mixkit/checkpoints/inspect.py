@@ -1,26 +1,21 @@
-"""What a file of training state may hold, checked before torch opens it; and what is in it, before a number is copied.
+"""What a file of training state may hold, checked before torch opens it.
 
 torch.load with `weights_only=True` runs no code that a file names. It does take what no training wrote: compressed
 records that unfold to a thousand times their size, tuples nested until the interpreter falls over, tensors of a
 trillion elements in four bytes, another byte order.
 """
 
-import json
 import os
+import pickletools
 import re
 import stat
 import sys
 import zipfile
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-from torch import Tensor
-
 from mixkit.errors import DamagedError, printable
-from mixkit.training.pickled import Odd, check_pickle, short
 
 PICKLE = 64 * 2**20  # bytes that describe the tensors; a thousand tensors take 0.2 MB
 OVERHEAD = 512  # bytes of a zip entry beside its content: two headers and the alignment to 64
@@ -29,6 +24,27 @@ _NAMES = re.compile(
     r"(?P<folder>[\w.+-]{1,100})/"
     r"(data\.pkl|data/\d{1,9}|byteorder|version|\.format_version|\.storage_alignment|\.data/serialization_id)"
 )
+
+
+NESTING = 32
+ELEMENTS = 2**48  # of a tensor; torch does not check that their bytes are a number of 64 bits
+STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+
+_GLOBALS = frozenset(
+    ["collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {kind}Storage" for kind in STORAGES)]
+)
+_OPCODES = frozenset(
+    [
+        *("PROTO", "STOP", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "MARK", "BINPUT", "LONG_BINPUT", "BINGET"),
+        *("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "APPEND", "APPENDS"),
+        *("SETITEM", "SETITEMS", "BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "NONE", "NEWTRUE"),
+        *("NEWFALSE", "LONG_BINGET"),
+    ]
+)
+
+
+class Odd(Exception):
+    """Why a file is none that training wrote."""
 
 
 def inspect_state(path: Path, what: str = "state of training") -> None:
@@ -51,73 +67,6 @@ def inspect_state(path: Path, what: str = "state of training") -> None:
         # NotImplementedError, RuntimeError: zipfile's words for compressed and for encrypted entries
         reason = error if isinstance(error, Odd) else f"cannot be read ({_first_line(error)})"
         raise DamagedError(f"{printable(str(path))} {reason}. It is no {what}.") from None
-
-
-def read_labels(path: Path, text: str) -> tuple[str, ...]:
-    """The labels that a file of weights carries in its header.
-
-    Args:
-        path: the file, for the error.
-        text: a JSON list of different names.
-
-    Raises:
-        DamagedError: it is something else.
-    """
-    try:
-        labels = json.loads(text)
-    except (ValueError, RecursionError):
-        labels = None
-    right = isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)
-    if not right or len(set(labels)) < len(labels):
-        raise DamagedError(f"{printable(str(path))} carries no list of labels in its header. Train anew.")
-    return tuple(labels)
-
-
-def check_state(path: Path, found: Any, wanted: Any) -> None:
-    """Compares what was loaded with an example of what a run holds, all of it, before any of it is used.
-
-    Args:
-        path: the file, for the error.
-        found: what `torch.load` gave.
-        wanted: tensors of the same names, shapes and dtypes, such as a fresh `state_dict()`; other values stand for
-            their type, an int also for a float's place.
-
-    Raises:
-        DamagedError: the first difference, by its name; or a tensor that is not dense, on the CPU and finite.
-    """
-    _compare(path, "", found, wanted)
-
-
-def check_optimizer(path: Path, found: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Compares a saved optimizer with a fresh one; what it remembers of a weight has that weight's shape, or none.
-
-    Args:
-        path: the file, for the error.
-        found: the saved `state_dict()`.
-        optimizer: the fresh one, about to take it up.
-
-    Raises:
-        DamagedError: the first difference, by its name.
-    """
-    fresh = optimizer.state_dict()
-    weights = dict(enumerate(weight for group in optimizer.param_groups for weight in group["params"]))
-    _expect(path, "optimizer", isinstance(found, Mapping) and found.keys() == fresh.keys(), "is no optimizer's state")
-    _compare(path, "optimizer.param_groups", found["param_groups"], fresh["param_groups"])
-    for group, kept in zip(fresh["param_groups"], found["param_groups"], strict=True):
-        _expect(path, "optimizer.param_groups", group["params"] == kept["params"], "holds other weights")
-    memory = found["state"]
-    _expect(path, "optimizer.state", isinstance(memory, Mapping), "is no mapping")
-    for number, kept in memory.items():
-        name = f"optimizer.state.{number}"
-        _expect(path, name, type(number) is int and number in weights, "is of no weight of the network")
-        _expect(path, name, isinstance(kept, Mapping), "is no mapping")
-        for key, value in kept.items():
-            if isinstance(value, Tensor):
-                shapes = (torch.Size(), weights[number].shape)
-                _expect(path, f"{name}.{key}", value.shape in shapes, f"has the shape {list(value.shape)}")
-                _check_tensor(path, f"{name}.{key}", value)
-            else:
-                _expect(path, f"{name}.{key}", value is None or isinstance(value, bool | int | float), "is no number")
 
 
 def _records(file: BinaryIO) -> bytes:
@@ -159,51 +108,76 @@ def _places(entries: list[zipfile.ZipInfo]) -> list[int]:
     return [entry.header_offset for entry in ordered] or [-1]
 
 
-def _compare(path: Path, name: str, found: Any, wanted: Any) -> None:
-    if isinstance(wanted, Tensor):
-        _expect(path, name, isinstance(found, Tensor), "is no tensor")
-        same = found.shape == wanted.shape and found.dtype == wanted.dtype
-        difference = f"is {found.dtype} {list(found.shape)}; it should be {wanted.dtype} {list(wanted.shape)}"
-        _expect(path, name, same, difference)
-        _check_tensor(path, name, found)
-    elif isinstance(wanted, Mapping):
-        _expect(path, name, isinstance(found, Mapping), "is no mapping")
-        for key in (*(key for key in wanted if key not in found), *(key for key in found if key not in wanted)):
-            _expect(path, _inside(name, key), False, "is missing" if key in wanted else "has no place here")
-        for key, value in wanted.items():
-            _compare(path, _inside(name, key), found[key], value)
-    elif isinstance(wanted, list | tuple):
-        right = isinstance(found, list | tuple) and len(found) == len(wanted)
-        _expect(path, name, right, f"is no list of {len(wanted)}")
-        for number, (one, value) in enumerate(zip(found, wanted, strict=True)):
-            _compare(path, _inside(name, number), one, value)
-    else:
-        kinds = (int, float) if type(wanted) is float else type(wanted)
-        right = isinstance(found, kinds) and (isinstance(found, bool) <= isinstance(wanted, bool))
-        _expect(path, name, right, f"is no {type(wanted).__name__}")
-
-
-def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:
-    dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
-    whole = dense and tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
-    _expect(path, name, whole, "is not a dense tensor on the CPU")
-    if tensor.is_floating_point():
-        _expect(path, name, bool(tensor.isfinite().all()), "holds numbers that are not finite")
-
-
-def _expect(path: Path, name: str, right: bool, fault: str) -> None:
-    if not right:
-        place = f"{printable(str(path))}: {short(name)}" if name else printable(str(path))
-        raise DamagedError(f"{place} {fault}. The file does not belong to this run.")
-
-
-def _inside(name: str, key: object) -> str:
-    return f"{name}.{key}" if name else str(key)
-
-
 def _folder(name: str) -> str:
     return name.partition("/")[0]
 
 
 def _first_line(error: Exception) -> str:
     return printable((str(error) or type(error).__name__).split("\n")[0])
+
+
+def check_pickle(content: bytes) -> None:
+    """Goes through the instructions of a pickle that `torch.save` is said to have written.
+
+    Args:
+        content: the pickle.
+
+    Raises:
+        Odd: it holds an instruction or a name that no state of training needs.
+    """
+    stack: list[int | None] = []  # how deep each value is nested; None is a mark
+    memo: dict[int, int] = {}
+    number = 0
+    argument: Any
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name not in _OPCODES:
+            raise Odd(f"has the instruction {opcode.name}")
+        if opcode.name == "GLOBAL" and argument not in _GLOBALS:
+            raise Odd(f"names {short(argument.replace(' ', '.'))}")
+        if isinstance(argument, int):
+            number = argument
+        if opcode.name == "BINPERSID" and not 0 <= number <= ELEMENTS:  # comes last in the words about a storage
+            raise Odd(f"says {number} elements of a tensor")
+        if opcode.name.endswith("BINPUT"):
+            memo[argument] = _top(stack)
+        elif opcode.name.endswith("BINGET"):
+            stack.append(memo.get(argument, 0))
+        else:
+            _move(stack, opcode)
+        if stack and (stack[-1] or 0) > NESTING:
+            # hash() of a tuple of tuples of tuples overflows the stack of the interpreter
+            raise Odd(f"nests values more than {NESTING} deep")
+
+
+def _move(stack: list[int | None], opcode: pickletools.OpcodeInfo) -> None:
+    """What an instruction does to the depths."""
+    needs = opcode.stack_before
+    taken = []
+    if pickletools.markobject in needs:
+        if None not in stack:
+            raise Odd("has a mark too few")
+        while (depth := stack.pop()) is not None:
+            taken.append(depth)
+        needs = needs[: needs.index(pickletools.markobject)]
+    inner = max(taken, default=0)
+    depths = [_top(stack, pop=True) for _ in needs]
+    if opcode.name in ("TUPLE1", "TUPLE2", "TUPLE3", "TUPLE"):
+        stack.append(1 + max([inner, *depths]))
+    elif pickletools.markobject in opcode.stack_after:
+        stack.append(None)
+    elif needs and opcode.stack_after:  # a container and what goes into it
+        stack.append(max(depths[-1], 1 + max([inner, *depths[:-1]])))
+    elif opcode.stack_after:
+        stack.append(0)
+
+
+def _top(stack: list[int | None], pop: bool = False) -> int:
+    if not stack or stack[-1] is None:
+        raise Odd("has an instruction too many")
+    depth = stack.pop() if pop else stack[-1]
+    return depth or 0
+
+
+def short(text: str) -> str:
+    """A name from a file, safe to print and of a readable length."""
+    return printable(text if len(text) <= 200 else f"{text[:197]}...")

@@ -11,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mixkit.checkpoints.inspect import read_labels
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.gin_file import recipe_from_text
@@ -160,3 +159,23 @@ def _check(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
             )
         if found[name].is_floating_point() and not found[name].isfinite().all():
             raise DamagedError(f"{path}: {name} holds numbers that are not finite.")
+
+
+def read_labels(path: Path, text: str) -> tuple[str, ...]:
+    """The labels that a file of weights carries in its header.
+
+    Args:
+        path: the file, for the error.
+        text: a JSON list of different names.
+
+    Raises:
+        DamagedError: it is something else.
+    """
+    try:
+        labels = json.loads(text)
+    except (ValueError, RecursionError):
+        labels = None
+    right = isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)
+    if not right or len(set(labels)) < len(labels):
+        raise DamagedError(f"{printable(str(path))} carries no list of labels in its header. Train anew.")
+    return tuple(labels)

@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mixkit.storage.lock import locked
-from mixkit.storage.atomic import PART, append_line, remove_parts, sync_folder, write_whole, writing
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
+from mixkit.storage.atomic import PART, append_line, remove_parts, sync_folder, write_whole, writing
+from mixkit.storage.lock import locked
 
 COMPLETE = "results.json"
 RECIPE = "recipe.gin"

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mixkit.storage.lock import holder
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
+from mixkit.storage.lock import holder
 
 
 @dataclass(frozen=True)

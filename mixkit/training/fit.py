@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixkit.checkpoints.inspect import check_optimizer, check_state
+from mixkit.checkpoints.compare import check_optimizer, check_state
 from mixkit.checkpoints.state import prune, save_state
 from mixkit.checkpoints.weights import save_weights, saved_epoch
 from mixkit.data.batches import Batch, Batches, Order, class_weights
