@@ -311,5 +311,5 @@ def test_a_place_that_cannot_be_locked(tmp_path: Path) -> None:
 
 
 def test_getting_needs_no_torch() -> None:
-    program = "import sys, mixkit.download.get, mixkit.cli.data; sys.exit('torch' in sys.modules)"
+    program = "import sys, mixkit.download.get, mixkit.cli.commands.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mixkit.cli.study import Shown, size_of
+from mixkit.cli.views.study import Shown, size_of
 from mixkit.study.driver import Progress
 from mixkit.study.record import Arm, Record, Trial
 

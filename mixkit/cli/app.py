@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mixkit.cli.ablate import ablate
-from mixkit.cli.bench import bench
-from mixkit.cli.data import data_app
-from mixkit.cli.look import look
-from mixkit.cli.new import new
+from mixkit.cli.commands.ablate import ablate
+from mixkit.cli.commands.bench import bench
+from mixkit.cli.commands.data import data_app
+from mixkit.cli.commands.look import look
+from mixkit.cli.commands.new import new
+from mixkit.cli.commands.report import compare, report
+from mixkit.cli.commands.runs import runs
+from mixkit.cli.commands.train import train
 from mixkit.cli.options import AsJson, Device, Layers, Plugins, RecipeName, Settings, Trust
-from mixkit.cli.report import compare, report
-from mixkit.cli.runs import runs
-from mixkit.cli.train import train
 from mixkit.errors import MixkitError
 from mixkit.version import __version__
 
@@ -79,7 +79,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained run on a split of its task."""
-    from mixkit.cli import training
+    from mixkit.cli.commands import evaluate as training
     from mixkit.plugins.copies import load_for_run
 
     training.evaluate(run, split, device, as_json, load_for_run(run, plugins or (), trust))
@@ -97,8 +97,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what a recipe comes to: settings and where each was written, the grid, all costs; or a thing by its name."""
-    from mixkit.cli import card as cards
-    from mixkit.cli import recipes
+    from mixkit.cli.commands import show as recipes
+    from mixkit.cli.views import card as cards
 
     if cards.is_card(recipe):
         from mixkit.plugins.load import load_plugins
@@ -122,8 +122,8 @@ def check(
     plugins: Plugins = None,
 ) -> None:
     """Find every mistake in a recipe, without data and without training; or try out all that a plugin registers."""
-    from mixkit.cli import check as check_plugin
-    from mixkit.cli import recipes
+    from mixkit.cli.commands import check as check_plugin
+    from mixkit.cli.commands import show as recipes
 
     if check_plugin.is_plugin(recipe):
         if layers or settings:
@@ -143,7 +143,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List operators, recipes, tasks and all else that a recipe can name, each with a line about it."""
-    from mixkit.cli import recipes
+    from mixkit.cli.commands import show as recipes
     from mixkit.plugins.load import load_all_installed, load_plugins
 
     load_plugins(plugins or ())
@@ -157,7 +157,7 @@ def copy(
     recipe: RecipeName, to: Annotated[Path, typer.Argument(metavar="TO", help="A file that is not there yet.")]
 ) -> None:
     """Copy a shipped recipe to a file of your own, to change it."""
-    from mixkit.cli import recipes
+    from mixkit.cli.commands import show as recipes
 
     recipes.copy(recipe, to)
 
@@ -189,8 +189,8 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Say what is heard in recordings of any length, sample rate and channel count."""
-    from mixkit.cli import predict as predicting
-    from mixkit.cli.predictions import Form
+    from mixkit.cli.commands import predict as predicting
+    from mixkit.cli.views.predictions import Form
     from mixkit.plugins.copies import load_for_run
 
     if as_json and as_csv:
@@ -211,7 +211,7 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Write a vector for each recording: the pooled tokens ahead of the head."""
-    from mixkit.cli import predict as predicting
+    from mixkit.cli.commands import predict as predicting
     from mixkit.plugins.copies import load_for_run
 
     predicting.embed(run, recordings, out, overlap, batch_size, device, load_for_run(run, plugins or (), trust))
@@ -228,7 +228,7 @@ def export(
     trust: Trust = None,
 ) -> None:
     """Write a run as one file that needs no mixkit: waveform in, probabilities out."""
-    from mixkit.cli import export as exporting
+    from mixkit.cli.commands import export as exporting
     from mixkit.plugins.copies import load_for_run
 
     exporting.export(run, to, out, load_for_run(run, plugins or (), trust))
@@ -237,7 +237,7 @@ def export(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look over this machine: versions, devices, codecs, data, and a line of advice on each."""
-    from mixkit.cli import doctor as examining
+    from mixkit.cli.commands import doctor as examining
 
     examining.doctor(as_json)
 

@@ -109,8 +109,8 @@ def main() -> None:
     import soundfile  # noqa: F401
 
     import mixkit.cli
-    import mixkit.cli.recipes
-    import mixkit.cli.training
+    import mixkit.cli.commands.evaluate
+    import mixkit.cli.commands.show
     import mixkit.training.loop  # noqa: F401
     from mixkit.registry import REGISTRIES
 

@@ -187,7 +187,7 @@ def main() -> None:
     import torch
     import torchmetrics.functional.classification  # noqa: F401
 
-    import mixkit.cli.training
+    import mixkit.cli.commands.evaluate
     import mixkit.report.run_plots
     import mixkit.training.loop
     from mixkit.registry import REGISTRIES

@@ -60,7 +60,7 @@ def train(
         if code:
             raise typer.Exit(code)
         return
-    from mixkit.cli import training
+    from mixkit.cli.commands import evaluate as training
     from mixkit.training.memory import keep_freed
 
     keep_freed()

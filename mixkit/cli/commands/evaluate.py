@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.display import Live, say
+from mixkit.cli.views.training import Live, say
 from mixkit.errors import printable
 from mixkit.recipe.schema import FIGURES, Recipe
 from mixkit.training.metrics import per_cent
@@ -109,7 +109,7 @@ def rehearse(recipe: Recipe, device: str) -> None:
 
 
 def _display(console: Console, tensorboard: bool) -> "Display":
-    from mixkit.cli.tensorboard import TensorBoard
+    from mixkit.cli.views.tensorboard import TensorBoard
 
     return TensorBoard(Live(console)) if tensorboard else Live(console)
 

@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.display import say
+from mixkit.cli.views.training import say
 from mixkit.errors import MixkitError, printable
 from mixkit.runs.folder import Run
 from mixkit.study.driver import Progress, log_of

@@ -49,8 +49,8 @@ def ablate(
     """Compare: which part of a network earns its place? What is done already is not done again."""
     from rich.console import Console
 
-    from mixkit.cli.display import say
-    from mixkit.cli.study import Shown, size_of
+    from mixkit.cli.views.study import Shown, size_of
+    from mixkit.cli.views.training import say
     from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import expect_name
     from mixkit.study.driver import StudyFailed, drive
@@ -85,8 +85,8 @@ def ablate(
 
 def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...], console: "Console") -> None:
     """What the runs that are done come to, and what can be done with them."""
-    from mixkit.cli.display import say
-    from mixkit.cli.report import show
+    from mixkit.cli.commands.report import show
+    from mixkit.cli.views.training import say
     from mixkit.report.write import compare
 
     if any((folder / "runs").glob("*/results.json")):

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mixkit.checkpoints.weights import load
-from mixkit.cli.display import say
+from mixkit.cli.views.training import say
 from mixkit.export import Exported
 from mixkit.export import export as write
 from mixkit.export.package import SUFFIXES, TOLERANCE, Kind

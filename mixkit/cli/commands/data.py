@@ -28,7 +28,7 @@ def get(
     """Fetch a data set: verified by its published checksum, unpacked whole; what was interrupted is gone on with."""
     from rich.console import Console
 
-    from mixkit.cli.bar import Bar
+    from mixkit.cli.views.bar import Bar
     from mixkit.download import get as getting
     from mixkit.download.sources import source_of
 
@@ -61,8 +61,8 @@ def check(
     """Listen to every recording of a task: what is damaged, what leaks from split to split, what is odd."""
     from rich.console import Console
 
-    from mixkit.cli.bar import Bar
-    from mixkit.cli.recordings import show
+    from mixkit.cli.views.bar import Bar
+    from mixkit.cli.views.recordings import show
     from mixkit.data.check import check as listen_to_all
     from mixkit.errors import DamagedError, SettingError
     from mixkit.registry import task

@@ -27,7 +27,7 @@ def report(
     """Make a page of studies or runs: tables with intervals and tests, figures, errors to listen to, commands."""
     from rich.console import Console
 
-    from mixkit.cli.display import say
+    from mixkit.cli.views.training import say
     from mixkit.plugins.load import load_plugins
     from mixkit.report import write
     from mixkit.training.device import choose_device
@@ -60,7 +60,7 @@ def compare(
 
 def show(found: "Answer", console: "Console") -> None:
     """The answer in a terminal: tables, caption, stamps and notes."""
-    from mixkit.cli.display import say
+    from mixkit.cli.views.training import say
     from mixkit.report import formats, tables
     from mixkit.report.captions import caption, notes, stamps, summary
 

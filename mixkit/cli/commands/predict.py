@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from mixkit.checkpoints.weights import load
-from mixkit.cli.bar import Bar
-from mixkit.cli.display import say
 from mixkit.cli.embeddings import expect_suffix, write_embeddings
 from mixkit.cli.inputs import Input, escaped, inputs
-from mixkit.cli.predictions import Form, reporting
+from mixkit.cli.views.bar import Bar
+from mixkit.cli.views.predictions import Form, reporting
+from mixkit.cli.views.training import say
 from mixkit.errors import DamagedError, MixkitError
 from mixkit.model.windows import embed_all, predict_all
 from mixkit.training.device import choose_device

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from mixkit.cli.display import say
+from mixkit.cli.views.training import say
 from mixkit.conformance.examination import Outcome, examine
 from mixkit.errors import MixkitError, printable
 from mixkit.plugins.load import load_only, load_plugins

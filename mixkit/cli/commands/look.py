@@ -35,7 +35,7 @@ def look(
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where; RUN/figures, or look, without.")] = None,
 ) -> None:
     """Draw what every operator mixes, and for a trained run how much each branch changes."""
-    from mixkit.cli.display import say
+    from mixkit.cli.views.training import say
     from mixkit.explain import plots as pictures
     from mixkit.explain.influence import changes, influences
     from mixkit.plugins.copies import load_for_run
