@@ -1,6 +1,7 @@
 """Errors that a user can act on: each names the thing, the value and the fix, and carries its exit code."""
 
 import difflib
+import os
 import signal
 from collections.abc import Iterable
 
@@ -24,7 +25,29 @@ class SettingError(MixkitError):
 
 
 class DataError(MixkitError):
-    """Recordings or their listing are not as they have to be."""
+    """Recordings or their listing are not as they have to be. The text is made of the parts: `path: reason fix`.
+
+    Args:
+        reason: what is wrong, in a sentence.
+        path: the file or folder that is wrong; empty if it is none, or several.
+        fix: what would be right, in a sentence.
+        kind: what is wrong, for callers that act on it, such as those of `mixkit.audio.read.FIXES`.
+    """
+
+    def __init__(self, reason: str, path: str | os.PathLike[str] = "", fix: str = "", kind: str = ""):
+        super().__init__(reason, path, fix, kind)
+        self.reason = reason
+        self.path = os.fspath(path)
+        self.fix = fix
+        self.kind = kind
+
+    @property
+    def without_path(self) -> str:
+        """The text without the path, for lists that name it beside."""
+        return f"{self.reason} {self.fix}".rstrip()
+
+    def __str__(self) -> str:
+        return f"{printable(self.path)}: {self.without_path}" if self.path else self.without_path
 
 
 class RunError(MixkitError):

@@ -25,7 +25,18 @@ LOUDEST = 16.0  # lossy decoders overshoot full scale: a square wave comes back 
 SLACK = 0.05  # seconds that the listed end of a clip may lie past the end of its file: listings round
 BLOCK = 2**18  # samples of all channels decoded at a time
 
-REMOVE = "Remove the file, or list it in task.folder.skip."
+_SKIP = ", or list it in task.folder.skip"
+FIXES = {
+    "missing": ("Check the path", ", or the folder that the task names"),
+    "empty": ("Remove the file", _SKIP),
+    "damaged": ("Remove the file", _SKIP),
+    "foreign": ("Convert it", _SKIP),
+    "unknown": (f"Convert it to one of {', '.join(KINDS)}", ""),
+    "loud": ("Scale it", _SKIP),
+    "long": ("Cut it", f", list sections of it{_SKIP}"),
+    "section": ("Correct the listing of the task", ""),
+}
+"""What would be right, by what is wrong with a recording: of any, and what a clip of a task can do besides."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,12 @@ class Header:
 
 
 class _Refused(Exception):
-    """Why a file cannot be used, and the fix; the path is put in front where it is known."""
+    """Why a file cannot be used: in words, and as a kind of `FIXES`."""
 
-    def __init__(self, reason: str, fix: str = REMOVE):
-        super().__init__(f"{reason} {fix}")
+    def __init__(self, reason: str, kind: str = "damaged"):
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc, unused-ignore]
@@ -97,7 +110,7 @@ def read(
         The mean over the channels, float32, `s`.
 
     Raises:
-        DataError: the file cannot be used; the message begins with its path and says why.
+        DataError: the file cannot be used; it has the path, the reason and a kind of `FIXES`.
     """
     with _open(path) as (stream, header):
         first, wanted = _section(header, start, stop)
@@ -110,31 +123,39 @@ def read(
     return resample(torch.from_numpy(waveform), header.sample_rate, sample_rate)
 
 
+def fix_alone(kind: str) -> str:
+    """What would be right about a recording that is no clip of a task."""
+    return f"{FIXES[kind][0]}."
+
+
+def _unusable(path: str | os.PathLike[str], reason: str, kind: str = "damaged") -> DataError:
+    return DataError(reason, path, f"{''.join(FIXES[kind])}.", kind)
+
+
 @contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
-    shown = printable(os.fspath(path))
     try:
         # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise DataError(f"{shown}: no such file. Check the path, or the folder that the task names.") from None
+        raise _unusable(path, "no such file.", "missing") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{shown}: cannot be opened ({reason}). {REMOVE}") from None
+        raise _unusable(path, f"cannot be opened ({reason}).") from None
     try:
         _check_content(descriptor)
         with _Stream(descriptor, closefd=False) as stream:
             header = _check_header(stream)
             if header.kind == "FLAC" and (lie := excess(descriptor)):
-                raise _Refused(f"says {lie[0]} samples and has {lie[1]} bytes of audio.", f"It is damaged. {REMOVE}")
+                raise _Refused(f"says {lie[0]} samples and has {lie[1]} bytes of audio. It is damaged.")
             yield stream, header
     except _Refused as refused:
-        raise DataError(f"{shown}: {refused}") from None
+        raise _unusable(path, refused.reason, refused.kind) from None
     except OSError as error:
-        raise DataError(f"{shown}: cannot be read ({error.strerror}). {REMOVE}") from None
+        raise _unusable(path, f"cannot be read ({error.strerror}).") from None
     except soundfile.LibsndfileError as error:
         reason = printable(error.error_string.strip().rstrip("."))
-        raise DataError(f"{shown}: cannot be decoded ({reason}). {REMOVE}") from None
+        raise _unusable(path, f"cannot be decoded ({reason}).") from None
     finally:
         os.close(descriptor)
 
@@ -144,18 +165,18 @@ def _check_content(descriptor: int) -> None:
         raise _Refused("is not a regular file.")
     head = os.pread(descriptor, 12, 0)
     if not head:
-        raise _Refused("0 samples of audio.")
+        raise _Refused("0 samples of audio.", "empty")
     chunks = {b"RIFF": (b"WAVE",), b"RIFX": (b"WAVE",), b"RF64": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC")}
     mpeg = head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] >= b"\xe0")
     if not (mpeg or head[:4] in (b"fLaC", b"OggS") or head[8:] in chunks.get(head[:4], ())):
-        raise _Refused("is not WAV, FLAC, OGG, MP3 or AIFF.", "Convert it, or list it in task.folder.skip.")
+        raise _Refused("is not WAV, FLAC, OGG, MP3 or AIFF.", "foreign")
 
 
 def _check_header(stream: _Stream) -> Header:
     frames = stream.frames if stream.frames < 2**62 else None  # libsndfile's word for an unknown length
     header = Header(frames, stream.samplerate, stream.channels, stream.format)
     if header.kind not in KINDS:
-        raise _Refused(f"is of the kind {header.kind}.", f"Convert it to one of {', '.join(KINDS)}.")
+        raise _Refused(f"is of the kind {header.kind}.", "unknown")
     _check_whole(stream.extra_info)
     for value, (least, most), unit in (
         (header.channels, CHANNELS, "channels"),
@@ -164,7 +185,7 @@ def _check_header(stream: _Stream) -> Header:
         if not least <= value <= most:
             raise _Refused(f"says {value} {unit}; recordings have {least} to {most}.")
     if frames is not None and frames < 1:
-        raise _Refused("0 samples of audio.")
+        raise _Refused("0 samples of audio.", "empty")
     return header
 
 
@@ -176,7 +197,7 @@ def _check_whole(log: str) -> None:
     said, found = int(size[1]), int(size[2])
     streamed = said >= 2**31 - 2**16  # written before the length was known
     if found < 0.99 * said and not streamed:
-        raise _Refused(f"says {said} bytes of audio and has {found}.", f"The file is damaged. {REMOVE}")
+        raise _Refused(f"says {said} bytes of audio and has {found}. The file is damaged.")
 
 
 def _section(header: Header, start: float | None, stop: float | None) -> tuple[int, int | None]:
@@ -185,11 +206,11 @@ def _section(header: Header, start: float | None, stop: float | None) -> tuple[i
     last = header.frames if stop is None else round(stop * header.sample_rate)
     asked = f"from {start or 0:g} s to {'the end' if stop is None else f'{stop:g} s'}"
     if first < 0 or (stop is not None and last is not None and last <= first):
-        raise _Refused(f"the section {asked} is empty.", "Correct the listing of the task.")
+        raise _Refused(f"the section {asked} is empty.", "section")
     if header.frames is not None and last is not None:
         if first >= header.frames or last > header.frames + SLACK * header.sample_rate:
             message = f"the section {asked} is outside the file, which has {header.seconds:.3f} s."
-            raise _Refused(message, "Correct the listing of the task.")
+            raise _Refused(message, "section")
         last = min(last, header.frames)
     return first, None if last is None else last - first
 
@@ -204,7 +225,7 @@ def _skip(stream: _Stream, header: Header, frames: int, buffer: Any) -> None:
     while frames:
         dropped = len(stream.read(out=buffer[:frames]))
         if not dropped:
-            raise _Refused(f"ends {frames} samples before the section begins.", "Correct the listing of the task.")
+            raise _Refused(f"ends {frames} samples before the section begins.", "section")
         frames -= dropped
 
 
@@ -218,26 +239,24 @@ def _decode(stream: _Stream, header: Header, wanted: int | None, most: int, buff
         if not math.isfinite(peak):
             raise _Refused("has samples that are not numbers.")
         if peak > LOUDEST:
-            raise _Refused(
-                f"has samples up to {peak:g}, far outside -1 to 1.", "Scale it, or list it in task.folder.skip."
-            )
+            raise _Refused(f"has samples up to {peak:g}, far outside -1 to 1.", "loud")
         blocks.append(block.mean(axis=1))
         count += len(block)
         if count > most:
             raise _too_long(header, most)
     if not count:
-        raise _Refused("0 samples of audio.")
+        raise _Refused("0 samples of audio.", "empty")
     if wanted is not None and count < wanted:
         if header.frames is not None:
-            raise _Refused(f"only {count} of {wanted} samples can be decoded.", f"The file is damaged. {REMOVE}")
+            raise _Refused(f"only {count} of {wanted} samples can be decoded. The file is damaged.")
         if count < wanted - SLACK * header.sample_rate:
             message = f"ends {wanted - count} samples before the section does."
-            raise _Refused(message, "Correct the listing of the task.")
+            raise _Refused(message, "section")
     return np.concatenate(blocks)
 
 
 def _too_long(header: Header, most: int) -> _Refused:
     return _Refused(
         f"more than {most / header.sample_rate:g} s of audio at {header.sample_rate} Hz.",
-        "Cut it, list sections of it, or list it in task.folder.skip.",
+        "long",
     )

@@ -1,7 +1,6 @@
 """The recordings that somebody names to have them heard: files, folders, standard input."""
 
 import os
-import re
 import sys
 import tempfile
 import unicodedata
@@ -12,16 +11,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mixkit.audio.read import REMOVE, read
-from mixkit.errors import DataError, MixkitError, printable
+from mixkit.audio.read import fix_alone, read
+from mixkit.errors import DataError, MixkitError
 from mixkit.tasks.clip import SUFFIXES, is_audio
 from mixkit.tasks.listing import inside
 
 STDIN = "-"
 STDIN_BYTES = 2**30
 """Most that is read from standard input."""
-
-_OF_A_TASK = re.compile(r",( list sections of it,)? or (list it in task\.folder\.skip|the folder that the task names)")
 
 
 @dataclass(frozen=True)
@@ -48,12 +45,13 @@ class Input:
             DataError: it cannot be used; the message begins with its name and says why.
         """
         if self.path is None:
-            raise DataError(f"{printable(self.name)}: {self.fault}")
+            raise DataError(self.fault or "", self.name)
         try:
             return read(self.path, sample_rate)
         except DataError as error:
-            reason = str(error).removeprefix(printable(self.path)).replace(REMOVE, "").rstrip()
-            raise DataError(f"{printable(self.name)}{_OF_A_TASK.sub('', reason)}") from None
+            bad = error.kind in ("empty", "damaged")  # nothing that this file could do would help
+            fix = "" if bad else fix_alone(error.kind)
+            raise DataError(error.reason, self.name, fix, error.kind) from None
 
 
 @contextmanager

@@ -160,13 +160,8 @@ class Report:
         for heard in self.heard:
             split, path = heard.split, heard.clip.path
             if heard.fault is not None:
-                empty = "0 samples of audio" in heard.fault
-                yield Finding(
-                    "empty" if empty else "unreadable",
-                    split,
-                    path,
-                    heard.fault.removeprefix(f"{printable(str(path))}: "),
-                )
+                kind = "empty" if heard.fault.kind == "empty" else "unreadable"
+                yield Finding(kind, split, path, heard.fault.without_path)
                 continue
             for kind, applies, detail in (
                 ("silent", heard.silent, f"highest sample {heard.peak:.5f}"),

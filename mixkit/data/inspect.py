@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkit.audio.read import inspect, read
-from mixkit.errors import MixkitError, printable
+from mixkit.errors import DataError, printable
 from mixkit.tasks.clip import Clip
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters
@@ -21,7 +21,7 @@ class Heard:
     Args:
         split: where it stands.
         clip: as listed.
-        fault: why it cannot be read, or None.
+        fault: what is wrong with a clip that cannot be read, or None.
         seconds: its length.
         sample_rate: of the file, Hz.
         channels: of the file.
@@ -32,7 +32,7 @@ class Heard:
 
     split: str
     clip: Clip
-    fault: str | None = None
+    fault: DataError | None = None
     seconds: float = 0.0
     sample_rate: int = 0
     channels: int = 0
@@ -51,10 +51,10 @@ def listen(split: str, clip: Clip) -> Heard:
     try:
         header = inspect(clip.path)
         samples = read(clip.path, header.sample_rate, clip.start, clip.stop).numpy()
-    except MixkitError as error:
-        return Heard(split, clip, str(error))
+    except DataError as error:
+        return Heard(split, clip, error)
     except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be heard
-        return Heard(split, clip, f"{printable(str(clip.path))}: {type(error).__name__}: {printable(str(error))}")
+        return Heard(split, clip, DataError(f"{type(error).__name__}: {printable(str(error))}", clip.path))
     level = np.abs(samples)
     return Heard(
         split,

@@ -85,7 +85,7 @@ def usable(
     if not faults:
         waveforms.cache.note_sound(sections, waveforms.sample_rate)
     bad = [
-        Skipped(split, path := printable(str(clip.path)), faults[clip].removeprefix(f"{path}: "))
+        Skipped(split, printable(str(clip.path)), faults[clip].without_path)
         for split, listed in splits.items()
         for clip in listed
         if clip in faults
@@ -122,17 +122,17 @@ def survey(clips: Sequence[Clip], seconds: float) -> Survey:
     )
 
 
-def _faults(clips: Sequence[Clip], waveforms: Waveforms) -> dict[Clip, str]:
-    def fault(clip: Clip) -> str | None:
+def _faults(clips: Sequence[Clip], waveforms: Waveforms) -> dict[Clip, DataError]:
+    def fault(clip: Clip) -> DataError | None:
         try:
             waveforms.read(clip)
         except ReadingFailed:
             raise
         except DataError as error:
-            return str(error)
+            return error
         return None
 
-    found: dict[Clip, str] = {}
+    found: dict[Clip, DataError] = {}
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:  # decoder and resampler leave Python alone
         for start in range(0, len(clips), AT_ONCE):
             some_clips = clips[start : start + AT_ONCE]

@@ -57,16 +57,17 @@ class Waveforms:
         self._room //= workers
 
     def _decoded(self, clip: Clip) -> Tensor:
-        shown = printable(str(clip.path))
         try:
             audio = self.cache.read(clip.path, self.sample_rate, clip.start, clip.stop)
+        except DataError:
+            raise
         except MixkitError as error:
             raise DataError(str(error)) from None
         except Exception as error:  # of any kind: it has to name the clip, and not every kind survives pickling
-            raise ReadingFailed(f"{shown}: reading it failed ({in_words(error)}).") from None
+            raise ReadingFailed(f"reading it failed ({in_words(error)}).", clip.path) from None
         if not isinstance(audio, Tensor) or audio.ndim != 1 or audio.dtype != torch.float32 or not len(audio):
             found = f"{audio.dtype} {list(audio.shape)}" if isinstance(audio, Tensor) else type(audio).__name__
-            raise ReadingFailed(f"{shown}: was read as {found}, and not as a row of samples.")
+            raise ReadingFailed(f"was read as {found}, and not as a row of samples.", clip.path)
         return audio
 
     def __getstate__(self) -> dict[str, Any]:

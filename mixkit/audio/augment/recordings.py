@@ -3,14 +3,13 @@
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.read import read
+from mixkit.audio.read import fix_alone, read
 from mixkit.draw import Draw
 from mixkit.errors import DataError, SettingError, printable
 from mixkit.tasks.clip import SUFFIXES, is_audio
@@ -85,9 +84,8 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
 def _read(path: Path, sample_rate: int) -> Tensor:
     try:
         sound = read(path, sample_rate)
-    except DataError as error:  # whose advice is for the clips of a task
-        advice = r",( list sections of it,)? or (list it in task\.folder\.skip|the folder that the task names)"
-        raise DataError(re.sub(advice, "", str(error))) from None
+    except DataError as error:  # whose fix is for a clip of a task
+        raise DataError(error.reason, path, fix_alone(error.kind), error.kind) from None
     if not sound.any():
         raise DataError(f"{printable(str(path))}: digital silence, which is no noise. Remove the file.")
     return sound
