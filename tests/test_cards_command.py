@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.cli.app import Listed
+from mixkit.cli.commands.list import Listed
 from mixkit.registry import PLURALS, REGISTRIES
 from tests.conftest import Said
 

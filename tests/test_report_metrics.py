@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from mixkit.cli.commands.report import show
+from mixkit.cli.views.comparison import show
 from mixkit.report import formats, plots, tables, write
 from mixkit.report.captions import notes, summary
 from mixkit.report.comparison import Answer, answer

@@ -1,4 +1,4 @@
-"""The recordings that somebody names to have them heard: files, folders, standard input."""
+"""The recordings that a command is given: files, folders, standard input."""
 
 import os
 import sys
@@ -23,19 +23,19 @@ STDIN_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Input:
-    """Something to be heard.
+    """A recording.
 
     Args:
         name: as the user named it, or found below a folder that the user named.
         path: where it is, or None.
-        fault: why there is nothing to hear, or None.
+        fault: why there is nothing to read, or None.
     """
 
     name: str
     path: str | None = None
     fault: str | None = None
 
-    def hear(self, sample_rate: int) -> Tensor:
+    def read(self, sample_rate: int) -> Tensor:
         """Its sound in mono, `s`.
 
         Args:

@@ -1,10 +1,20 @@
 """Arguments and options that several commands share, so that they mean and say the same everywhere."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from mixkit.recipe.schema import Recipe
+
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or its best.safetensors.")]
+Folders = Annotated[list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.")]
+Recordings = Annotated[
+    list[str], typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders of them, or - for standard input.")
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe, such as size/base. Repeatable."),
@@ -22,4 +32,18 @@ Trust = Annotated[
     typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps, if they are these very ones."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
+Overlap = Annotated[
+    float, typer.Option(metavar="SHARE", help="Of a window, that the next one hears again, at least.", min=0, max=0.95)
+]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="Windows that are heard at once.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+def load(
+    recipe: str, layers: Sequence[str] | None, settings: Sequence[str] | None, plugins: Sequence[str] | None
+) -> "Recipe":
+    """The recipe that these arguments mean, with its plugins loaded."""
+    from mixkit.plugins.load import load_plugins
+    from mixkit.recipe.gin_file import load_recipe
+
+    return load_recipe(recipe, layers or (), settings or (), load_plugins(plugins or ()))

@@ -109,8 +109,9 @@ def main() -> None:
     import soundfile  # noqa: F401
 
     import mixkit.cli
-    import mixkit.cli.commands.evaluate
-    import mixkit.cli.commands.show
+    import mixkit.cli.views.recipe
+    import mixkit.cli.views.results
+    import mixkit.cli.views.training
     import mixkit.training.loop  # noqa: F401
     from mixkit.registry import REGISTRIES
 

@@ -187,7 +187,8 @@ def main() -> None:
     import torch
     import torchmetrics.functional.classification  # noqa: F401
 
-    import mixkit.cli.commands.evaluate
+    import mixkit.cli.views.results
+    import mixkit.cli.views.training
     import mixkit.report.run_plots
     import mixkit.training.loop
     from mixkit.registry import REGISTRIES

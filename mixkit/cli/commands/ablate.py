@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mixkit.cli.options import Device, Layers, Plugins, Settings
+from mixkit.cli.views.terminal import say, stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,10 +48,7 @@ def ablate(
     name: Annotated[str | None, typer.Option(help="Of the study's folder; that of the study without.")] = None,
 ) -> None:
     """Compare: which part of a network earns its place? What is done already is not done again."""
-    from rich.console import Console
-
     from mixkit.cli.views.study import Shown, size_of
-    from mixkit.cli.views.training import say
     from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import expect_name
     from mixkit.study.driver import StudyFailed, drive
@@ -70,7 +68,7 @@ def ablate(
     folder = runs / called
     planned = plan(study, folder, tuple(plugins or ()), loaded, quick)
     carried_out_by = _engine(engine, folder, jobs, device, minutes)
-    console = Console(highlight=False)
+    console = stdout()
     for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
         say(console, note)
     try:
@@ -85,8 +83,7 @@ def ablate(
 
 def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...], console: "Console") -> None:
     """What the runs that are done come to, and what can be done with them."""
-    from mixkit.cli.commands.report import show
-    from mixkit.cli.views.training import say
+    from mixkit.cli.views.comparison import show
     from mixkit.report.write import compare
 
     if any((folder / "runs").glob("*/results.json")):

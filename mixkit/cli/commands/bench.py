@@ -1,21 +1,13 @@
-"""`mixkit bench`: how fast a recipe is on this machine."""
+"""`mixkit bench`."""
 
-import json
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from mixkit.cli.options import AsJson, Layers, Plugins, RecipeName, Settings
-
-if TYPE_CHECKING:
-    from mixkit.bench.measure import Bench
-    from mixkit.bench.timing import Spread
+from mixkit.cli.options import AsJson, Layers, Plugins, RecipeName, Settings, load
+from mixkit.cli.views.terminal import print_json, stderr, stdout
 
 
 def bench(
@@ -36,23 +28,20 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast a recipe trains and answers here, and where the time goes."""
+    from mixkit.bench import measure
     from mixkit.bench.machine import machine, sentence
-    from mixkit.bench.measure import bench as measured
     from mixkit.bench.variant import variants
-    from mixkit.plugins.load import load_plugins
-    from mixkit.recipe.gin_file import load_recipe
-    from mixkit.storage.atomic import write_whole, writing
+    from mixkit.cli.views.bench import head, tables
     from mixkit.training.device import choose_device
     from mixkit.training.memory import keep_freed
 
     keep_freed()
-    loaded = load_plugins(plugins or ())
-    plan = load_recipe(recipe, layers or (), settings or (), loaded)
+    plan = load(recipe, layers, settings, plugins)
     place = choose_device(device)
     forms = variants(against == "plain", compiled)
-    console = Console(highlight=False, stderr=as_json)
+    console = stderr() if as_json else stdout()
     with console.status("measuring") as status:
-        found = measured(
+        found = measure.bench(
             plan,
             forms,
             batch or plan.train.batch_size,
@@ -63,77 +52,16 @@ def bench(
         )
     if out is not None:
         from mixkit.bench.figure import drawn
+        from mixkit.cli.views.picture import write_png
 
-        content = BytesIO()
-        drawn(found).savefig(content, format="png", dpi=120)
-        with writing(out):
-            write_whole(out, content.getvalue())
+        write_png(out, drawn(found))
     where = machine(place)
     if as_json:
-        print(json.dumps(asdict(found) | {"machine": where}, indent=2, ensure_ascii=False))  # noqa: T201
+        print_json(asdict(found) | {"machine": where})
         return
-    for line in (sentence(where), *_head(found)):
+    for line in (sentence(where), *head(found)):
         console.print(line, soft_wrap=True, markup=False)
-    for table in (_training(found), _phases(found), _answers(found), _parts(found)):
+    for table in tables(found):
         console.print(table)
     if out is not None:
         console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
-
-
-def _head(found: "Bench") -> list[str]:
-    peaks = ", ".join(f"{precision} {spread.median / 1e9:,.0f} GFLOP/s" for precision, spread in found.peaks.items())
-    lines = [
-        f"{found.recipe}: {found.parameters:,} parameters, {found.flops / 1e9:,.2f} GFLOP for a clip forward",
-        f"{found.batch} clips a batch, {found.rounds} rounds in turn; median (and quartiles)",
-        f"times as fast: as {found.variants[0].name}, round by round",
-        f"peak of a matrix product here: {peaks}",
-    ]
-    if found.apart is not None:
-        lines.append(f"plain and mixkit agree to {found.apart:.1g} of the largest logit, with the same weights")
-    return lines
-
-
-def _training(found: "Bench") -> Table:
-    table = _table("training", "clips/s", "times as fast", "of peak", "memory")
-    for one in found.variants:
-        memory = "" if one.memory is None else f"{one.memory / 2**20:,.0f} MiB"
-        ratio, share = str(one.training_ratio), f"{one.training_share:.0%}"
-        table.add_row(one.name, f"{one.training_clips:,.1f}", ratio, share, memory)
-    return table
-
-
-def _phases(found: "Bench") -> Table:
-    table = _table("a step of training", *found.variants[0].phases)
-    for one in found.variants:
-        table.add_row(one.name, *(_milliseconds(spread) for spread in one.phases.values()))
-    return table
-
-
-def _answers(found: "Bench") -> Table:
-    table = _table("forward only", "clips/s", "times as fast", "of peak")
-    for one in found.variants:
-        table.add_row(one.name, f"{one.forward_clips:,.1f}", str(one.forward_ratio), f"{one.forward_share:.0%}")
-    return table
-
-
-def _parts(found: "Bench") -> Table:
-    table = _table(f"parts, {found.parts_of}", "GFLOP", "forward", "of peak", "with backward", "of peak")
-    for part in found.parts:
-        shares = [f"{share:.0%}" if part.flops else "" for share in (part.forward_share, part.training_share)]
-        times = [_milliseconds(spread) for spread in (part.forward, part.training)]
-        flops = f"{part.flops / 1e9:,.2f}"
-        name = f"{part.count} x {part.name}" if part.count > 1 else part.name
-        table.add_row(name, flops, times[0], shares[0], times[1], shares[1])
-    return table
-
-
-def _table(first: str, *columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
-
-
-def _milliseconds(seconds: "Spread") -> str:
-    return f"{1e3 * seconds.median:,.1f} ms"

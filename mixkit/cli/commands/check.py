@@ -1,43 +1,70 @@
-"""`mixkit check plugins/x.py`."""
+"""`mixkit check`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from mixkit.cli.views.training import say
-from mixkit.conformance.examination import Outcome, examine
-from mixkit.errors import MixkitError, printable
-from mixkit.plugins.load import load_only, load_plugins
-from mixkit.recipe import catalog
-from mixkit.registry import REGISTRIES, Spec, is_inside
+from mixkit.cli.options import Layers, Plugins, Settings, load
+from mixkit.cli.views.terminal import say, stdout
+from mixkit.errors import MixkitError
 
-_INDENT = 21  # of what is said of a check, behind its mark and its name
-
-
-def is_plugin(name: str) -> bool:
-    """Whether a name means a plugin and no recipe: a .py file, or a folder that is not named like a shipped recipe."""
-    return name.endswith(".py") or (Path(name).is_dir() and name not in catalog.names())
+if TYPE_CHECKING:
+    from mixkit.recipe.schema import Recipe
+    from mixkit.registry import Spec
 
 
-def check(path: str, plugins: Sequence[str] = ()) -> None:
-    """Checks all that a plugin registers.
+def check(
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE|PLUGIN", help="A recipe, or a plugin: a .py file or a folder of them."),
+    ],
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
+) -> None:
+    """Find every mistake in a recipe, without data and without training; or try out all that a plugin registers."""
+    from mixkit.recipe import catalog
 
-    Args:
-        path: a file, or a folder of them.
-        plugins: others that it needs, as the user named them.
+    if not recipe.endswith(".py") and not (Path(recipe).is_dir() and recipe not in catalog.names()):
+        _check_recipe(load(recipe, layers, settings, plugins))
+        return
+    if layers or settings:
+        raise MixkitError(f"{recipe} is a plugin; --with and --set are for recipes. Leave them out.")
+    _check_plugin(recipe, plugins or ())
 
-    Raises:
-        MixkitError: it cannot be imported, registers nothing, or something does not hold.
-    """
-    console = Console(highlight=False)
+
+def _check_recipe(recipe: "Recipe") -> None:
+    """Builds the network, without memory for its weights."""
+    import torch
+
+    from mixkit.cli.views.recipe import classes_of
+    from mixkit.model.classifier import build_features
+    from mixkit.model.mixer import Mixer
+
+    features = build_features(recipe)
+    classes, note = classes_of(recipe)
+    with torch.device("meta"):
+        mixer = Mixer(recipe.model, features.bins, features.frames, classes)
+    say(
+        stdout(),
+        f"{recipe.name} is sound: {recipe.model.depth} blocks over a {mixer.grid.frequency} x {mixer.grid.time} "
+        f"grid, {sum(p.numel() for p in mixer.parameters()):,} parameters for {classes} classes{note}",
+    )
+
+
+def _check_plugin(path: str, plugins: Sequence[str]) -> None:
+    """Checks all that a file registers, or a folder of them."""
+    from mixkit.cli.views.conformance import show_checks
+    from mixkit.plugins.load import load_only, load_plugins
+
+    console = stdout()
     load_plugins(plugins)
     found = _registered(load_only([path]))
     if not found:
         raise MixkitError(f"{path} registers nothing. Decorate a class or function, as in @operator('name', ...).")
-    outcomes = [outcome for spec in found for outcome in _told(console, spec)]
+    outcomes = [outcome for spec in found for outcome in show_checks(console, spec)]
     failed = sum(outcome.fails for outcome in outcomes)
     names = ", ".join(f"{spec.kind} {spec.name}" for spec in found)
     if failed:
@@ -49,56 +76,12 @@ def check(path: str, plugins: Sequence[str] = ()) -> None:
     say(console, f"{path} is sound: {passes}{more} ({names}).")
 
 
-def _registered(modules: Sequence[str]) -> list[Spec]:
+def _registered(modules: Sequence[str]) -> "list[Spec]":
+    from mixkit.registry import REGISTRIES, is_inside
+
     return [
         registry.spec(name)
         for registry in REGISTRIES.values()
         for name in registry.names()
         if any(is_inside(registry.entry(name).target.__module__, module) for module in modules)
     ]
-
-
-def _told(console: Console, spec: Spec) -> list[Outcome]:
-    where = REGISTRIES[spec.kind].entry(spec.name).where
-    say(console, f"{spec.kind} {spec.name}, {_short(where)}", "bold")
-    outcomes, left = [], []
-    for outcome in examine(spec):
-        outcomes.append(outcome)
-        if outcome.tried:
-            _line(console, outcome)
-        else:
-            left.append(outcome)
-    if left:
-        names = ", ".join(_words(outcome) for outcome in left)
-        _hang(console, "-", "not tried", f"{names}: {left[0].fault}", "dim", "dim")
-    return outcomes
-
-
-def _line(console: Console, outcome: Outcome) -> None:
-    if outcome.fails:
-        _hang(console, "fails", _words(outcome), outcome.fault or "", "bold red")
-    else:
-        _hang(console, "ok", _words(outcome), outcome.promise, "green", "dim")
-    if outcome.look:
-        _hang(console, "", "", f"look at {_short(outcome.look)}", "", "cyan")
-
-
-def _hang(console: Console, mark: str, name: str, text: str, style: str, tone: str = "") -> None:
-    """A line that goes on below itself, beside its mark, where the terminal is narrow; elsewhere it stays a line."""
-    line = Text(printable(text.replace("\n", " ")), style=tone)
-    head = Text("  ").append(f"{mark:<6}", style=style).append(f"{name:<12} ")
-    parts = line.wrap(console, max(console.width - _INDENT, _INDENT)) if console.is_terminal else [line]
-    for part in parts:
-        part.rstrip()
-        console.print(head.append(part), soft_wrap=True)
-        head = Text(" " * _INDENT)
-
-
-def _words(outcome: Outcome) -> str:
-    return outcome.check.replace("_", " ")
-
-
-def _short(place: str) -> str:
-    """A `file:line` from the working folder, where it is inside."""
-    relative = os.path.relpath(place)
-    return place if relative.startswith("..") else relative

@@ -1,11 +1,13 @@
 """`mixkit data get`, `mixkit data check` and `mixkit data cache`."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mixkit.cli.options import AsJson
+from mixkit.cli.views.terminal import print_json, say, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,10 +16,10 @@ if TYPE_CHECKING:
     from mixkit.download.sources import Archive, Source
     from mixkit.registry import Spec
 
-data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
+data = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
 
 
-@data_app.command()
+@data.command()
 def get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, such as ravdess.")],
     to: Annotated[
@@ -26,24 +28,22 @@ def get(
     keep: Annotated[bool, typer.Option("--keep-archive", help="Keep what was fetched, beside the folder.")] = False,
 ) -> None:
     """Fetch a data set: verified by its published checksum, unpacked whole; what was interrupted is gone on with."""
-    from rich.console import Console
-
     from mixkit.cli.views.bar import Bar
     from mixkit.download import get as getting
     from mixkit.download.sources import source_of
 
-    console = Console(highlight=False)
+    console = stdout()
     source = source_of(name)
     folder = getting.place_of(source, to)
     if source.archive is not None:
         _introduce(source, source.archive, folder, console)
-    with Bar(Console(stderr=True, highlight=False), counts_bytes=True) as bar:
+    with Bar(stderr(), counts_bytes=True) as bar:
         fetched = getting.get(source, folder, bar, keep)
-    _say(console, f"{source.name} is {'complete' if fetched else 'there, and complete'}: {folder}")
-    _say(console, f"Next:  mixkit data check {source.name}")
+    say(console, f"{source.name} is {'complete' if fetched else 'there, and complete'}: {folder}")
+    say(console, f"Next:  mixkit data check {source.name}")
 
 
-@data_app.command()
+@data.command()
 def check(
     asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as ravdess, or a recipe.")],
     layers: Annotated[
@@ -56,51 +56,47 @@ def check(
         list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw classes and lengths.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Listen to every recording of a task: what is damaged, what leaks from split to split, what is odd."""
-    from rich.console import Console
-
     from mixkit.cli.views.bar import Bar
-    from mixkit.cli.views.recordings import show
-    from mixkit.data.check import check as listen_to_all
+    from mixkit.cli.views.data_check import show
+    from mixkit.data import check as checking
     from mixkit.errors import DamagedError, SettingError
     from mixkit.registry import task
 
     if picture is not None and picture.suffix.lower() != ".png":
         raise SettingError("--picture", f"is '{picture}'. It is drawn as PNG: name a file such as {picture.stem}.png.")
     spec = _spec(asked, layers or [], settings or [], plugins or [])
-    with Bar(Console(stderr=True, highlight=False), counts_bytes=False) as bar:
-        report = listen_to_all(task.build(spec), spec.name, bar.progress, str(spec))
+    with Bar(stderr(), counts_bytes=False) as bar:
+        report = checking.check(task.build(spec), spec.name, bar.progress, str(spec))
     if picture is not None:
         _draw(report, picture)
     if as_json:
-        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
+        print_json(report.to_json())
     else:
-        show(report, Console(highlight=False))
+        show(report, stdout())
     if not report.clean:
         raise DamagedError(_verdict(report))
 
 
-@data_app.command("cache")
+@data.command("cache")
 def audio_cache(
     clear: Annotated[bool, typer.Option("--clear", help="Empty it; running trainings go on.")] = False,
 ) -> None:
     """Say how much decoded audio is kept so that it is not decoded again."""
-    from rich.console import Console
-
     from mixkit.audio import cache
 
-    console = Console(highlight=False)
+    console = stdout()
     size, files = cache.usage()
     if clear:
         cache.clear()
     done = "removed from" if clear else "in"
-    _say(console, f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
+    say(console, f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
     if not clear:
         most = cache.most()
         limit = f"It takes at most {most / 2**30:,.3g} GiB" if most else "It is off"
-        _say(console, f"{limit}, as {cache.VARIABLE} says in GiB. It is safe to remove: mixkit data cache --clear")
+        say(console, f"{limit}, as {cache.VARIABLE} says in GiB. It is safe to remove: mixkit data cache --clear")
 
 
 def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Console") -> None:
@@ -114,7 +110,7 @@ def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Con
         (archive.checksum.kind, f"{archive.checksum.value} ({archive.checksum.published})"),
         ("to", f"{folder} ({free / 1e9:,.1f} GB free)"),
     ):
-        _say(console, f"{title:<8} {text}")
+        say(console, f"{title:<8} {text}")
 
 
 def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]) -> "Spec":
@@ -154,11 +150,3 @@ def _verdict(report: "Report") -> str:
 
     counts = [f"{words}: {len(report.findings[kind])}" for kind, words in FAULTS.items() if report.findings[kind]]
     return f"{report.task} is not fit for training: {', '.join(counts)}. Mend or remove what is named above."
-
-
-def _say(console: "Console", text: str) -> None:
-    from rich.text import Text
-
-    from mixkit.errors import printable
-
-    console.print(Text(printable(text)), soft_wrap=True)

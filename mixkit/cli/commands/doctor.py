@@ -1,29 +1,26 @@
 """`mixkit doctor`."""
 
-import json
-
-from rich.console import Console
 from rich.text import Text
 
-from mixkit.doctor import examine
+from mixkit.cli.options import AsJson
+from mixkit.cli.views.terminal import print_json, stdout
 from mixkit.errors import printable
 
 
-def doctor(as_json: bool) -> None:
-    """Prints what was found on this machine, each with a line of advice.
+def doctor(as_json: AsJson = False) -> None:
+    """Look over this machine: versions, devices, codecs, data, and a line of advice on each."""
+    from mixkit.doctor import examine
 
-    Args:
-        as_json: one JSON document instead.
-    """
     findings = examine()
     if as_json:
-        document = {
-            finding.topic.replace(" ", "_"): {"good": finding.good, **finding.facts, "advice": finding.advice}
-            for finding in findings
-        }
-        print(json.dumps(document, indent=2))  # noqa: T201
+        print_json(
+            {
+                finding.topic.replace(" ", "_"): {"good": finding.good, **finding.facts, "advice": finding.advice}
+                for finding in findings
+            }
+        )
         return
-    console = Console(highlight=False)
+    console = stdout()
     for finding in findings:
         mark = Text("ok  " if finding.good else "see ", style="green" if finding.good else "bold red")
         console.print(mark + Text(f"{finding.topic}: ", style="bold") + Text(printable(finding.found)), soft_wrap=True)

@@ -1,15 +1,13 @@
 """`mixkit export`."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from rich.console import Console
+import typer
 from rich.text import Text
 
-from mixkit.checkpoints.weights import load
-from mixkit.cli.views.training import say
-from mixkit.export import Exported
-from mixkit.export import export as write
-from mixkit.export.package import SUFFIXES, TOLERANCE, Kind
+from mixkit.cli.options import Plugins, RunFolder, Trust
+from mixkit.cli.views.terminal import say, stdout
 
 ONNX = """\
 import json
@@ -50,33 +48,32 @@ SNIPPETS = {"onnx": ONNX, "torch": TORCH}
 NEEDS = {"onnx": "onnxruntime, numpy and soundfile", "torch": "torch and soundfile"}
 
 
-def export(run: Path, to: Kind, out: Path | None, plugins: tuple[str, ...] = ()) -> None:
-    """Exports a run, says how it was checked, and how the file is run without mixkit.
+def export(
+    run: RunFolder,
+    to: Annotated[Literal["onnx", "torch"], typer.Option(help="Kind of file: .onnx, or torch.export's .pt2.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where; model.onnx or model.pt2 here without.")
+    ] = None,
+    plugins: Plugins = None,
+    trust: Trust = None,
+) -> None:
+    """Write a run as one file that needs no mixkit: waveform in, probabilities out."""
+    from mixkit.checkpoints.weights import load
+    from mixkit.export import export as write
+    from mixkit.export.package import SUFFIXES, TOLERANCE
+    from mixkit.plugins.copies import load_for_run
 
-    Args:
-        run: a run folder, or its weights.
-        to: kind of file.
-        out: where; `model.onnx` or `model.pt2` in the working folder without.
-        plugins: modules already loaded that the recipe may import.
-    """
-    model = load(run, plugins=plugins)
+    model = load(run, plugins=load_for_run(run, plugins or (), trust))
     exported = write(model, to, out or Path(f"model{SUFFIXES[to]}"))
-    console = Console(highlight=False)
+    console = stdout()
     say(console, f"Wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB).")
-    say(console, _verdict(exported))
-    say(console, f"To run it without mixkit, in Python with {NEEDS[to]}:")
-    console.print()
-    console.print(Text(snippet(exported, to)), soft_wrap=True)
-
-
-def snippet(exported: Exported, to: Kind) -> str:
-    """A program that runs the file on `clip.wav`."""
-    rate, samples = int(exported.facts["sample_rate"]), int(exported.facts["samples"])
-    return SNIPPETS[to].format(path=str(exported.path), rate=rate, seconds=samples / rate)
-
-
-def _verdict(exported: Exported) -> str:
-    return (
+    say(
+        console,
         f"Checked on {exported.clips} {exported.sounds}, in a batch and one by one: probabilities differ from the "
-        f"run's by at most {exported.difference:.1g} (allowed: {TOLERANCE:g})."
+        f"run's by at most {exported.difference:.1g} (allowed: {TOLERANCE:g}).",
     )
+    say(console, f"To run it without mixkit, in Python with {NEEDS[to]}:")
+    rate, samples = int(exported.facts["sample_rate"]), int(exported.facts["samples"])
+    program = SNIPPETS[to].format(path=str(exported.path), rate=rate, seconds=samples / rate)
+    console.print()
+    console.print(Text(program), soft_wrap=True)

@@ -1,13 +1,12 @@
 """`mixkit look`: pictures of what a network mixes."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from mixkit.cli.options import Layers, Plugins, Settings, Trust
+from mixkit.cli.views.terminal import say, stdout
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
@@ -35,22 +34,22 @@ def look(
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where; RUN/figures, or look, without.")] = None,
 ) -> None:
     """Draw what every operator mixes, and for a trained run how much each branch changes."""
-    from mixkit.cli.views.training import say
-    from mixkit.explain import plots as pictures
+    from mixkit.cli.views.picture import write_png
+    from mixkit.explain import plots
     from mixkit.explain.influence import changes, influences
     from mixkit.plugins.copies import load_for_run
     from mixkit.plugins.load import load_plugins
-    from mixkit.storage.atomic import write_whole, writing
+    from mixkit.storage.atomic import writing
 
-    console = Console(highlight=False)
+    console = stdout()
     run = Path(what) if (Path(what) / "recipe.gin").is_file() else None
     loaded = load_for_run(run, plugins or (), trust) if run else load_plugins(plugins or ())
     if run is not None and (layers or settings):
         raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with and --set out.")
-    model, heard = _trained(run, loaded) if run else (_fresh(what, layers, settings, loaded), None)
+    model, features = _trained(run, loaded) if run else (_fresh(what, layers, settings, loaded), None)
     depth = len(model.mixer.blocks)
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
-    found = list(influences(model, heard, _token(at), [number for number in chosen if layer or number < depth]))
+    found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
     folder = out or (run / "figures" if run else Path("look"))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,14 +57,12 @@ def look(
     for name in dict.fromkeys(one.name for one in found):
         own = [one for one in found if one.name == name]
         first = [one for one in own if one.branch == own[0].branch]
-        drawn[f"look_{name}.png"] = pictures.mixing(first)
-        say(console, pictures.shares(own) + ".")
-    if heard is not None:
-        drawn["look_branches.png"] = pictures.used(changes(model, heard))
+        drawn[f"look_{name}.png"] = plots.mixing(first)
+        say(console, plots.shares(own) + ".")
+    if features is not None:
+        drawn["look_branches.png"] = plots.used(changes(model, features))
     for file, figure in drawn.items():
-        content = BytesIO()
-        figure.savefig(content, format="png", dpi=120)
-        write_whole(folder / file, content.getvalue())
+        write_png(folder / file, figure)
     say(console, f"Drawn in {folder}: {', '.join(drawn)}.")
 
 

@@ -1,109 +1,43 @@
-"""`mixkit predict` and `mixkit embed`."""
+"""`mixkit predict`."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from mixkit.checkpoints.weights import load
-from mixkit.cli.embeddings import expect_suffix, write_embeddings
-from mixkit.cli.inputs import Input, escaped, inputs
-from mixkit.cli.views.bar import Bar
-from mixkit.cli.views.predictions import Form, reporting
-from mixkit.cli.views.training import say
-from mixkit.errors import DamagedError, MixkitError
-from mixkit.model.windows import embed_all, predict_all
-from mixkit.training.device import choose_device
+from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust
+from mixkit.errors import MixkitError
 
 
 def predict(
-    run: Path,
-    named: Sequence[str],
-    form: Form,
-    overlap: float,
-    batch_size: int,
-    device: str,
-    plugins: tuple[str, ...] = (),
+    run: RunFolder,
+    recordings: Recordings,
+    top: Annotated[int, typer.Option(metavar="K", help="How many classes to name.", min=1)] = 3,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Every window of a recording, too.")] = False,
+    overlap: Overlap = 0.5,
+    batch_size: BatchSize = 32,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object for each recording, a line each.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each recording or window.")] = False,
+    plugins: Plugins = None,
+    trust: Trust = None,
+    device: Device = "auto",
 ) -> None:
-    """Predicts recordings one after the other and writes what was found.
+    """Say what is heard in recordings of any length, sample rate and channel count."""
+    from mixkit.checkpoints.weights import load
+    from mixkit.cli.processing import expect_all, process_all
+    from mixkit.cli.views.predictions import Form, reporting
+    from mixkit.model.windows import predict_all
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.training.device import choose_device
 
-    Args:
-        run: a run folder, or its weights.
-        named: files, folders, or `-`.
-        form: what stdout gets.
-        overlap: share of a window that the next one hears again, at least.
-        batch_size: windows that are heard at once.
-        device: as on the command line.
-        plugins: modules already loaded that the recipe may import.
-
-    Raises:
-        DamagedError: some recordings could not be read; the others are predicted.
-    """
-    model = load(run, choose_device(device), plugins)
-    form = replace(form, top=min(form.top, len(model.labels)))
-    with reporting(form) as report, _heard(named, model.sample_rate) as (found, sounds):
-        faults = _each(found, predict_all(model, sounds, overlap, batch_size), report)
-    _expect_all(faults, len(found))
-
-
-def embed(
-    run: Path,
-    named: Sequence[str],
-    out: Path,
-    overlap: float,
-    batch_size: int,
-    device: str,
-    plugins: tuple[str, ...] = (),
-) -> None:
-    """Writes one vector for each recording, with the names, as `.npz` or `.safetensors`.
-
-    Raises:
-        MixkitError: the file cannot be written, or its suffix is another.
-        DamagedError: some recordings could not be read; the others are in the file.
-    """
-    expect_suffix(out)
-    model = load(run, choose_device(device), plugins)
-    names, vectors = [], []
-
-    def keep(one: Input, answer: Any) -> None:
-        if not isinstance(answer, MixkitError):
-            names.append(escaped(one.name))
-            vectors.append(answer)
-
-    with _heard(named, model.sample_rate) as (found, sounds):
-        faults = _each(found, embed_all(model, sounds, overlap, batch_size), keep)
-    if vectors:
-        write_embeddings(out, names, vectors, {"run": escaped(str(run)), "recipe": model.recipe.name})
-        console = Console(highlight=False)
-        say(console, f"Wrote {out}: embeddings, {len(names)} x {len(vectors[0])} float32, and the files' names.")
-    _expect_all(faults, len(found))
-
-
-@contextmanager
-def _heard(named: Sequence[str], sample_rate: int) -> Iterator[tuple[list[Input], Iterator[Callable[[], Any]]]]:
-    with inputs(named) as found:
-        yield found, (partial(one.hear, sample_rate) for one in found)
-
-
-def _each(found: Sequence[Input], answers: Iterator[Any], report: Callable[[Input, Any], None]) -> int:
-    """Tells every answer, faults on stderr too, and how far it is where somebody watches."""
-    faults = 0
-    with Bar(Console(stderr=True, highlight=False), counts_bytes=False) as bar:
-        for done, (one, answer) in enumerate(zip(found, answers, strict=True), start=1):
-            if isinstance(answer, MixkitError):
-                faults += 1
-                bar.say(str(answer))
-            report(one, answer)
-            if bar.console.is_terminal:
-                bar.progress("listening", done, len(found))
-    return faults
-
-
-def _expect_all(faults: int, of: int) -> None:
-    if faults:
-        recordings = "the only recording" if of == 1 else f"{faults} of {of} recordings"
-        raise DamagedError(f"{recordings} could not be read, for the reason above.")
+    if as_json and as_csv:
+        raise MixkitError("--json and --csv were both given. Choose one.")
+    loaded = load_for_run(run, plugins or (), trust)
+    model = load(run, choose_device(device), loaded)
+    form = Form("json" if as_json else "csv" if as_csv else "table", min(top, len(model.labels)), timeline)
+    with reporting(form) as report:
+        counts = process_all(
+            recordings, model.sample_rate, lambda sounds: predict_all(model, sounds, overlap, batch_size), report
+        )
+    expect_all(*counts)

@@ -1,16 +1,14 @@
-"""`mixkit runs`: what stands in a folder of runs."""
+"""`mixkit runs`."""
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from mixkit.cli.options import AsJson
+from mixkit.cli.views.terminal import print_json, stdout, table
 from mixkit.errors import printable
 
 
@@ -24,13 +22,12 @@ def runs(
 
     lines = overview(folder)
     if as_json:
-        print(json.dumps([line.to_json() for line in lines], indent=2))  # noqa: T201
+        print_json([line.to_json() for line in lines])
         return
-    table = Table()
-    for column in ("run", "state", "epochs", "best valid", "test", "time", "MB", "note"):
-        table.add_column(column, justify="left" if column in ("run", "state", "note") else "right")
+    rows = table("run", "state", "epochs", "best valid", "test", "time", "MB", "note", left=2)
+    rows.columns[-1].justify = "left"
     for line in lines:
         cells = [str(line.epochs), per_cent(line.valid), per_cent(line.test)]
         cells += [str(timedelta(seconds=round(line.seconds))), f"{line.size / 1e6:,.1f}"]
-        table.add_row(Text(printable(line.run)), line.state, *cells, Text(printable(line.note)))
-    Console(highlight=False).print(table if lines else Text(f"{printable(str(folder))} holds no run."))
+        rows.add_row(Text(printable(line.run)), line.state, *cells, Text(printable(line.note)))
+    stdout().print(rows if lines else Text(f"{printable(str(folder))} holds no run."))

@@ -1,14 +1,24 @@
-"""`mixkit train`: its options, and who is to run it."""
+"""`mixkit train`."""
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkit.cli.options import Device, Layers, Plugins, Settings
+from mixkit.cli.options import Device, Layers, Plugins, Settings, load
+from mixkit.cli.views.terminal import say, stdout
 from mixkit.errors import MixkitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mixkit.recipe.schema import Recipe
+    from mixkit.runs.folder import Run
+    from mixkit.training.display import Display
 
 AUTO = "auto"
 
@@ -60,20 +70,115 @@ def train(
         if code:
             raise typer.Exit(code)
         return
-    from mixkit.cli.commands import evaluate as training
     from mixkit.training.memory import keep_freed
 
     keep_freed()
     if resume is not None and named:
-        training.resume(Path(resume), plugins or (), device, allow_changes, tensorboard, trust)
+        _resume(Path(resume), plugins or (), device, allow_changes, tensorboard, trust)
         return
     lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
     if fold is not None:
-        task = training.load(str(recipe), layers, lines, plugins).task.name
+        task = load(str(recipe), layers, lines, plugins).task.name
         lines.append(f"task.{task}.fold = {fold}")
-    loaded = training.load(str(recipe), layers, lines, plugins)
+    loaded = load(str(recipe), layers, lines, plugins)
     if dry_run:
-        training.rehearse(loaded, device)
+        _dry_run(loaded, device)
         return
-    go_on = resume == AUTO
-    training.train(loaded, plugins or (), device, runs, name, go_on, allow_changes, tensorboard)
+    _train(loaded, plugins or (), device, runs, name, resume == AUTO, allow_changes, tensorboard)
+
+
+def _train(
+    recipe: "Recipe",
+    plugins: Sequence[str],
+    device: str,
+    runs: Path,
+    name: str | None,
+    go_on: bool,
+    allow_changes: bool,
+    tensorboard: bool,
+) -> None:
+    """Trains; with `go_on` from where the run of that name or recipe is, if there is one."""
+    from mixkit.plugins.load import load_plugins
+    from mixkit.runs.folder import Run
+    from mixkit.training import loop
+
+    console = stdout()
+    done = Run.started(recipe, runs, name) if go_on else None
+    if done is not None and _is_complete(done, console):
+        return
+    display = _display(console, tensorboard)
+    run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
+    _close(console, run, plugins, load_plugins(plugins))
+
+
+def _resume(
+    folder: Path, plugins: Sequence[str], device: str, allow_changes: bool, tensorboard: bool, trust: str | None
+) -> None:
+    """Goes on with a run that was stopped."""
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.runs.folder import Run
+    from mixkit.training import loop
+
+    console = stdout()
+    if _is_complete(Run.open(folder), console):
+        return
+    display = _display(console, tensorboard)
+    loaded = load_for_run(folder, plugins, trust)
+    run = loop.resume(folder, device, display, loaded, allow_changes=allow_changes)
+    _close(console, run, plugins, loaded)
+
+
+def _dry_run(recipe: "Recipe", device: str) -> None:
+    """Says what a run would take."""
+    from mixkit.cli.views.training import Live
+    from mixkit.training.dry_run import rehearse
+
+    console = stdout()
+    found = rehearse(recipe, device, Live(console))
+    hours, days = found.run_seconds / 3600, found.run_seconds / 86400
+    whole = f"{days:.1f} days" if days >= 2 else f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"
+    say(
+        console,
+        f"{recipe.name}: {found.parameters:,} parameters, {found.precision} on {found.device}. A step of "
+        f"{recipe.train.batch_size} clips takes {found.step_seconds:.2f} s (loss {found.loss:.3f}), an epoch "
+        f"{found.epoch_seconds:.0f} s, {recipe.train.epochs} epochs {whole}.",
+    )
+    say(console, f"Memory {found.memory / 2**30:.2f} GiB at its peak; disk at least {found.disk / 2**30:.2f} GiB.")
+    say(console, "No run was written.")
+
+
+def _is_complete(run: "Run", console: "Console") -> bool:
+    if run.complete:
+        say(console, f"{run.folder} is complete: nothing is left to train.")
+    return run.complete
+
+
+def _display(console: "Console", tensorboard: bool) -> "Display":
+    from mixkit.cli.views.training import Live
+
+    live = Live(console)
+    if not tensorboard:
+        return live
+    from mixkit.cli.views.tensorboard import TensorBoard
+
+    return TensorBoard(live)
+
+
+def _close(console: "Console", run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
+    """Draws the figures, and says what the run came to and what to type next."""
+    from mixkit.cli.views.results import show_results, summary
+    from mixkit.report.run_plots import draw
+
+    if os.environ.get("RANK", "0") != "0":
+        return  # the first of several processes closes for all
+    draw(run, loaded)
+    results = run.results()
+    console.print()
+    show_results(console, {split: results[split] for split in ("valid", "test")})
+    say(console, f"{summary(results)}, {run.seconds():.0f} s.")
+    flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
+    folder = shlex.quote(str(run.folder))
+    console.print()
+    say(console, f"All of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin.")
+    say(console, f"Next:  mixkit evaluate {folder} --split valid{flags}")
+    say(console, f"       mixkit show {folder}/recipe.gin{flags}")

@@ -1,13 +1,12 @@
-"""`mixkit show operator.roll_time`: what is known of a registered thing."""
+"""What is known of a registered thing."""
 
-import json
 import re
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mixkit.cli.views.terminal import print_json, stdout
 from mixkit.errors import printable
 from mixkit.explain.card import described, formulas, sections
 from mixkit.registry import REGISTRIES, Entry
@@ -20,7 +19,7 @@ def is_card(asked: str) -> bool:
     return bool(dot) and kind in REGISTRIES and bool(re.fullmatch(r"\w+", name)) and name != "gin"
 
 
-def card(asked: str, as_json: bool) -> None:
+def show_card(asked: str, as_json: bool) -> None:
     """What a registered thing does, its settings, and what its docstring says beside.
 
     Raises:
@@ -35,9 +34,9 @@ def card(asked: str, as_json: bool) -> None:
         document = {"kind": kind, "name": name, "says": says, "settings": settings}
         document |= {title.lower(): body for title, body in text.items() if title != "Cost"}
         document["cost"] = {line.name: line.text for line in formulas(entry)}
-        print(json.dumps(document, indent=2, ensure_ascii=False))  # noqa: T201
+        print_json(document)
         return
-    console = Console(highlight=False)
+    console = stdout()
     console.print(Text(f"{kind}.{name}", style="bold"))
     console.print(Text(f"\n{_lines(says)}\n"))
     console.print(_settings(entry) if entry.settings else "no settings")

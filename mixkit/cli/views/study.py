@@ -4,10 +4,9 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.views.training import say
+from mixkit.cli.views.terminal import say, table
 from mixkit.errors import MixkitError, printable
 from mixkit.runs.folder import Run
 from mixkit.study.driver import Progress, log_of
@@ -77,19 +76,16 @@ def size_of(record: Record) -> str:
 
 def _table(progress: Progress) -> Group:
     record = progress.record
-    table = Table(title=f"{record.name}{' (quick)' if record.quick else ''}", title_justify="left")
-    table.add_column("arm")
-    for state in STATES:
-        table.add_column(state, justify="right")
+    rows = table("arm", *STATES, title=f"{record.name}{' (quick)' if record.quick else ''}")
     for arm in record.arms:
         counts = [sum(t.arm == arm.name and t.state == state for t in record.trials) for state in STATES]
         cells = (
             Text(str(count) if count else "", style=STYLES[state]) for state, count in zip(STATES, counts, strict=True)
         )
-        table.add_row(Text(printable(arm.name)), *cells)
+        rows.add_row(Text(printable(arm.name)), *cells)
     left = "time left unknown yet" if progress.left is None else f"time left {_span(progress.left)}"
     done = sum(trial.state in ("done", "failed") for trial in record.trials)
-    return Group(table, Text(f"{done} of {len(record.trials)} runs, {left}"))
+    return Group(rows, Text(f"{done} of {len(record.trials)} runs, {left}"))
 
 
 def _called(trial: Trial) -> str:

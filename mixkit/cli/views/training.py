@@ -8,14 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mixkit.errors import printable
+from mixkit.cli.views.terminal import say
 from mixkit.recipe.schema import FIGURES
 from mixkit.training.metrics import per_cent
-
-
-def say(console: Console, text: str, style: str = "") -> None:
-    """Prints a sentence: folded at words in a terminal, one line elsewhere, control characters shown and not obeyed."""
-    console.print(Text(printable(text), style=style), soft_wrap=not console.is_terminal)
 
 
 class Live:

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mixkit.cli.views.terminal import table
 from mixkit.data.check import FAULTS, REMARKS, Report
 from mixkit.errors import printable
 from mixkit.tasks.clip import SPLITS
@@ -28,33 +29,27 @@ def show(report: Report, console: Console) -> None:
 
 
 def _splits(report: Report) -> Table:
-    table = Table(title="splits", title_justify="left")
-    for column in ("split", "clips", "groups", "minutes", "shortest s", "longest s"):
-        table.add_column(column, justify="left" if column == "split" else "right")
+    rows = table("split", "clips", "groups", "minutes", "shortest s", "longest s", title="splits")
     for split in SPLITS:
-        lengths = [heard.seconds for heard in report.good if heard.split == split]
+        lengths = [clip.seconds for clip in report.good if clip.split == split]
         bounds = (f"{min(lengths):.2f}", f"{max(lengths):.2f}") if lengths else ("", "")
-        clips = sum(heard.split == split for heard in report.heard)
-        table.add_row(split, f"{clips:,}", f"{report.groups(split):,}", f"{sum(lengths) / 60:,.1f}", *bounds)
-    return table
+        clips = sum(clip.split == split for clip in report.heard)
+        rows.add_row(split, f"{clips:,}", f"{report.groups(split):,}", f"{sum(lengths) / 60:,.1f}", *bounds)
+    return rows
 
 
 def _classes(report: Report) -> Table:
     counts = {split: report.balance(split) for split in SPLITS}
     labels = list(dict.fromkeys(label for split in SPLITS for label in counts[split]))
-    table = Table(title="clips of each class", title_justify="left")
-    table.add_column("class")
-    for split in SPLITS:
-        table.add_column(split, justify="right")
+    caption = "counted once a label" if report.multi_label else None
+    rows = table("class", *SPLITS, title="clips of each class", caption=caption)
     for label in labels[:CLASSES]:
-        table.add_row(Text(printable(label)), *(f"{counts[split].get(label, 0):,}" for split in SPLITS))
+        rows.add_row(Text(printable(label)), *(f"{counts[split].get(label, 0):,}" for split in SPLITS))
     if len(labels) > CLASSES:
-        table.add_row(f"and {len(labels) - CLASSES} more", *[""] * len(SPLITS))
+        rows.add_row(f"and {len(labels) - CLASSES} more", *[""] * len(SPLITS))
     if report.multi_label:
-        table.add_row(Text("no label", style="italic"), *(f"{report.unlabelled(split):,}" for split in SPLITS))
-        table.caption = "counted once a label"
-        table.caption_justify = "left"
-    return table
+        rows.add_row(Text("no label", style="italic"), *(f"{report.unlabelled(split):,}" for split in SPLITS))
+    return rows
 
 
 def _findings(report: Report) -> Text:

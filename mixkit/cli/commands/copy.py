@@ -1,0 +1,20 @@
+"""`mixkit copy`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mixkit.cli.options import RecipeName
+from mixkit.cli.views.terminal import stdout
+
+
+def copy(
+    recipe: RecipeName, to: Annotated[Path, typer.Argument(metavar="TO", help="A file that is not there yet.")]
+) -> None:
+    """Copy a shipped recipe to a file of your own, to change it."""
+    from mixkit.recipe import catalog
+
+    written = catalog.copy(recipe, to)
+    stdout().print(Text(f"Wrote {written}. Next:  mixkit show {written}"))

@@ -1,0 +1,55 @@
+"""Recordings taken one after the other: results told as they come, faults on stderr, and the rest goes on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+
+from torch import Tensor
+
+from mixkit.cli.inputs import Input, inputs
+from mixkit.cli.views.bar import Bar
+from mixkit.cli.views.terminal import stderr
+from mixkit.errors import DamagedError, MixkitError
+
+T = TypeVar("T")
+
+
+def process_all(
+    named: Sequence[str],
+    sample_rate: int,
+    process: Callable[[Iterator[Callable[[], Tensor]]], Iterator[T | MixkitError]],
+    report: Callable[[Input, T | MixkitError], None],
+) -> tuple[int, int]:
+    """Takes recordings one after the other; a fault is told on stderr, and so is how far it is where somebody watches.
+
+    Args:
+        named: see `inputs`.
+        sample_rate: of the sounds, in Hz.
+        process: from sounds, each read when it is called, to what comes of them, or their fault.
+        report: is given each of these.
+
+    Returns:
+        How many could not be read, of how many.
+    """
+    faults = 0
+    with inputs(named) as found, Bar(stderr(), counts_bytes=False) as bar:
+        outcomes = process(partial(one.read, sample_rate) for one in found)
+        for done, (one, outcome) in enumerate(zip(found, outcomes, strict=True), start=1):
+            if isinstance(outcome, MixkitError):
+                faults += 1
+                bar.say(str(outcome))
+            report(one, outcome)
+            if bar.console.is_terminal:
+                bar.progress("listening", done, len(found))
+    return faults, len(found)
+
+
+def expect_all(faults: int, of: int) -> None:
+    """Ends a command that could not read some recordings, after it has done the others.
+
+    Raises:
+        DamagedError: there were faults.
+    """
+    if faults:
+        recordings = "the only recording" if of == 1 else f"{faults} of {of} recordings"
+        raise DamagedError(f"{recordings} could not be read, for the reason above.")

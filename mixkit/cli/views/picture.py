@@ -1,0 +1,19 @@
+"""A drawing in a file."""
+
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mixkit.storage.atomic import write_whole
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Writes it as PNG, whole.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    write_whole(path, content.getvalue())
