@@ -80,10 +80,9 @@ def fit(value: Any, annotation: Any, setting: str) -> Any:
         SettingError: the value is of another type, out of range, or not finite.
     """
     try:
-        return _fit(value, annotation)
-    except _Misfit as misfit:
-        reason = f" ({misfit})" if str(misfit) else ""
-        raise SettingError(setting, f"is {show(value)}{reason}. It takes {describe(annotation)}.") from None
+        return converted(value, annotation)
+    except Misfit as misfit:
+        raise SettingError(setting, f"is {show(value)}{misfit}. It takes {describe(annotation)}.") from None
 
 
 def freeze(value: Any) -> Any:
@@ -97,20 +96,32 @@ def show(value: Any) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-class _Misfit(Exception):
-    pass
+class Misfit(Exception):
+    """A value is not of an annotation; `reason` says more where the type is right, or not plain to see."""
+
+    def __init__(self, reason: str = ""):
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f" ({self.reason})" if self.reason else ""
 
 
-def _fit(value: Any, annotation: Any) -> Any:
+def converted(value: Any, annotation: Any) -> Any:
+    """What `fit` returns, for callers that word the error themselves.
+
+    Raises:
+        Misfit: the value is of another type, out of range, or not finite.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        value = _fit(value, arguments[0])
+        value = converted(value, arguments[0])
         if isinstance(value, int | float) and not all(b.holds(value) for b in arguments[1:] if isinstance(b, Range)):
-            raise _Misfit
+            raise Misfit
         return value
     if origin is Literal:
         if not any(value == choice and type(value) is type(choice) for choice in arguments):
-            raise _Misfit
+            raise Misfit
         return value
     if origin in (typing.Union, types.UnionType):
         return _fit_any(value, arguments)
@@ -118,20 +129,20 @@ def _fit(value: Any, annotation: Any) -> Any:
         return _fit_items(value, arguments)
     if annotation in (None, type(None)):
         if value is not None:
-            raise _Misfit
+            raise Misfit
         return None
     if annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise _Misfit("not a finite number")
+            raise Misfit("not a finite number")
         return float(value)
     if annotation is Any:
         return freeze(value)
     if origin is not None:  # Mapping[str, str] and the like: only the container is checked
         annotation = origin
     if (isinstance(value, bool) and annotation is not bool) or not isinstance(value, annotation):
-        raise _Misfit(_kind_of(value))
+        raise Misfit(_kind_of(value))
     if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
-        raise _Misfit("with a NUL in it" if "\0" in value else f"{len(value):,} characters, at most {LONGEST:,}")
+        raise Misfit("with a NUL in it" if "\0" in value else f"{len(value):,} characters, at most {LONGEST:,}")
     return value
 
 
@@ -139,20 +150,20 @@ def _fit_any(value: Any, choices: tuple[Any, ...]) -> Any:
     reasons = []
     for choice in choices:
         try:
-            return _fit(value, choice)
-        except _Misfit as misfit:
-            reasons.append(str(misfit))
-    raise _Misfit(min(reasons, key=len))  # an empty reason: the type is right, the range is not
+            return converted(value, choice)
+        except Misfit as misfit:
+            reasons.append(misfit.reason)
+    raise Misfit(min(reasons, key=len))  # an empty reason: the type is right, the range is not
 
 
 def _fit_items(value: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise _Misfit(_kind_of(value))
+        raise Misfit(_kind_of(value))
     if len(items) == 2 and items[1] is Ellipsis:
-        return tuple(_fit(item, items[0]) for item in value)
+        return tuple(converted(item, items[0]) for item in value)
     if len(items) != len(value):
-        raise _Misfit(f"{len(value)} of them")
-    return tuple(_fit(item, kind) for item, kind in zip(value, items, strict=True))
+        raise Misfit(f"{len(value)} of them")
+    return tuple(converted(item, kind) for item, kind in zip(value, items, strict=True))
 
 
 def _kind_of(value: Any) -> str:

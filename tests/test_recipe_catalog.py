@@ -44,7 +44,7 @@ def test_lists(small_shelf: None) -> None:
 def test_an_installed_package_brings_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site" / "mixkit"
     (package / "_recipes").mkdir(parents=True)
-    monkeypatch.setattr("mixkit.__file__", str(package / "__init__.py"))
+    monkeypatch.setattr("mixkit.recipe.catalog.__file__", str(package / "recipe" / "catalog.py"))
     assert catalog.shipped() == package / "_recipes"
 
 

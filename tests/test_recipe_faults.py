@@ -7,7 +7,7 @@ import pytest
 
 from mixkit import registry
 from mixkit.errors import MixkitError, TrustError
-from mixkit.recipe.faults import Fault, RecipeError, UntrustedRecipeError
+from mixkit.recipe.faults import Fault, Place, RecipeError, UntrustedRecipeError
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
 from mixkit.recipe.keys import section_fields
 from mixkit.recipe.schema import SECTIONS
@@ -209,7 +209,7 @@ def test_what_would_reach_out_is_refused_for_trust(line: str, message: str) -> N
     assert str(caught.value) == f"recipes/mine.gin:{message}"
     assert isinstance(caught.value, TrustError)
     assert caught.value.exit_code == 3
-    assert [fault.trust for fault in caught.value.faults] == [True]
+    assert [fault.kind for fault in caught.value.faults] == ["untrusted"]
 
 
 def test_what_a_missing_plugin_brings_is_not_called_wrong_too() -> None:
@@ -354,7 +354,7 @@ def test_a_long_report_ends() -> None:
 
 
 def test_reports_survive_pickling_and_print_safely() -> None:
-    error = RecipeError((Fault("a\x1b[2J.gin", 3, "is wrong"), Fault("", None, "no recipe")))
+    error = RecipeError((Fault(Place("a\x1b[2J.gin", 3), "is wrong"), Fault(Place(""), "no recipe")))
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) == "a\\x1b[2J.gin:3: is wrong\nno recipe"
     assert again.faults == error.faults

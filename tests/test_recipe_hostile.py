@@ -77,7 +77,8 @@ def test_no_code_runs(plant: Plant, label: str) -> None:
     with pytest.raises(RecipeError):
         load_recipe("asm_rh", settings=[text])
     for caught in (from_file, from_text):
-        assert all(fault.file == "mine.gin" and fault.line for fault in caught.value.faults), str(caught.value)
+        faults = caught.value.faults
+        assert all(fault.place.file == "mine.gin" and fault.place.line for fault in faults), str(caught.value)
     if label in LIVE and "include" not in label:
         assert from_file.value.exit_code == from_text.value.exit_code == 3
     assert not canary.exists()
@@ -264,4 +265,4 @@ def test_the_shipped_folder_is_where_includes_look(tmp_path: Path) -> None:
 def test_untrusted_is_told_alone_though_more_is_wrong() -> None:
     with pytest.raises(UntrustedRecipeError) as caught:
         recipe_from_text("import os\ntrian.epochs = 3\n" + BASE, "mine")
-    assert [fault.trust for fault in caught.value.faults] == [True]
+    assert [fault.kind for fault in caught.value.faults] == ["untrusted"]

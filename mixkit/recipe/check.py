@@ -1,78 +1,90 @@
-"""Bindings looked at one by one, used or not: does the key exist, can the value be what it takes?"""
+"""Bindings looked at one by one: does the key exist, can the value be what it takes, and does anything use it?"""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mixkit.errors import SettingError
 from mixkit.recipe.faults import Faults, Place
-from mixkit.recipe.keys import PAPER, STUDY, UnknownName, annotation_of, fitted, near, settings_of
-from mixkit.recipe.statements import UNREADABLE, Binding, Key, Macro, Reference
+from mixkit.recipe.keys import (
+    PAPER,
+    STUDY,
+    UnknownName,
+    annotation_of,
+    fitted,
+    near,
+    section_fields,
+    settings_of,
+)
+from mixkit.recipe.resolve import REQUIRED, Resolver
+from mixkit.recipe.schema import SECTIONS
+from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks, written
 from mixkit.registry import REGISTRIES, Spec
-
-REQUIRED = "gin.REQUIRED"
 
 
 def check(bindings: Iterable[Binding], faults: Faults) -> set[Key]:
-    """Notes every binding whose key, references, macros or literal value cannot be right.
+    """Notes every binding, used or not, whose key, references, macros or literal value cannot be right.
 
     Returns:
         The keys that exist and have a legible value, macros among them.
     """
     bindings = list(bindings)
-    whole = not any(binding.value is UNREADABLE and not binding.setting for binding in bindings)
     macros = {binding.setting for binding in bindings if not binding.selector}
     studies: set[str] = set()
     known: set[Key] = set()
     for binding in bindings:
         if binding.selector in (STUDY, PAPER):
-            if binding.place.file not in studies:
-                studies.add(binding.place.file)
+            if binding.place.named not in studies:
+                studies.add(binding.place.named)
                 faults.add(binding.place, _study(binding))
             continue
         for mark in marks(binding.value):
-            _check_mark(mark, place_of(mark, binding), macros if whole else None, faults)
+            _check_mark(mark, binding.place_of(mark), macros, faults)
         if binding.setting and _check_key(binding, faults):
             known.add(binding.key)
     return known
 
 
-def place_of(mark: Reference | Macro, binding: Binding) -> Place:
-    """Where a reference or macro stands: within a long value, on a line of its own."""
-    return binding.place if binding.place.line is None else Place(binding.place.file, mark.line)
+def note_unused(bindings: Iterable[Binding], resolvers: tuple[Resolver, ...], faults: Faults) -> None:
+    """Notes bindings that none of the resolvers used, unless what another fault hides may use them.
 
-
-def marks(value: Any) -> Iterator[Reference | Macro]:
-    """The references and macros in a value."""
-    if isinstance(value, Reference | Macro):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from marks(item)
-    elif isinstance(value, Mapping):
-        for item in (*value.keys(), *value.values()):
-            yield from marks(item)
-
-
-def repeated(bindings: Iterable[Binding], faults: Faults) -> None:
-    """Notes keys that one file sets twice."""
-    first: dict[Any, Binding] = {}
+    gin lets them pass, and a misspelt scope then changes a result in silence.
+    """
     for binding in bindings:
-        known = first.setdefault(binding.key, binding)
-        if known is not binding and binding.value is not UNREADABLE:
-            faults.add(binding.place, f"{binding} is already set on line {known.place.line}. Keep one of the two.")
+        if not any(resolver.may_use(binding) for resolver in resolvers):
+            why = _unused_key(binding, resolvers[-1]) if binding.selector else _unused_macro(binding, resolvers[-1])
+            faults.add(binding.place, f"nothing uses {why}", "unused")
+
+
+def _unused_key(binding: Binding, resolver: Resolver) -> str:
+    scopes = [scope.split("/") for selector, scope in resolver.visited if selector == binding.selector]
+    parts = {"/".join(scope[:length]) for scope in scopes for length in range(len(scope) + 1)}
+    known = {written((part, binding.selector, binding.setting)) for part in parts}
+    if str(binding) in known:
+        return f"{binding}: it is replaced wherever it would hold. Remove it."
+    if known:
+        return f"{binding}. Did you mean {near(str(binding), known) or min(known)}?"
+    return f"{binding}. Remove it, or write @{binding.selector}() where it is due."
+
+
+def _unused_macro(binding: Binding, resolver: Resolver) -> str:
+    name = binding.setting
+    sections = [f"{section}.{name}" for section in SECTIONS if name in section_fields(section)]
+    meant = sections[0] if sections else near(name, {key[2] for key in resolver.used if not key[1]})
+    hint = f"Did you mean {meant}?" if meant else f"Remove it, or write %{name} where it is due."
+    return f"the macro {name}. {hint}"
 
 
 def _check_key(binding: Binding, faults: Faults) -> bool:
     if not binding.selector:
         if binding.scope:
             faults.add(binding.place, f"{binding} is no key. Write a macro as {binding.setting}, without a scope.")
-        return not binding.scope and binding.value is not UNREADABLE
+        return not binding.scope and binding.value is not UNKNOWN
     try:
         annotation = annotation_of(binding.key)
     except UnknownName as unknown:
-        faults.add(binding.place, unknown.message, unknown.trust)
+        faults.add(binding.place, unknown.message, unknown.kind)
         return False
-    if binding.value is UNREADABLE:
+    if binding.value is UNKNOWN:
         return False
     shorthand = binding.setting == "branches" and isinstance(binding.value, list | tuple)  # seen to by the resolver
     if not shorthand and all(_is_spec(mark) for mark in marks(binding.value)):
@@ -95,9 +107,9 @@ def _with_specs(value: Any) -> Any:
     return [_with_specs(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _check_mark(mark: Reference | Macro, place: Place, macros: set[str] | None, faults: Faults) -> None:
+def _check_mark(mark: Reference | Macro, place: Place, macros: set[str], faults: Faults) -> None:
     if isinstance(mark, Macro):
-        if macros is not None and mark.name != REQUIRED and mark.name not in macros:
+        if mark.name not in {REQUIRED, *macros} and "" not in macros:  # lost statements have that name
             meant = near(mark.name, macros)
             plain = f"Set it: {mark.name} = value." if mark.name.isidentifier() else "Name macros plainly: %WIDTH."
             hint = f"Did you mean %{meant}?" if meant else plain
@@ -106,11 +118,11 @@ def _check_mark(mark: Reference | Macro, place: Place, macros: set[str] | None, 
     try:
         settings_of(mark.selector)
     except UnknownName as unknown:
-        faults.add(place, unknown.message, unknown.trust)
+        faults.add(place, unknown.message, unknown.kind)
         return
     if not mark.called:
         faults.add(place, f"{mark} is not finished. Write {mark}().")
 
 
 def _study(binding: Binding) -> str:
-    return f"{binding} belongs to a study, not to a recipe. Run it: mixkit ablate {binding.place.file}"
+    return f"{binding} belongs to a study, not to a recipe. Run it: mixkit ablate {binding.place.named}"

@@ -2,35 +2,52 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from mixkit.errors import MixkitError, TrustError, printable
+from mixkit.recipe.limits import show_token
 
 LISTED = 100  # a report of more is not read, and each fault costs a search for the name that was meant
 
 
+Kind = Literal["wrong", "unused", "untrusted"]
+"""Of a fault: a setting that has no effect is `unused`, what would run or read more than was asked for `untrusted`."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a line of a recipe stands; `line` is None for a whole file and for a `--set` line."""
+    """Where something stands.
+
+    Args:
+        file: as the user knows it; of an option, what it was given.
+        line: of the file; None for all of it.
+        option: of the command line, such as `--set`; empty for a file.
+    """
 
     file: str
     line: int | None = None
+    option: str = ""
+
+    @property
+    def named(self) -> str:
+        """The file or the option."""
+        return f'{self.option} "{show_token(self.file)}"' if self.option else self.file
 
     def __str__(self) -> str:
-        return self.file if self.line is None else f"{self.file}:{self.line}"
+        return self.named if self.line is None else f"{self.named}:{self.line}"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong; `trust` marks what would run or read more than the user asked for."""
+    """One thing wrong, and the fix."""
 
-    file: str
-    line: int | None
+    place: Place
     message: str
-    trust: bool = False
+    kind: Kind = "wrong"
 
     def __str__(self) -> str:
-        place = str(Place(self.file, self.line))
+        place = str(self.place)
         return printable(f"{place}: {self.message}" if place else self.message)
 
 
@@ -67,17 +84,16 @@ class Faults:
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(self, place: Place, message: str, trust: bool = False) -> None:
+    def add(self, place: Place, message: str, kind: Kind = "wrong") -> None:
         """Notes a fault; the same one twice counts once.
 
         Raises:
             TooManyFaults: the report is full.
         """
-        self._found.setdefault(Fault(place.file, place.line, message, trust))
+        self._found.setdefault(Fault(place, message, kind))
         if len(self._found) >= self._limit:
-            self._found.setdefault(
-                Fault(place.file, None, f"more is wrong; the first {self._limit} faults are listed.", trust)
-            )
+            more = f"more is wrong; the first {self._limit} faults are listed."
+            self._found.setdefault(Fault(replace(place, line=None), more, kind))
             raise TooManyFaults
 
     @contextmanager
@@ -96,13 +112,17 @@ class Faults:
     def _raise(self) -> None:
         if not self._found:
             return
-        # a fault of a whole file comes after those of its lines
-        order = sorted(self._found, key=lambda f: (f.file, f.line is None, f.line or 0, f.message))
-        if untrusted := tuple(fault for fault in order if fault.trust):
+        order = sorted(self._found, key=_order)
+        if untrusted := tuple(fault for fault in order if fault.kind == "untrusted"):
             raise UntrustedRecipeError(untrusted)
         raise RecipeError(tuple(order))
 
 
+def _order(fault: Fault) -> tuple[str, bool, int, str]:
+    """By place; a fault of a whole file comes after those of its lines."""
+    return fault.place.named, fault.place.line is None, fault.place.line or 0, fault.message
+
+
 def refuse(message: str, place: Place | None = None) -> RecipeError:
     """An error of a single fault, for the caller to raise."""
-    return RecipeError((Fault(place.file if place else "", place.line if place else None, message),))
+    return RecipeError((Fault(place or Place(""), message),))

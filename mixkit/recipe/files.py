@@ -8,12 +8,11 @@ from pathlib import Path
 
 from mixkit.plugins.load import load_installed
 from mixkit.recipe import catalog
-from mixkit.recipe.check import repeated
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import near
-from mixkit.recipe.limits import BYTES, show_token
-from mixkit.recipe.statements import UNREADABLE, Binding, Import, Include, Statement
-from mixkit.recipe.syntax import lost, parse
+from mixkit.recipe.limits import BYTES
+from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Key, Statement, lost
+from mixkit.recipe.syntax import parse
 from mixkit.values import show
 
 INCLUDES = 16
@@ -69,7 +68,7 @@ class Reader:
 
     def read_line(self, line: str) -> list[Binding]:
         """What a `--set` line sets."""
-        place = Place(f'--set "{show_token(line)}"')
+        place = Place(line, option="--set")
         statements = parse(line.encode(errors="surrogatepass"), lambda _: place, self._faults)
         found = [statement for statement in statements if isinstance(statement, Binding)]
         if len(found) != 1 or len(statements) != 1:
@@ -79,11 +78,11 @@ class Reader:
     def _own(self, statements: list[Statement]) -> list[Binding]:
         """The settings of one file, its header checked."""
         own = [statement for statement in statements if isinstance(statement, Binding)]
-        repeated(own, self._faults)
+        self._refuse_repeated(own)
         above: Binding | None = None
         for statement in statements:
             if isinstance(statement, Binding):
-                above = above or (statement if statement.value is not UNREADABLE else None)
+                above = above or (statement if statement.value is not UNKNOWN else None)
                 continue
             granted = not isinstance(statement, Import) or self._import(statement)
             if above and granted:
@@ -91,6 +90,14 @@ class Reader:
                 where = f"a setting (line {above.place.line})"
                 self._faults.add(statement.place, f"{what} stands below {where}. Move it to the top of the file.")
         return own
+
+    def _refuse_repeated(self, own: list[Binding]) -> None:
+        first: dict[Key, Binding] = {}
+        for binding in own:
+            known = first.setdefault(binding.key, binding)
+            if known is not binding and binding.value is not UNKNOWN:
+                text = f"{binding} is already set on line {known.place.line}. Keep one of the two."
+                self._faults.add(binding.place, text)
 
     def _import(self, statement: Import) -> bool:
         if not statement.plain:
@@ -103,7 +110,7 @@ class Reader:
                 f"{statement.text}: that plugin is not loaded. If you trust it, "
                 f"add --plugin {statement.module} (a path or an installed module)."
             )
-        self._faults.add(statement.place, message, trust=True)
+        self._faults.add(statement.place, message, "untrusted")
         return False
 
     def _file(self, origin: Origin, asked: Place, seen: set[Path]) -> tuple[list[Binding], list[Binding]]:
@@ -146,14 +153,14 @@ class Reader:
             return None
         if text.startswith(("/", "\\", "~")) or ":" in text:
             message = f"{asked} is not relative. Write the path from the folder of this file."
-            self._faults.add(include.place, message, trust=True)
+            self._faults.add(include.place, message, "untrusted")
             return None
         folders = [origin.path.parent, catalog.shipped()]
         inside = [folder for folder in folders if _within(Path(os.path.normpath(_real(folder) / text)), origin.roots)]
         there = [folder for folder in inside if os.path.lexists(folder / text)]
         if not inside or (there and not _within(_real(there[0] / text), origin.roots)):
             message = f"{asked} leads out of the folder of the recipe. Move the file into it."
-            self._faults.add(include.place, message, trust=True)
+            self._faults.add(include.place, message, "untrusted")
             return None
         if not there:
             meant = near(text, [f"{name}{catalog.SUFFIX}" for name in (*catalog.fragments(), *catalog.names())])

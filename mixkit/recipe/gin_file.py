@@ -6,16 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mixkit.recipe import catalog
-from mixkit.recipe.check import check
+from mixkit.recipe.check import check, note_unused
 from mixkit.recipe.faults import Faults, Place, RecipeError
 from mixkit.recipe.files import Reader, shown
 from mixkit.recipe.keys import PAPER, STUDY
-from mixkit.recipe.limits import show_token
 from mixkit.recipe.resolve import Resolver
 from mixkit.recipe.schema import Recipe
-from mixkit.recipe.statements import Binding
-from mixkit.recipe.syntax import lost
-from mixkit.recipe.unused import note_unused
+from mixkit.recipe.statements import Binding, lost
 from mixkit.recipe.writer import specs_of
 from mixkit.registry import REGISTRIES, is_inside
 
@@ -95,7 +92,7 @@ def recorded_recipe(path: Path, name: str, plugins: Collection[str] = ()) -> Rec
 
 
 def _layer(name: str, recipe: Path, reader: Reader, faults: Faults) -> list[Binding]:
-    place = Place(f'--with "{show_token(name)}"')
+    place = Place(name, option="--with")
     try:
         included, own = reader.read(catalog.find_layer(name, recipe.parent))
     except RecipeError as error:

@@ -6,10 +6,11 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean, nearest
+from mixkit.recipe.faults import Kind
 from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Train
 from mixkit.recipe.statements import Key, written
 from mixkit.registry import REGISTRIES, Spec
-from mixkit.values import describe, fit, show
+from mixkit.values import Misfit, converted, describe, show
 
 STUDY, PAPER = "study", "paper"  # sections of a study file, which is no recipe
 BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
@@ -20,12 +21,12 @@ COMPARED = 100
 
 
 class UnknownName(Exception):
-    """A key or reference to something that is not there; `trust` if it seems to name code outside mixkit."""
+    """A key or reference to something that is not there; `untrusted` if it seems to name code outside mixkit."""
 
-    def __init__(self, message: str, trust: bool = False):
+    def __init__(self, message: str, kind: Kind = "wrong"):
         super().__init__(message)
         self.message = message
-        self.trust = trust
+        self.kind: Kind = kind
 
 
 @functools.cache
@@ -92,16 +93,14 @@ def fitted(value: Any, annotation: Any, selector: str, setting: str, shown: Any)
         SettingError: the value is of another type, out of range, or not finite.
     """
     try:
-        found = fit(value, annotation, f"{selector}.{setting}")
-    except SettingError as error:
-        reason = error.message.removeprefix(f"is {show(value)}").removesuffix(f" It takes {describe(annotation)}.")
-        message = f"is {show(shown)}{reason} It takes {in_words(annotation, setting)}."
+        found = converted(value, annotation)
+        kind = kind_of(setting)
+        for item in found if isinstance(found, tuple) else (found,):
+            if selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
+                raise Misfit
+    except Misfit as misfit:
+        message = f"is {show(shown)}{misfit}. It takes {in_words(annotation, setting)}."
         raise SettingError(f"{selector}.{setting}", message) from None
-    kind = kind_of(setting)
-    for item in found if isinstance(found, tuple) else (found,):
-        if selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
-            message = f"is {show(shown)}. It takes {in_words(annotation, setting)}."
-            raise SettingError(f"{selector}.{setting}", message)
     return found
 
 
@@ -155,5 +154,5 @@ def _unknown_selector(selector: str) -> UnknownName:
     return UnknownName(
         f"{selector} is nothing that mixkit knows, and a recipe does not reach other code. "
         "Write a plugin for it, and name that with --plugin.",
-        trust=True,
+        "untrusted",
     )

@@ -1,6 +1,7 @@
 """What a recipe file says, as inert data: bindings, includes, imports. Nothing here is looked up or run."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mixkit.recipe.faults import Place
@@ -32,14 +33,14 @@ class Macro:
         return f"%{self.name}"
 
 
-class Unreadable:
-    """Stands for a value that could not be parsed, so that its key counts as written."""
+class Unknown:
+    """Stands for a value that another fault keeps from being known; that fault is noted, and this one is not."""
 
     def __repr__(self) -> str:
         return "..."
 
 
-UNREADABLE = Unreadable()
+UNKNOWN = Unknown()
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Binding:
 
     def __str__(self) -> str:
         return written(self.key)
+
+    def place_of(self, mark: Reference | Macro) -> Place:
+        """Where a reference or macro of the value stands: within a long value, on a line of its own."""
+        return self.place if self.place.line is None else replace(self.place, line=mark.line)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,23 @@ class Import:
 
 
 Statement = Binding | Include | Import
+
+
+def lost(place: Place) -> Binding:
+    """Stands for statements that are not known: their keys are not, either."""
+    return Binding("", "", "", UNKNOWN, place)
+
+
+def marks(value: Any) -> Iterator[Reference | Macro]:
+    """The references and macros in a value."""
+    if isinstance(value, Reference | Macro):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from marks(item)
+    elif isinstance(value, Mapping):
+        for item in (*value.keys(), *value.values()):
+            yield from marks(item)
 
 
 def written(key: Key) -> str:

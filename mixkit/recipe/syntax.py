@@ -15,7 +15,7 @@ from gin import config_parser
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.limits import TOKENS, Refused, check, decode, show_token
 from mixkit.recipe.splitter import Chunk, chunks
-from mixkit.recipe.statements import UNREADABLE, Binding, Import, Include, Macro, Reference, Statement, split_key
+from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Macro, Reference, Statement, lost, split_key
 
 At = Callable[[int], Place]  # from the number of a line to its place
 
@@ -28,7 +28,7 @@ _BLOCK = re.compile(r"([A-Za-z_][\w./]*)\s*:")
 def parse(content: bytes, at: At, faults: Faults) -> list[Statement]:
     """Everything that a recipe text states, in its order; what is wrong goes into `faults`, by line.
 
-    A binding that cannot be read has the value `UNREADABLE`, and an empty key if not even that is legible.
+    A binding that cannot be read has the value `UNKNOWN`, and an empty key if not even that is legible.
     """
     text, unreadable = decode(content)
     for line, message in unreadable:
@@ -47,11 +47,6 @@ def parse(content: bytes, at: At, faults: Faults) -> list[Statement]:
     return found
 
 
-def lost(place: Place) -> Binding:
-    """Stands for statements that are not known."""
-    return Binding("", "", "", UNREADABLE, place)
-
-
 def _read(chunk: Chunk, at: At, faults: Faults) -> tuple[list[Statement], int]:
     place = at(chunk.first)
     try:
@@ -67,8 +62,9 @@ def _read(chunk: Chunk, at: At, faults: Faults) -> tuple[list[Statement], int]:
                 return found, 0
         faults.add(at(refused.line), refused.message)
         key = _KEY.match(chunk.text)
-        legible = key and key[0] != "include" and (not block or "." in key[0])
-        return [Binding(*split_key(key[0]), UNREADABLE, place) if key and legible else lost(place)], 0
+        if not key or key[0] == "include" or key[0].endswith((".", "/")) or (block and "." not in key[0]):
+            return [lost(place)], 0
+        return [Binding(*split_key(key[0]), UNKNOWN, place)], 0
 
 
 def _read_lines(header: str, block: Chunk, at: At, faults: Faults) -> list[Statement]:

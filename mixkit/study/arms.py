@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from mixkit.errors import did_you_mean
 from mixkit.recipe.faults import Fault, Faults, Place, RecipeError
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.recipe.limits import show_token
 from mixkit.recipe.schema import Recipe
 from mixkit.study.definition import Edit, Study, drops, swaps
 from mixkit.study.edits import EditError, lines_of, operators_of
@@ -52,8 +51,8 @@ class Loader:
             try:
                 recipe = load_recipe(self._study.base, layers, whole, self._plugins)
             except RecipeError as error:
-                useless = {_line_of(fault, common): fault for fault in error.faults}
-                if "" in useless:
+                useless = {fault.place.file: fault for fault in error.faults if _is_useless(fault, common)}
+                if len(useless) < len(error.faults):
                     raise
                 self._useless |= useless
                 common = tuple(line for line in common if line not in useless)
@@ -68,10 +67,14 @@ class Loader:
         return [fault for line, fault in useless.items() if line not in excused or line in self._study.added]
 
 
-def _line_of(fault: Fault, lines: tuple[str, ...]) -> str:
-    """The line that has no effect, if that is the fault, else nothing."""
-    at = {f'--set "{show_token(line)}"': line for line in lines}
-    return at.get(fault.file, "") if fault.message.startswith("nothing uses ") else ""
+def _is_useless(fault: Fault, lines: tuple[str, ...]) -> bool:
+    """Whether the fault is that one of the lines has no effect."""
+    return fault.kind == "unused" and _is_of_line(fault, lines)
+
+
+def _is_of_line(fault: Fault, lines: tuple[str, ...]) -> bool:
+    """Whether the fault is in one of these `--set` lines."""
+    return fault.place.option == "--set" and fault.place.file in lines
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def arms_of(study: Study, loader: Loader) -> Arms:
                 recipe = loader.load(lines)
             except RecipeError as error:
                 for fault in error.faults:
-                    faults.add(place, f"arm {name!r}: {fault}", trust=fault.trust)
+                    faults.add(place, f"arm {name!r}: {fault}", fault.kind)
                 continue
             recipe = replace(recipe, train=replace(recipe.train, seed=0))  # which is the study's to say
             found.append((Arm(name, lines, study.values.get(name), study.notes.get(name, "")), recipe))
@@ -131,12 +134,13 @@ def base_of(study: Study, loader: Loader) -> Recipe:
         return loader.load()
     except RecipeError as error:
         place = study.places.get("study.set")
-        told = {f'--set "{show_token(line)}"' for line in study.settings} if place else set()
         faults = Faults()
         with faults.report():
             for fault in error.faults:
-                at, text = (place, str(fault)) if place and fault.file in told else (None, fault.message)
-                faults.add(at or Place(fault.file, fault.line), text, fault.trust)
+                if place and _is_of_line(fault, study.settings):
+                    faults.add(place, str(fault), fault.kind)
+                else:
+                    faults.add(fault.place, fault.message, fault.kind)
         raise
 
 
@@ -164,7 +168,7 @@ def _lines(study: Study, base: Recipe, loader: Loader, faults: Faults) -> list[t
             faults.add(study.places.get(key, Place("")), f"arm {name!r}: {error}")
         except RecipeError as error:
             for fault in error.faults:
-                faults.add(study.places.get(key, Place("")), f"arm {name!r}: {fault}", trust=fault.trust)
+                faults.add(study.places.get(key, Place("")), f"arm {name!r}: {fault}", fault.kind)
     return found
 
 

@@ -11,7 +11,7 @@ from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe import catalog
 from mixkit.recipe.faults import Faults, Place, TooManyFaults
 from mixkit.recipe.files import Reader, shown
-from mixkit.recipe.statements import UNREADABLE, Binding
+from mixkit.recipe.statements import UNKNOWN, Binding
 from mixkit.registry import operator
 from mixkit.study.keys import SETTINGS, value_of
 from mixkit.values import show
@@ -119,7 +119,7 @@ def _values(bindings: list[Binding], faults: Faults) -> tuple[dict[str, Any], di
     places: dict[str, Place] = {}
     for binding in bindings:
         places[str(binding)] = binding.place
-        if binding.value is UNREADABLE:
+        if binding.value is UNKNOWN:
             continue  # told already
         try:
             values[str(binding)] = value_of(binding)
@@ -159,7 +159,7 @@ def _base(asked: str | None, study: Path, places: Mapping[str, Place], faults: F
         path = folder / name
         if not _inside(path, folder):
             message = f"study.base is {show(asked)}, which leads out of the folder of the study. Move the file into it."
-            faults.add(place, message, trust=True)
+            faults.add(place, message, "untrusted")
             return ""
         if path.is_file():
             own = Path(os.path.normpath(path))
