@@ -7,7 +7,7 @@ place.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mixkit.registry import augmentation, features, head, loss, metric, operator, optimizer, schedule, task
+from mixkit.registry import Clip, augmentation, features, head, loss, metric, operator, optimizer, schedule, task
 from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from mixkit.model.site import Site as Site
     from mixkit.recipe.gin_file import load_recipe as load_recipe
     from mixkit.recipe.writer import to_gin as to_gin
-    from mixkit.tasks.clip import Clip as Clip
     from mixkit.training.loop import train as train
 
 # Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
 _LAZY = {
-    "Clip": "mixkit.tasks.clip",
     "Grid": "mixkit.model.site",
     "Site": "mixkit.model.site",
     "build": "mixkit.model.classifier",

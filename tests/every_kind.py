@@ -68,6 +68,9 @@ class OwnFeatures(nn.Module):
 class OwnAugmentation(nn.Module):
     """Turns a clip upside down, now and then."""
 
+    def __init__(self, sample_rate: int):
+        super().__init__()
+
     def forward(self, x: Tensor, target: Tensor, draw: object) -> tuple[Tensor, Tensor]:
         if not self.training:
             return x, target

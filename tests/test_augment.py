@@ -13,6 +13,7 @@ from mixkit.draw import Draw
 from mixkit.errors import SettingError
 from mixkit.registry import augmentation
 
+RATE = 16_000
 NAMES = augmentation.names()
 SHAPES = {"waveform": (4000,), "features": (32, 50)}
 
@@ -26,7 +27,7 @@ def example(name: str, clips: int = 8) -> tuple[Tensor, Tensor, Tensor]:
 
 def build(name: str) -> torch.nn.Module:
     certain = {"rate": 1.0} if name in ("mixup", "noise") else {}
-    return augmentation.build(augmentation.spec(name, **certain))
+    return augmentation.build(augmentation.spec(name, **certain), RATE)
 
 
 def test_the_list_is_not_short():
@@ -107,7 +108,7 @@ def test_it_can_be_copied(name):
 def test_mixup_mixes_sound_and_target_alike(alpha):
     clips = 4000
     one_hot = torch.eye(clips)
-    mixed, target = Mixup(rate=1.0, alpha=alpha)(one_hot, one_hot, Draw(0, 0, torch.arange(clips), 0))
+    mixed, target = Mixup(RATE, rate=1.0, alpha=alpha)(one_hot, one_hot, Draw(0, 0, torch.arange(clips), 0))
     assert torch.equal(mixed, target)
     torch.testing.assert_close(target.sum(1), torch.ones(clips))
     assert ((target > 0).sum(1) <= 2).all()
@@ -120,17 +121,17 @@ def test_mixup_mixes_sound_and_target_alike(alpha):
 
 def test_mixup_at_its_rate():
     one_hot = torch.eye(4000)
-    _, target = Mixup(rate=0.3)(one_hot, one_hot, Draw(0, 0, torch.arange(4000), 0))
+    _, target = Mixup(RATE, rate=0.3)(one_hot, one_hot, Draw(0, 0, torch.arange(4000), 0))
     alone = target.diagonal() == 1
     assert alone.float().mean() == pytest.approx(0.7, abs=0.03)
     assert torch.equal(target[alone], one_hot[alone])
-    _, target = Mixup(rate=0.0)(one_hot, one_hot, Draw(0, 0, torch.arange(4000), 0))
+    _, target = Mixup(RATE, rate=0.0)(one_hot, one_hot, Draw(0, 0, torch.arange(4000), 0))
     assert torch.equal(target, one_hot)
 
 
 def test_gain_is_even_in_decibels():
     x, items = torch.ones(4000, 3), torch.arange(4000)
-    louder, _ = Gain(low_db=-12.0, high_db=3.0)(x, x, Draw(0, 0, items, 0))
+    louder, _ = Gain(RATE, low_db=-12.0, high_db=3.0)(x, x, Draw(0, 0, items, 0))
     decibels = 20 * louder.log10()
     assert (decibels == decibels[:, :1]).all(), "a clip is turned as a whole"
     assert stats.kstest(decibels[:, 0].numpy(), stats.uniform(-12, 15).cdf).pvalue > 1e-3
@@ -141,7 +142,7 @@ def test_noise_is_as_soft_as_asked_and_white():
     x = torch.zeros(clips, samples)
     x[:, : samples // 2] = torch.randn(clips, samples // 2, generator=torch.Generator().manual_seed(0))
     x *= torch.logspace(-3, 1, clips)[:, None]
-    noisy, _ = Noise(rate=1.0, low_db=5.0, high_db=25.0)(x, x, Draw(0, 0, torch.arange(clips), 0))
+    noisy, _ = Noise(RATE, rate=1.0, low_db=5.0, high_db=25.0)(x, x, Draw(0, 0, torch.arange(clips), 0))
     hiss = noisy - x
     level = x[:, : samples // 2].square().mean(1)
     ratio = 10 * (level / hiss.square().mean(1)).log10()
@@ -157,13 +158,17 @@ def test_noise_is_as_soft_as_asked_and_white():
 
 def test_noise_at_its_rate():
     x = torch.ones(2000, 50)
-    noisy, _ = Noise(rate=0.25)(x, x, Draw(0, 0, torch.arange(2000), 0))
+    noisy, _ = Noise(RATE, rate=0.25)(x, x, Draw(0, 0, torch.arange(2000), 0))
     assert (noisy != x).any(1).float().mean() == pytest.approx(0.25, abs=0.04)
 
 
 @pytest.mark.parametrize(
     ("module", "shape", "most"),
-    [(TimeShift(share=0.1), (100,), 10), (TimeShift(share=1.0), (20,), 20), (TimeRoll(frames=4), (3, 100), 4)],
+    [
+        (TimeShift(RATE, share=0.1), (100,), 10),
+        (TimeShift(RATE, share=1.0), (20,), 20),
+        (TimeRoll(RATE, frames=4), (3, 100), 4),
+    ],
 )
 def test_shifts_are_rolls_of_any_size_up_to_the_most(module, shape, most):
     clips = 3000
@@ -178,7 +183,9 @@ def test_shifts_are_rolls_of_any_size_up_to_the_most(module, shape, most):
         assert stats.chisquare(found.sum(0).numpy()).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("module", [TimeShift(share=0.0), TimeRoll(frames=0), SpecAugment(frequency=0, time=0)])
+@pytest.mark.parametrize(
+    "module", [TimeShift(RATE, share=0.0), TimeRoll(RATE, frames=0), SpecAugment(RATE, frequency=0, time=0)]
+)
 def test_nothing_asked_nothing_done(module):
     x = torch.randn(20, 30, 40) if not isinstance(module, TimeShift) else torch.randn(20, 40)
     assert torch.equal(module(x, x, Draw(0, 0, torch.arange(20), 0))[0], x)
@@ -187,7 +194,7 @@ def test_nothing_asked_nothing_done(module):
 def test_stripes_as_torchaudio_hides_them(monkeypatch):
     """With our dice in its hand, torchaudio hides as many bands and frames, at most two earlier."""
     x = torch.ones(50, 32, 40)
-    hidden = SpecAugment(frequency=24, time=30)(x, x, Draw(0, 0, torch.arange(50), 0))[0] == 0
+    hidden = SpecAugment(RATE, frequency=24, time=30)(x, x, Draw(0, 0, torch.arange(50), 0))[0] == 0
     dice = Draw(0, 0, torch.arange(50), 0).uniform(4)
     for item in range(50):
         throws = iter(dice[item])
@@ -202,7 +209,7 @@ def test_stripes_as_torchaudio_hides_them(monkeypatch):
 
 def test_stripes_have_the_widths_asked():
     x = torch.ones(4000, 32, 40)
-    hidden, _ = SpecAugment(frequency=8, time=16)(x, x, Draw(0, 0, torch.arange(4000), 0))
+    hidden, _ = SpecAugment(RATE, frequency=8, time=16)(x, x, Draw(0, 0, torch.arange(4000), 0))
     bands, frames = (hidden == 0).all(2).sum(1), (hidden == 0).all(1).sum(1)
     for widths, limit in ((bands, 8), (frames, 16)):
         assert stats.chisquare(widths.bincount(minlength=limit).numpy()).pvalue > 1e-3
@@ -213,7 +220,7 @@ def test_stripes_have_the_widths_asked():
 
 def test_several_stripes():
     x = torch.ones(500, 64, 64)
-    module = SpecAugment(frequency=10, time=0, frequency_masks=3)
+    module = SpecAugment(RATE, frequency=10, time=0, frequency_masks=3)
     bands = (module(x, x, Draw(0, 0, torch.arange(500), 0))[0] == 0).all(2)
     edges = (bands[:, 1:] & ~bands[:, :-1]).sum(1) + bands[:, 0]
     assert edges.max() == 3
@@ -223,13 +230,13 @@ def test_several_stripes():
 
 def test_stripes_wider_than_the_spectrogram_fit():
     x = torch.ones(500, 8, 8)
-    hidden, _ = SpecAugment(frequency=100, time=0)(x, x, Draw(0, 0, torch.arange(500), 0))
+    hidden, _ = SpecAugment(RATE, frequency=100, time=0)(x, x, Draw(0, 0, torch.arange(500), 0))
     assert (hidden == 0).all(2).sum(1).max() == 7
 
 
 def test_what_stripes_show():
     x = torch.randn(50, 32, 40, generator=torch.Generator().manual_seed(0))
-    drawn = [SpecAugment(fill=fill)(x, x, Draw(0, 0, torch.arange(50), 0))[0] for fill in ("mean", "silence")]
+    drawn = [SpecAugment(RATE, fill=fill)(x, x, Draw(0, 0, torch.arange(50), 0))[0] for fill in ("mean", "silence")]
     hidden = drawn[0] != x
     assert torch.equal(hidden, (drawn[1] != x) | (hidden & (x == x.amin((1, 2), keepdim=True))))
     assert (drawn[0][hidden] == 0).all()
@@ -240,5 +247,5 @@ def test_what_stripes_show():
 @pytest.mark.parametrize("name", ["gain", "noise"])
 def test_decibels_the_wrong_way_round(name):
     with pytest.raises(SettingError) as caught:
-        augmentation.build(augmentation.spec(name, low_db=50.0, high_db=40.0))
+        augmentation.build(augmentation.spec(name, low_db=50.0, high_db=40.0), RATE)
     assert str(caught.value) == f"augmentation.{name}.low_db is 50, above high_db = 40. Use 40 or less."

@@ -106,6 +106,9 @@ class Logarithm(CrossEntropy):
 class Always(nn.Module):
     """Louder, in evaluation too."""
 
+    def __init__(self, sample_rate: int):
+        super().__init__()
+
     def forward(self, x: Tensor, target: Tensor, draw: Any) -> tuple[Tensor, Tensor]:
         return 2 * x, target
 
@@ -113,12 +116,18 @@ class Always(nn.Module):
 class OwnDice(nn.Module):
     """Draws elsewhere."""
 
+    def __init__(self, sample_rate: int):
+        super().__init__()
+
     def forward(self, x: Tensor, target: Tensor, draw: Any) -> tuple[Tensor, Tensor]:
         return (x * torch.rand(len(x), 1), target) if self.training else (x, target)
 
 
 class Forgets(nn.Module):
     """Gives x alone."""
+
+    def __init__(self, sample_rate: int):
+        super().__init__()
 
     def forward(self, x: Tensor, target: Tensor, draw: Any) -> Any:
         return x

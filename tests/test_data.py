@@ -14,7 +14,7 @@ from mixkit.data import waveforms
 from mixkit.data.batches import Batch, Batches, ClipAudio, Order, fit_length
 from mixkit.data.unusable import survey
 from mixkit.errors import DataError
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 CPU = torch.device("cpu")
 LABELS = ("a", "b")

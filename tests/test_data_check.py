@@ -16,7 +16,7 @@ from mixkit.data.check import FAULTS, REMARKS, Report, check
 from mixkit.data.duplicates import Duplicate, find_duplicates
 from mixkit.data.plot import draw
 from mixkit.errors import DataError
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 from tests.conftest import Said
 
 RATE = 16_000

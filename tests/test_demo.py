@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from mixkit.errors import DataError, MixkitError, SettingError
-from mixkit.registry import task
+from mixkit.registry import Clip, task
 from mixkit.storage.atomic import make_whole
 from mixkit.storage.folders import data_folder
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.demo import Demo
 from mixkit.tasks.demo_sounds import SOUNDS
 from mixkit.tasks.leakage import check_splits

@@ -46,6 +46,9 @@ def plugin(tmp_path: Path) -> Path:
 
 def test_it_is_trained_and_used(mixkit_command: Callable[..., Said], tones: Path, plugin: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.gin").write_text(RECIPE.replace("ROOT", str(tones)))
+    shown = mixkit_command("show", tmp_path / "mine.gin", "--plugin", plugin)
+    assert shown.code == 0, shown.err
+    assert " s at 16000 Hz -> " in shown.out
     arguments = ["--plugin", plugin, "--runs", tmp_path, "--name", "run"]
     said = mixkit_command("train", tmp_path / "mine.gin", *arguments)
     assert said.code == 0, said.err

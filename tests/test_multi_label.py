@@ -10,9 +10,9 @@ import pytest
 
 from mixkit.data.check import check
 from mixkit.errors import DataError
-from mixkit.registry import task
+from mixkit.registry import Clip, task
 from mixkit.tasks import split
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.entry import Entry
 from mixkit.tasks.folder import Folder
 from mixkit.tasks.leakage import check_splits

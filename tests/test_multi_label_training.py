@@ -13,8 +13,8 @@ from mixkit.audio.augment import Mixup
 from mixkit.data.batches import class_weights, targets
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError, SettingError
-from mixkit.registry import loss, task
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.registry import Clip, loss, task
+from mixkit.tasks.clip import SPLITS
 from mixkit.training.labels import check_labels
 from mixkit.training.metrics import figures
 from tests.conftest import Said
@@ -28,7 +28,7 @@ def test_targets_and_weights() -> None:
     wanted = targets([clip("a", "cat", "dog"), clip("b"), clip("c", "dog")], ("cat", "dog"))
     assert wanted.tolist() == [[1, 1], [0, 0], [0, 1]]
     assert class_weights(wanted).tolist() == pytest.approx([1.5, 0.75])
-    heard, asked = Mixup(rate=1.0)(torch.eye(3), wanted, Draw(0, 0, torch.arange(3), 0))
+    heard, asked = Mixup(16_000, rate=1.0)(torch.eye(3), wanted, Draw(0, 0, torch.arange(3), 0))
     torch.testing.assert_close(asked, heard @ wanted, msg="labels are mixed as the sounds are")
 
 

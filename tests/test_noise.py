@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mixkit.audio.augment import Noise, build, recordings
+from mixkit.audio.augment import Noise, recordings
 from mixkit.draw import Draw
-from mixkit.errors import MixkitError
 from mixkit.registry import augmentation
 from tests.conftest import Said
 
@@ -43,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 def noise(folder: Path | None, sample_rate: int = RATE, **settings: float) -> Noise:
     spec = augmentation.spec("noise", folder=None if folder is None else str(folder), **{"rate": 1.0, **settings})
-    made = build(spec, sample_rate)
+    made = augmentation.build(spec, sample_rate)
     assert isinstance(made, Noise)
     return made
 
@@ -240,10 +239,3 @@ def test_a_run_with_recorded_noise(
     assert said.code == 0, said
     assert "augmentation.noise.folder = 'noise'" in (tmp_path / "runs/asm_rh/001/recipe.gin").read_text()
     assert mixkit_command("evaluate", "runs/asm_rh/001").code == 0
-
-
-def test_noise_that_was_not_read_says_so() -> None:
-    x, items = clips()
-    with pytest.raises(MixkitError) as caught:
-        augmentation.build(augmentation.spec("noise", folder="noise"))(x, x, Draw(0, 0, items, 0))
-    assert str(caught.value) == "noise of a folder was not read. Call prepare(sample_rate) before the first clip."

@@ -10,14 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mixkit.audio import augment
 from mixkit.data.batches import Batch
 from mixkit.model.classifier import build, build_features
 from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss, optimizer, weights
+from mixkit.registry import augmentation, loss, optimizer, weights
 from mixkit.study.definition import Study, load_study
 from mixkit.study.plan import plan
 from mixkit.training.prepare import Prepared
@@ -123,7 +122,7 @@ def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: 
     if start is not None:
         assert any("feed-forward" in text for text in start.taken)
         assert ("positional embedding" in start.taken) == (arm == "ASM-I")
-    made = [augment.build(spec, model.sample_rate) for spec in found.train.augmentations]
+    made = [augmentation.build(spec, model.sample_rate) for spec in found.train.augmentations]
     prepared = Prepared(found, torch.device("cpu"), "float32", model, {}, "", made)
     steps = optimizer.build(found.train.optimizer, model.mixer.parameters(), 1e-2)
     step = Step(prepared, loss.build(found.train.loss, None), steps)

@@ -140,7 +140,7 @@ class Bare:
         (
             "sample_rate: int = 16000, ",
             "self.notes = ()",
-            "the task Bare has no 'protocol'. See mixkit.tasks.clip.Task for all parts.",
+            "the task Bare has no 'protocol'. See mixkit.registry.Task for all parts.",
         ),
         (
             "sample_rate: int = 16000, ",

@@ -1,18 +1,19 @@
 """The registry takes only what can be documented, checked and written down; a spec is data."""
 
 import pickle
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
+from mixkit import registry
 from mixkit.errors import MixkitError, SettingError
-from mixkit.registry import Registry, Spec
+from mixkit.registry import Features, Registry, Spec, Task, lacks
 from mixkit.values import Count, Share, fit
 
 
 @pytest.fixture
-def kind() -> Registry:
-    registry = Registry("thing", "mixkit.errors", ("site",), mixes=Registry.REQUIRED, paper="")
+def kind() -> Registry[Any]:
+    registry: Registry[Any] = Registry("thing", "mixkit.errors", ("site",), mixes=Registry.REQUIRED, paper="")
 
     @registry("bell", mixes={"time"})
     class Bell:
@@ -26,7 +27,7 @@ def kind() -> Registry:
     return registry
 
 
-def test_a_spec_has_its_defaults_written_in(kind: Registry) -> None:
+def test_a_spec_has_its_defaults_written_in(kind: Registry[Any]) -> None:
     spec = kind.spec("bell", loud=2)
     assert str(spec) == "bell(count=3, loud=2.0, tone='a')"
     assert spec == kind.spec("bell", loud=2.0, count=3)
@@ -35,13 +36,13 @@ def test_a_spec_has_its_defaults_written_in(kind: Registry) -> None:
     assert spec != kind.spec("bell", loud=2.5)
 
 
-def test_a_spec_cannot_be_changed(kind: Registry) -> None:
+def test_a_spec_cannot_be_changed(kind: Registry[Any]) -> None:
     spec = kind.spec("bell")
     with pytest.raises(TypeError):
         spec.params["count"] = 4  # type: ignore[index]
 
 
-def test_build_passes_context_and_settings(kind: Registry) -> None:
+def test_build_passes_context_and_settings(kind: Registry[Any]) -> None:
     assert kind.build(kind.spec("bell", count=5), 9).made == (9, 5, 1.0, "a")
 
 
@@ -58,25 +59,25 @@ def test_build_passes_context_and_settings(kind: Registry) -> None:
         ({"tone": ["a"]}, "thing.bell.tone is ['a']. It takes 'a' or 'b'."),
     ],
 )
-def test_wrong_settings_are_named(kind: Registry, settings: dict[str, object], message: str) -> None:
+def test_wrong_settings_are_named(kind: Registry[Any], settings: dict[str, object], message: str) -> None:
     with pytest.raises(SettingError) as caught:
         kind.spec("bell", **settings)
     assert str(caught.value) == message
     assert str(pickle.loads(pickle.dumps(caught.value))) == message
 
 
-def test_unknown_names_are_met_with_a_suggestion(kind: Registry) -> None:
+def test_unknown_names_are_met_with_a_suggestion(kind: Registry[Any]) -> None:
     with pytest.raises(MixkitError, match=r"^no thing named 'bel'\. Did you mean 'bell'\? Known: bell\.$"):
         kind.spec("bel")
 
 
-def test_a_setting_that_cannot_work_is_named_in_full(kind: Registry) -> None:
+def test_a_setting_that_cannot_work_is_named_in_full(kind: Registry[Any]) -> None:
     with pytest.raises(SettingError) as caught:
         kind.build(kind.spec("bell", count=7), 1)
     assert str(caught.value) == "thing.bell.count is 7, and 7 is unlucky. Use 8."
 
 
-def test_a_spec_of_another_kind_is_refused(kind: Registry) -> None:
+def test_a_spec_of_another_kind_is_refused(kind: Registry[Any]) -> None:
     with pytest.raises(MixkitError, match="is of kind 'other', not 'thing'"):
         kind.build(Spec("other", "bell"), 1)
 
@@ -152,14 +153,14 @@ class WrongContext:
         (WrongContext, "takes (place) by position. It should take (site, *, ...)."),
     ],
 )
-def test_what_a_registry_refuses(kind: Registry, target: type, message: str) -> None:
+def test_what_a_registry_refuses(kind: Registry[Any], target: type, message: str) -> None:
     with pytest.raises(MixkitError) as caught:
         kind("thing", mixes={"time"})(target)
     assert str(caught.value).endswith(message)
     assert "test_registry.py:" in str(caught.value)
 
 
-def test_a_name_taken_names_both_places(kind: Registry) -> None:
+def test_a_name_taken_names_both_places(kind: Registry[Any]) -> None:
     with pytest.raises(MixkitError) as caught:
 
         @kind("bell", mixes={"time"})
@@ -173,7 +174,7 @@ def test_a_name_taken_names_both_places(kind: Registry) -> None:
     assert "is already defined at" in str(caught.value)
 
 
-def test_facts_are_checked(kind: Registry) -> None:
+def test_facts_are_checked(kind: Registry[Any]) -> None:
     with pytest.raises(MixkitError, match="does not say 'mixes'"):
         kind("gong")(WrongContext)
     with pytest.raises(MixkitError, match=r"says 'mixis', which is not known\. Did you mean 'mixes'\?"):
@@ -190,3 +191,18 @@ def test_a_text_that_no_path_can_be(text: str, reason: str) -> None:
         fit(text, str, "task.root")
     assert str(caught.value).endswith(f" ({reason}). It takes a str.")
     assert fit("x" * 4096, str, "task.root")
+
+
+class Half:
+    """Features that leave out two parts."""
+
+    samples = 16_000
+    bins = 128
+
+
+def test_the_first_part_of_a_protocol_that_is_lacking_is_named() -> None:
+    made = registry.features.build(registry.features.spec("log_mel"), 16_000, 1.0)
+    assert lacks(made, Features) is None
+    assert lacks(Half(), Features) == "frames"
+    assert lacks(registry.task.build(registry.task.spec("demo")), Task) is None
+    assert lacks(Half(), Task) == "labels"

@@ -8,7 +8,7 @@ from mixkit import registry
 from mixkit.errors import DataError
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM, draw, keep_apart
 

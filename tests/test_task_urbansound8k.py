@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mixkit.errors import DataError, MixkitError, SettingError
-from mixkit.registry import task
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.registry import Clip, task
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import RANDOM_NOTE
 from mixkit.tasks.urbansound8k import LABELS, UrbanSound8K

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mixkit.errors import DataError, MixkitError
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip, expect_split, some
+from mixkit.registry import Clip, task
+from mixkit.tasks.clip import expect_split, some
 from mixkit.tasks.leakage import check_splits
 
 

@@ -54,7 +54,7 @@ def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
     small = ["task.demo.seconds = 0.5", "model.width = 32", "model.depth = 2", "train.batch_size = 4"]
     recipe = mixkit.load_recipe(name, settings=[*small, "augmentation.time_roll.frames = 40", *lines])
     model = mixkit.build(recipe, 3)
-    augmentations = [augmentation.build(spec) for spec in recipe.train.augmentations]
+    augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
     prepared = Prepared(recipe, torch.device("cpu"), "bf16", model, {}, "", augmentations)
     steps = optimizer.build(recipe.train.optimizer, model.mixer.parameters(), 1e-3)
     step = Step(prepared, loss.build(recipe.train.loss, None), steps)

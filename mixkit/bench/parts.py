@@ -113,7 +113,7 @@ def _stages(mixer: Mixer, model: Model, heard: Tensor, precision: str) -> list[t
         for index, branch in enumerate(model.pattern[layer % len(model.pattern)].branches):
             name = f"{layer}.{index} {', '.join(spec.name for spec in branch.operators)}"
             stages.append((name, mixer.get_submodule(f"blocks.{layer}.branches.{index}")))
-    stages += [("norm", mixer.norm), ("head", mixer.head)]
+    stages += [("norm", mixer.norm), ("head", mixer.get_submodule("head"))]
     handles = [module.register_forward_pre_hook(keep(name)) for name, module in stages]
     try:
         with torch.no_grad(), autocast(heard.device, precision):

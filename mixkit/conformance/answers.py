@@ -75,10 +75,9 @@ def check_metric(spec: Spec) -> None:
         scores = torch.rand(target.shape, generator=dice(0))
         kept = scores.clone()
         with saying(f"{spec.name}: fails for {name}"):
-            found, again = made(scores, target), made(scores, target)
-            plain = found.item() if isinstance(found, torch.Tensor) and found.numel() == 1 else found
-        expect(spec, isinstance(plain, Real), f"it gives {plain!r} for {name}. Return a number, or float('nan')")
-        same = float(found) == float(again) or math.isnan(float(found))
+            found, again = (_plain(made(scores, target)) for _ in range(2))
+        expect(spec, isinstance(found, Real), f"it gives {found!r} for {name}. Return a number, or float('nan')")
+        same = found == again or found != found
         expect(spec, same, f"it gives another number the second time for {name}")
         expect(spec, torch.equal(scores, kept), "the scores were changed in place. Work on new tensors")
 
@@ -105,7 +104,12 @@ def check_schedule(spec: Spec) -> None:
     for epochs in (1, 2, 50):
         with saying(f"{spec.name}: fails for a run of {epochs} epochs"):
             made = schedule.build(spec, epochs)
-            found = [made(epochs * step / 20) for step in range(21)]
+            found: list[object] = [made(epochs * step / 20) for step in range(21)]
         for factor in found:
             sound = isinstance(factor, Real) and math.isfinite(factor) and float(factor) >= 0
             expect(spec, sound, f"it gives {factor!r} in a run of {epochs} epochs. Return a number, 0 or more")
+
+
+def _plain(found: object) -> object:
+    """A number that came as a tensor, as Python has it."""
+    return found.item() if isinstance(found, torch.Tensor) and found.numel() == 1 else found

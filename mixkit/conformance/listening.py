@@ -7,7 +7,7 @@ from mixkit.conformance.survival import expect_on_cuda
 from mixkit.conformance.trial import ConformanceError, NotTried, close, dice, expect, given, saying
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError
-from mixkit.registry import Spec, augmentation, features, task
+from mixkit.registry import Features, Spec, augmentation, features, lacks, task
 from mixkit.tasks.clip import SPLITS, expect_whole
 from mixkit.tasks.leakage import check_splits
 
@@ -37,8 +37,8 @@ def check_features(spec: Spec) -> None:
     """Waveforms of any length come out as `b m l`, as many bins and frames as it says, each clip for itself."""
     with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
         made = features.build(spec, RATE, SECONDS).eval()
-    for part in ("samples", "bins", "frames", "needs_measuring"):
-        expect(spec, hasattr(made, part), f"it has no {part!r}. Set it in __init__, as mixkit.audio.features does")
+    missing = lacks(made, Features)
+    expect(spec, missing is None, f"it has no {missing!r}. Set it in __init__, as mixkit.audio.features does")
     x = 0.1 * torch.randn(3, made.samples, generator=dice(0))
     wanted = [3, made.bins, made.frames]
     for length in (made.samples, made.samples // 2, made.samples + 100):
@@ -62,9 +62,7 @@ def check_augmentation(spec: Spec) -> None:
     expect(spec, on in ("waveform", "features"), f"on is {on!r}. Write on='waveform' or on='features'")
     with saying(f"{spec.name}: cannot be built"):
         try:
-            made = augmentation.build(spec)
-            if hasattr(made, "prepare"):
-                made.prepare(RATE)
+            made = augmentation.build(spec, RATE)
         except MixkitError as error:
             raise NotTried(f"{spec.name} cannot be tried with its defaults: {error}") from None
     x = torch.randn((6, RATE) if on == "waveform" else (6, 32, 98), generator=dice(0))

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from mixkit.conformance.trial import NotTried, expect, saying
 from mixkit.errors import MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Block, Branch, Model
-from mixkit.registry import Spec, operator, weights
+from mixkit.registry import Spec, StartingWeights, lacks, operator, weights
 
 BINS, FRAMES, CLASSES = 32, 64, 3
 
@@ -25,9 +24,9 @@ def check_weights(spec: Spec) -> None:
         again, _ = _started(spec, fresh)
     before, after = dict(_shapes(fresh)), dict(_shapes(taken))
     expect(spec, before == after, "the network has other parameters than before. Copy into those that it has")
-    for part in ("parameters", "of", "to_json"):
-        wanted = "Return a mixkit.weights.Start"
-        expect(spec, hasattr(told, part), f"it gives a {type(told).__name__} without {part!r}. {wanted}")
+    missing = lacks(told, StartingWeights)
+    gives = f"it gives a {type(told).__name__} without {missing!r}"
+    expect(spec, missing is None, f"{gives}. Return a mixkit.weights.Start")
     count = sum(parameter.numel() for parameter in fresh.parameters())
     sound = told.of == count and 0 < told.parameters <= count
     expect(spec, sound, f"it tells of {told.parameters} of {told.of} parameters. The network has {count}")
@@ -48,7 +47,7 @@ def small_mixer() -> Mixer:
     return Mixer(model, BINS, FRAMES, CLASSES)
 
 
-def _started(spec: Spec, fresh: Mixer) -> tuple[Mixer, Any]:
+def _started(spec: Spec, fresh: Mixer) -> tuple[Mixer, StartingWeights]:
     mixer = copy.deepcopy(fresh)
     try:
         return mixer, weights.build(spec, mixer)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mixkit.conformance.trial import built, close, expect, saying, trials
+from mixkit.conformance.trial import as_module, built, close, expect, saying, trials
 from mixkit.registry import Spec
 
 
@@ -28,8 +28,9 @@ def check_device(spec: Spec) -> None:
         trial.expect(out.device == x.device, f"a batch on {x.device} came out on {out.device}. Keep it on x.device")
 
 
-def expect_on_cuda(spec: Spec, module: nn.Module, *shapes: tuple[int, ...]) -> None:
+def expect_on_cuda(spec: Spec, made: object, *shapes: tuple[int, ...]) -> None:
     """The same for what is no operator: tensors of these shapes, on a fake CUDA device, go through."""
+    module = as_module(spec, made)
     for name in _stray(module):
         expect(spec, False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
     remedy = "create tensors on the device of what comes in, and decide nothing by their values"

@@ -109,7 +109,7 @@ def built(spec: Spec, site: Site, seed: int = 0) -> nn.Module:
     trial = Trial(spec, site, nn.Identity())
     with torch.random.fork_rng(devices=[]), torch.no_grad(), trial.saying("cannot be built"):
         torch.manual_seed(seed)
-        module: nn.Module = operator.build(spec, site)
+        module = as_module(spec, operator.build(spec, site))
         for parameter in module.parameters():
             if parameter.is_floating_point():
                 parameter.add_(0.1 * torch.randn_like(parameter))
@@ -130,6 +130,12 @@ def given(spec: Spec, out: object) -> Tensor:
     """What a part gave back, which has to be a tensor."""
     expect(spec, isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
     return cast(Tensor, out)
+
+
+def as_module(spec: Spec, made: object) -> nn.Module:
+    """What was built, which has to be a module of torch."""
+    expect(spec, isinstance(made, nn.Module), f"it is {_kind(made)}. Derive it from torch.nn.Module")
+    return cast(nn.Module, made)
 
 
 def _kind(out: object) -> str:

@@ -11,7 +11,7 @@ from mixkit.data.waveforms import Waveforms, in_words
 from mixkit.data.workers import Key, Readers
 from mixkit.draw import Draw
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 LISTED = 10  # of the clips of a batch that cannot be read
 

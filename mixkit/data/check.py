@@ -10,7 +10,8 @@ from typing import Any
 
 from mixkit.data.inspect import Heard, listen
 from mixkit.errors import printable
-from mixkit.tasks.clip import SPLITS, Task
+from mixkit.registry import Task
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.protocol import PAPER_RANDOM
 
 WORKERS = 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixkit.audio.read import inspect, read
 from mixkit.errors import DataError, MixkitError, printable
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 WORKERS = 4  # hashing leaves Python alone, so that threads help; more of them only wait for the disk
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mixkit.audio.read import inspect, read
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters
 CLIPPED, IN_A_ROW = 0.99, 3  # of full scale, and so many samples: a wave that only touches the top has one or two

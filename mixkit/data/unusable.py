@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from mixkit.audio.read import inspect
 from mixkit.data.waveforms import ReadingFailed, Waveforms
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import Clip, some
+from mixkit.registry import Clip
+from mixkit.tasks.clip import some
 
 MOST = 0.01
 """Share of the clips of a task that may be left out."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mixkit.audio.cache import AudioCache
 from mixkit.errors import DataError, MixkitError, printable
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 MEMORY_BUDGET = 2**30
 """Bytes of decoded audio that a run keeps in memory, so that a small data set is decoded once."""

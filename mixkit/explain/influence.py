@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mixkit.errors import MixkitError
 from mixkit.model.block import MixerBranch
 from mixkit.model.classifier import Classifier
+from mixkit.model.mixer import Mixer
 from mixkit.model.site import Grid
 
 CHANNELS = 24
@@ -92,11 +93,9 @@ def influences(
         if not 0 <= layer < len(mixer.blocks):
             raise MixkitError(f"no layer {layer}: there are {len(mixer.blocks)}, counted from 0.")
     inputs = _inputs(mixer, spectrograms)
-    blocks: Any = mixer.blocks
     for layer, number, branch in _branches(mixer):
         if layer in layers:
-            specs = blocks[layer].names[number]
-            for name, operator in zip(specs, branch.operators, strict=True):
+            for name, operator in zip(mixer.layers[layer].names[number], branch.operators, strict=True):
                 yield _influence(operator, inputs[id(operator)], (name, layer, number), token, grid)
 
 
@@ -105,12 +104,16 @@ def changes(model: Classifier, spectrograms: Tensor) -> list[Change]:
     found: list[Change] = []
     hooks = []
     mixer = model.mixer.eval()
-    blocks: Any = mixer.blocks
     for layer, number, branch in _branches(mixer):
-        name = " + ".join(blocks[layer].names[number])
+        name = " + ".join(mixer.layers[layer].names[number])
 
         def measure(
-            module: nn.Module, given: Any, out: Tensor, name: str = name, layer: int = layer, number: int = number
+            _: nn.Module,
+            given: tuple[Tensor, ...],
+            out: Tensor,
+            name: str = name,
+            layer: int = layer,
+            number: int = number,
         ) -> None:
             before = given[0]
             ratio = (out - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1)
@@ -167,7 +170,7 @@ def _shares(mass: Tensor, token: int, outputs: Sequence[int], grid: Grid) -> tup
     return own / whole, times / whole, (float(table.sum()) - own - times) / whole, 1 - same / whole
 
 
-def _inputs(mixer: Any, spectrograms: Tensor | None) -> dict[int, Tensor]:
+def _inputs(mixer: Mixer, spectrograms: Tensor | None) -> dict[int, Tensor]:
     """What each operator is given, `n c`: of the first clip, or noise."""
     taken: dict[int, Tensor] = {}
     operators = [operator for _, _, branch in _branches(mixer) for operator in branch.operators]
@@ -176,7 +179,7 @@ def _inputs(mixer: Any, spectrograms: Tensor | None) -> dict[int, Tensor]:
         noise = torch.randn(tokens, mixer.norm.normalized_shape[0], generator=torch.Generator().manual_seed(0))
         return {id(operator): noise for operator in operators}
 
-    def take(module: nn.Module, given: Any) -> None:
+    def take(module: nn.Module, given: tuple[Tensor, ...]) -> None:
         taken[id(module)] = given[0][0].detach()
 
     hooks = [operator.register_forward_pre_hook(take) for operator in operators]
@@ -189,7 +192,7 @@ def _inputs(mixer: Any, spectrograms: Tensor | None) -> dict[int, Tensor]:
     return taken
 
 
-def _branches(mixer: Any) -> Iterator[tuple[int, int, MixerBranch]]:
-    for layer, block in enumerate(mixer.blocks):
+def _branches(mixer: Mixer) -> Iterator[tuple[int, int, MixerBranch]]:
+    for layer, block in enumerate(mixer.layers):
         for number, branch in enumerate(block.branches):
-            yield layer, number, branch
+            yield layer, number, cast(MixerBranch, branch)

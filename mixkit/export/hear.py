@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,16 @@ HOP_MS = 50.0
 """Longest time from one timestamp to the next, for HEAR scores onsets to within 50 ms."""
 
 WINDOWS = 32
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """Features that say when a frame is, in samples."""
+
+    hop: int
+    """From one frame to the next."""
+    window: int
+    """Length of a frame."""
 
 
 class Hearer(nn.Module):
@@ -135,13 +146,11 @@ def _of_windows(audio: Tensor, starts: list[int], size: int, compute: Callable[[
 
 def _columns(classifier: Classifier) -> tuple[int, int]:
     """Samples from one column of the grid to the next, and from the start of a window to the middle of the first."""
-    heard, model = classifier.features, classifier.recipe.model
-    if not (hasattr(heard, "hop") and hasattr(heard, "window")):
+    features, model = classifier.features, classifier.recipe.model
+    if not isinstance(features, Framed):
         name = classifier.recipe.features.name
         raise MixkitError(f"features {name!r} do not say when a frame is. Give them `hop` and `window`, in samples.")
-    hop: int = heard.hop
-    window: int = heard.window
-    return model.stride[1] * hop, ((model.patch[1] - 1) * hop + window) // 2
+    return model.stride[1] * features.hop, ((model.patch[1] - 1) * features.hop + features.window) // 2
 
 
 def _expect_batch(audio: Tensor) -> None:

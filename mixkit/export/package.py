@@ -17,9 +17,8 @@ from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
 from mixkit.model.classifier import Classifier
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import loss, task
+from mixkit.registry import Clip, loss, task
 from mixkit.storage.atomic import write_whole
-from mixkit.tasks.clip import Clip
 from mixkit.version import __version__
 
 Kind = Literal["onnx", "torch"]
@@ -71,8 +70,7 @@ class Whole(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """A probability for each class."""
-        scores: Tensor = self.objective.scores(self.model(waveform))
-        return scores
+        return self.objective.scores(self.model(waveform))
 
 
 def export(model: Classifier, to: Kind, path: Path) -> Exported:

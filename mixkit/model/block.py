@@ -1,13 +1,14 @@
 """Blocks: operators under norm, residual, drop path and layer scale. The only place that knows of these four."""
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from mixkit.model.site import Site
 from mixkit.recipe.schema import Block, Branch
-from mixkit.registry import operator
+from mixkit.registry import Spec, operator
 
 
 class DropPath(nn.Module):
@@ -77,7 +78,7 @@ class MixerBranch(nn.Module):
     def __init__(self, branch: Branch, site: Site, drop_path: float, layer_scale: float | None, norm_eps: float):
         super().__init__()
         self.norm = norm_layer(branch.norm, site.width, norm_eps)
-        self.operators = nn.Sequential(*(operator.build(spec, site) for spec in branch.operators))
+        self.operators = build_operators(branch.operators, site)
         self.scale = nn.Identity() if layer_scale is None else LayerScale(site.width, layer_scale)
         self.drop_path = DropPath(drop_path) if branch.residual else nn.Identity()
         self.residual = branch.residual
@@ -86,6 +87,11 @@ class MixerBranch(nn.Module):
         """The branch applied to a batch of tokens."""
         change: Tensor = self.drop_path(self.scale(self.operators(self.norm(x))))
         return x + change if self.residual else change
+
+
+def build_operators(specs: Iterable[Spec], site: Site) -> nn.Sequential:
+    """Operators in a row, all on the same site."""
+    return nn.Sequential(*(cast(nn.Module, operator.build(spec, site)) for spec in specs))
 
 
 class MixerBlock(nn.Module):

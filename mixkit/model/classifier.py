@@ -1,15 +1,14 @@
 """A whole recipe as one network: features in front, so that it takes a waveform."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from mixkit.audio.waveform import Sound
 from mixkit.errors import SettingError
 from mixkit.model.mixer import Mixer
 from mixkit.model.windows import Prediction, embed, predict
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import features
+from mixkit.registry import Features, features
 
 
 class Classifier(nn.Module):
@@ -36,7 +35,7 @@ class Classifier(nn.Module):
         logits: Tensor = self.mixer(self.features(waveform))
         return logits
 
-    def predict(self, sound: Any, sample_rate: int | None = None, overlap: float = 0.5) -> Prediction:
+    def predict(self, sound: Sound, sample_rate: int | None = None, overlap: float = 0.5) -> Prediction:
         """How likely each class is in a recording of any length, sample rate and channel count.
 
         Args:
@@ -50,7 +49,7 @@ class Classifier(nn.Module):
         """
         return predict(self, sound, sample_rate, overlap)
 
-    def embed(self, sound: Any, sample_rate: int | None = None, overlap: float = 0.5) -> Tensor:
+    def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = 0.5) -> Tensor:
         """A recording as one vector, the pooled tokens ahead of the head, averaged over its windows: `c`.
 
         Args:
@@ -68,7 +67,7 @@ class Classifier(nn.Module):
         return embed(self, sound, sample_rate, overlap)
 
 
-def build_features(recipe: Recipe) -> Any:
+def build_features(recipe: Recipe) -> Features:
     """The features of a recipe, at the sample rate and length of its task.
 
     Raises:

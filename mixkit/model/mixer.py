@@ -1,5 +1,7 @@
 """The network of a recipe: spectrogram in, logits out."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -42,10 +44,14 @@ class Mixer(nn.Module):
         self.norm = nn.LayerNorm(model.width, eps=model.norm_eps)
         self.head = head.build(model.head, model.width, classes)
 
+    @property
+    def layers(self) -> tuple[MixerBlock, ...]:
+        """The blocks by their type, which `nn.Sequential` forgets."""
+        return tuple(cast(MixerBlock, block) for block in self.blocks)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits of a batch of log-mel spectrograms."""
-        logits: Tensor = self.head(self.embed(x))
-        return logits
+        return self.head(self.embed(x))
 
     def embed(self, x: Tensor) -> Tensor:
         """The pooled vector ahead of the head: `b m l -> b c`."""

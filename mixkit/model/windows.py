@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from mixkit.audio.waveform import Sound, waveform_of
 from mixkit.errors import MixkitError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss
+from mixkit.registry import Features, loss
 
 OVERLAP = 0.5
 MOST_OVERLAP = 0.95
@@ -27,17 +27,17 @@ class WindowModel(Protocol):
     labels: tuple[str, ...]
     sample_rate: int
     recipe: Recipe
-    features: Any
+    features: Features
     mixer: Mixer
     training: bool
 
-    def __call__(self, waveform: Tensor, /) -> Any:
+    def __call__(self, waveform: Tensor, /) -> Tensor:
         """Logits of a batch of waveforms: `b s -> b k`."""
 
     def parameters(self) -> Iterator[torch.nn.Parameter]:
         """All weights."""
 
-    def train(self, mode: bool = True) -> Any:
+    def train(self, mode: bool = True) -> Self:
         """Sets training or evaluation."""
 
 
@@ -141,8 +141,7 @@ def predict_all(
     rate, size = model.sample_rate, model.features.samples
 
     def scores(waveform: Tensor) -> Tensor:
-        found: Tensor = objective.scores(model(waveform))
-        return found
+        return objective.scores(model(waveform))
 
     for heard in _hear(model, scores, sounds, overlap, batch_size):
         if isinstance(heard, MixkitError):

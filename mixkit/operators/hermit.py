@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from mixkit.model.block import build_operators
 from mixkit.model.site import Grid, Site
 from mixkit.operators.axes import mixes_of
 from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
@@ -80,7 +81,7 @@ class Hermit(nn.Module):
         self.pair = HermitPair(site.tokens if self._along_tokens else site.width, variant, norm)
         columns = self.pair.columns
         inside = replace(site, grid=Grid(1, columns), prefix=0) if self._along_tokens else replace(site, width=columns)
-        self.around = nn.Sequential(*(operator.build(spec, inside) for spec in around))
+        self.around = build_operators(around, inside)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform, mix, transform back."""

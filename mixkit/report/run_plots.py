@@ -13,9 +13,8 @@ from mixkit.checkpoints.weights import load
 from mixkit.data.batches import fit_length
 from mixkit.errors import printable
 from mixkit.model.classifier import Classifier
-from mixkit.registry import loss, task
+from mixkit.registry import Clip, loss, task
 from mixkit.runs.folder import Run
-from mixkit.tasks.clip import Clip
 from mixkit.training.metrics import THRESHOLD, per_cent
 
 INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"

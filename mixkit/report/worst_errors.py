@@ -19,9 +19,8 @@ from mixkit.checkpoints.weights import load
 from mixkit.data.batches import fit_length
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import Classifier
-from mixkit.registry import loss, task
+from mixkit.registry import Clip, loss, task
 from mixkit.runs.results import text
-from mixkit.tasks.clip import Clip
 from mixkit.training.device import autocast, precision_of
 from mixkit.training.metrics import THRESHOLD
 

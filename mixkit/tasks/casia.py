@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip, some
+from mixkit.registry import Clip, task
+from mixkit.tasks.clip import some
 from mixkit.tasks.protocol import (
     PAPER_RANDOM,
     RANDOM_FOLDS,

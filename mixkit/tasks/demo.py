@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from mixkit.errors import DataError, SettingError
-from mixkit.registry import task
+from mixkit.registry import Clip, task
 from mixkit.storage.atomic import make_whole
 from mixkit.storage.folders import data_folder
-from mixkit.tasks.clip import SPLITS, Clip, expect_split, some
+from mixkit.tasks.clip import SPLITS, expect_split, some
 from mixkit.values import Count, Positive, Whole
 
 VERSION = 1  # of the sounds; a change of a single sample asks for the next

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip, task
 from mixkit.tasks.protocol import (
     Listed,
     Splits,

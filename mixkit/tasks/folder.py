@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from mixkit.errors import SettingError
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip, expect_split, some
+from mixkit.registry import Clip, task
+from mixkit.tasks.clip import expect_split, some
 from mixkit.tasks.entry import SEPARATOR, Entry
 from mixkit.tasks.listing import Skip, audio_files, show
 from mixkit.tasks.pattern import compile_pattern, read_names

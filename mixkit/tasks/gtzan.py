@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 from mixkit.errors import DataError, printable
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip, task
 from mixkit.tasks.protocol import (
     Splits,
     base_folder,

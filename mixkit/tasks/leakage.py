@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import SPLITS, Clip, Task, expect_whole, some
+from mixkit.registry import Clip, Task
+from mixkit.tasks.clip import SPLITS, expect_whole, some
 from mixkit.tasks.protocol import PAPER_RANDOM
 
 _Splits = Mapping[str, Sequence[Clip]]

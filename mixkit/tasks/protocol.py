@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixkit.errors import DataError, MixkitError, SettingError, printable
+from mixkit.registry import Clip
 from mixkit.storage.folders import data_folder
-from mixkit.tasks.clip import SPLITS, Clip, expect_split, some
+from mixkit.tasks.clip import SPLITS, expect_split, some
 
 PAPER_RANDOM = "paper-random"
 """The one protocol under which recordings of a group may stand in two splits. It goes with every figure."""

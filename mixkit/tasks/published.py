@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from functools import cached_property
 
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 from mixkit.tasks.protocol import Splits
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.registry import task
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.registry import Clip, task
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.protocol import (
     Splits,
     base_folder,

@@ -3,8 +3,7 @@
 from typing import Literal
 
 from mixkit.errors import DataError
-from mixkit.registry import task
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip, task
 from mixkit.tasks.protocol import (
     Listed,
     Splits,

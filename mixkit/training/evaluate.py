@@ -10,7 +10,7 @@ from mixkit.data.unusable import usable
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError, RunError
 from mixkit.model.classifier import Classifier
-from mixkit.registry import loss, task
+from mixkit.registry import Loss, loss, task
 from mixkit.tasks.clip import SPLITS, some
 from mixkit.training.device import autocast, precision_of
 from mixkit.training.distributed import Processes
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def evaluate(
     model: Classifier,
     batches: Iterator[Batch],
-    objective: torch.nn.Module,
+    objective: Loss,
     precision: str,
     processes: Processes | None = None,
 ) -> Figures:
@@ -49,7 +49,7 @@ def evaluate(
             with autocast(batch.waveform.device, precision):
                 logits = model(batch.waveform).float()
             losses.append(objective(logits, batch.target) * len(batch.target))
-            scores.append(objective.scores(logits))  # type: ignore[operator]
+            scores.append(objective.scores(logits))
             targets.append(batch.target)
             items.append(batch.items)
     model.train(training)

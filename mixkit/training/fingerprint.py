@@ -9,7 +9,7 @@ import torch
 
 from mixkit.linear import library
 from mixkit.recipe.writer import to_gin
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 from mixkit.training.prepare import Prepared
 from mixkit.version import __version__
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Registry, loss
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip, Loss, Registry, loss
 
 
 def check_labels(recipe: Recipe, clips: Iterable[Clip]) -> tuple[str, ...]:
@@ -46,5 +45,5 @@ def check_labels(recipe: Recipe, clips: Iterable[Clip]) -> tuple[str, ...]:
     )
 
 
-def _known(losses: Registry) -> str:
+def _known(losses: Registry[Loss]) -> str:
     return " or ".join(f"@loss.{name}()" for name in losses.names() if losses.entry(name).facts["multi_label"])

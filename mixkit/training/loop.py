@@ -1,7 +1,7 @@
 """Training: from a recipe to a run folder with the best epoch's weights and its figures."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from torch import Tensor
 from mixkit.checkpoints.state import load_state, states
 from mixkit.checkpoints.weights import BEST, load, read_weights
 from mixkit.data.batches import Batches, Order
-from mixkit.errors import DamagedError, RunError
+from mixkit.errors import DamagedError, MixkitError, RunError
 from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import loss
+from mixkit.registry import Features, Measurable, loss
 from mixkit.runs.environment import code, environment
 from mixkit.runs.folder import COMPLETE, Run
 from mixkit.training.device import deterministic
@@ -193,7 +193,8 @@ def _complete(
     features = prepared.model.features
     if saved is None and features.needs_measuring:
         audio = prepared.audio["train"]
-        measured = processes.same(lambda: _measured(features, (audio.waveform(item) for item in range(len(audio)))))
+        waveforms = (audio.waveform(item) for item in range(len(audio)))
+        measured = processes.same(lambda: _measured(features, waveforms))
         features.load_state_dict(measured)
     prepared.model.to(prepared.device)
     with deterministic(prepared.recipe.train.deterministic):
@@ -209,10 +210,12 @@ def _complete(
     return run
 
 
-def _measured(features: Any, clips: Any) -> dict[str, Tensor]:
+def _measured(features: Features, clips: Iterator[Tensor]) -> dict[str, Tensor]:
+    if not isinstance(features, Measurable):
+        name = type(features).__name__
+        raise MixkitError(f"the features {name} need measuring, but have no method measure(clips). Write it.")
     features.measure(clips)
-    state: dict[str, Tensor] = features.state_dict()
-    return state
+    return features.state_dict()
 
 
 def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> None:

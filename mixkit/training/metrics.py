@@ -141,7 +141,7 @@ def per_cent(share: float | None) -> str:
 
 def _measured(spec: Spec, scores: Tensor, target: Tensor) -> float | None:
     try:
-        found = metric.build(spec)(scores, target)
+        found: object = metric.build(spec)(scores, target)
     except MixkitError:
         raise
     except Exception as error:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from mixkit.data.batches import Batch
 from mixkit.errors import RunError, printable
+from mixkit.registry import Clip
 from mixkit.runs.folder import Run
-from mixkit.tasks.clip import Clip, some
+from mixkit.tasks.clip import some
 from mixkit.training.step import Outcome, Step
 
 IN_A_ROW = 20

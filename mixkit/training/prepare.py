@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from mixkit.audio import augment
 from mixkit.data.batches import ClipAudio
 from mixkit.data.duplicates import find_duplicates
 from mixkit.data.unusable import Skipped, Survey, survey, usable
@@ -14,14 +12,13 @@ from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError, printable
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import metric, task, weights
-from mixkit.tasks.clip import SPLITS, Clip
+from mixkit.registry import Augmentation, Clip, StartingWeights, augmentation, metric, task, weights
+from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.display import Display, Quiet
 from mixkit.training.labels import check_labels
-from mixkit.weights.start import Start
 
 
 @dataclass
@@ -34,9 +31,9 @@ class Prepared:
     model: Classifier
     audio: Mapping[str, ClipAudio]
     protocol: str
-    augmentations: Sequence[Any] = ()
+    augmentations: Sequence[Augmentation] = ()
     skipped: Sequence[Skipped] = ()
-    start: Start | None = None
+    start: StartingWeights | None = None
 
 
 def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None, *, fresh: bool = True) -> Prepared:
@@ -60,7 +57,7 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
     model = build(recipe, len(source.labels))
     model.labels = tuple(source.labels)
     init = recipe.train.init if fresh else None
-    start: Start | None = None if init is None else weights.build(init, model.mixer)
+    start = None if init is None else weights.build(init, model.mixer)
     if start is not None:
         display.say(str(start))
     samples = model.features.samples
@@ -70,7 +67,7 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
         display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
-    augmentations = [augment.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
+    augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
     clips, skipped = usable(listed, recipe.on_bad_file, waveforms, display.say)
     lengths = survey([clip for split in SPLITS for clip in clips[split]], samples / model.sample_rate)
     if source.protocol != PAPER_RANDOM:

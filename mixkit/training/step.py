@@ -12,7 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mixkit.data.batches import CROP_STREAM, Batch
 from mixkit.draw import Draw
-from mixkit.registry import augmentation, schedule
+from mixkit.model.classifier import Classifier
+from mixkit.registry import Loss, augmentation, schedule
 from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import Averaged
@@ -45,7 +46,7 @@ class Step:
     """
 
     def __init__(
-        self, prepared: Prepared, objective: nn.Module, steps: torch.optim.Optimizer, processes: Processes | None = None
+        self, prepared: Prepared, objective: Loss, steps: torch.optim.Optimizer, processes: Processes | None = None
     ):
         settings = prepared.recipe.train
         self.settings = settings
@@ -71,7 +72,7 @@ class Step:
         self.looks = prepared.device.type == "cpu" or settings.on_bad_number == "skip"
 
     @property
-    def judged(self) -> Any:
+    def judged(self) -> Classifier:
         """The network that is validated and kept."""
         return self.average.model if self.average else self.model
 

@@ -3,13 +3,11 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from mixkit.errors import MixkitError, SettingError, printable
-from mixkit.model.block import MixerBlock
 from mixkit.model.mixer import Mixer
 from mixkit.model.site import Grid
 from mixkit.weights.names import depth, recognise
@@ -46,7 +44,7 @@ class Taking:
                 f"patch_embed.proj.weight, or embeddings.patch_embeddings.projection.weight. It has: {held}."
             )
         self._own = dict(mixer.named_parameters())
-        self._blocks = [cast(MixerBlock, block) for block in mixer.blocks]
+        self._blocks = mixer.layers
         self._copies: dict[str, Tensor] = {}
         self._used: set[str] = set()
         self._taken: list[str] = []

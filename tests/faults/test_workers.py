@@ -20,7 +20,7 @@ from mixkit.audio import cache
 from mixkit.data import workers
 from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.errors import DataError
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 
 CPU = torch.device("cpu")
 RATE = 8000
@@ -194,7 +194,7 @@ import os, sys, time
 import torch
 from pathlib import Path
 from mixkit.audio import cache
-from mixkit.tasks.clip import Clip
+from mixkit.registry import Clip
 from mixkit.data.batches import Batches, ClipAudio, Order
 
 folder, way = Path(sys.argv[1]), sys.argv[2]

@@ -20,6 +20,7 @@ class Gain(nn.Module):
     Shape: b s -> b s
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         low_db: least change, in decibels.
         high_db: greatest change, in decibels; every change between is as likely.
 
@@ -27,7 +28,7 @@ class Gain(nn.Module):
         SettingError: the least change is the greater one.
     """
 
-    def __init__(self, *, low_db: Decibels = -6.0, high_db: Decibels = 6.0):
+    def __init__(self, sample_rate: int, *, low_db: Decibels = -6.0, high_db: Decibels = 6.0):
         super().__init__()
         self.low_db, self.high_db = in_order(low_db, high_db)
 

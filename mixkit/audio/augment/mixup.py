@@ -17,6 +17,7 @@ class Mixup(nn.Module):
     Shape: b s -> b s; target b k -> b k
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         rate: probability that a clip gets a partner.
         alpha: shape of the Beta distribution of shares; 10 keeps them near one half, 0.2 near 0 and 1.
 
@@ -28,7 +29,7 @@ class Mixup(nn.Module):
 
     shares: Tensor
 
-    def __init__(self, *, rate: Share = 0.5, alpha: Positive = 10.0):
+    def __init__(self, sample_rate: int, *, rate: Share = 0.5, alpha: Positive = 10.0):
         super().__init__()
         from scipy.special import betaincinv
 

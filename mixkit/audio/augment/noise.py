@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.audio.augment.loudness import Decibels, amplitude, in_order
-from mixkit.audio.augment.recordings import Recordings, read_folder
+from mixkit.audio.augment.recordings import read_folder
 from mixkit.draw import Draw
-from mixkit.errors import MixkitError
 from mixkit.registry import augmentation
 from mixkit.values import Share
 
@@ -23,6 +22,7 @@ class Noise(nn.Module):
     Shape: b s -> b s
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         rate: probability that a clip gets noise.
         low_db: least ratio of the clip's power to the noise's, in decibels.
         high_db: greatest ratio, in decibels; every one between is as likely.
@@ -30,29 +30,23 @@ class Noise(nn.Module):
             folder. None for hiss. What is in it should not be part of the data set: nothing looks for leaks here.
 
     Raises:
-        SettingError: the least ratio is the greater one.
+        SettingError: the least ratio is the greater one, or there is no such folder.
+        DataError: one of its recordings cannot be used; it is named.
     """
 
     def __init__(
-        self, *, rate: Share = 0.5, low_db: Decibels = 10.0, high_db: Decibels = 40.0, folder: str | None = None
+        self,
+        sample_rate: int,
+        *,
+        rate: Share = 0.5,
+        low_db: Decibels = 10.0,
+        high_db: Decibels = 40.0,
+        folder: str | None = None,
     ):
         super().__init__()
         self.rate = rate
         self.low_db, self.high_db = in_order(low_db, high_db)
-        self.folder = folder
-        self.recordings: Recordings | None = None
-
-    def prepare(self, sample_rate: int) -> None:
-        """Reads the recordings of the folder, if there is one.
-
-        Args:
-            sample_rate: of the clips, in Hz.
-
-        Raises:
-            MixkitError: the folder is not there, or one of its recordings cannot be used; it is named.
-        """
-        if self.folder is not None:
-            self.recordings = read_folder(self.folder, "augmentation.noise.folder", sample_rate)
+        self.recordings = None if folder is None else read_folder(folder, "folder", sample_rate)
 
     def forward(self, x: Tensor, target: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         """Add drawn noise at a drawn ratio."""
@@ -65,10 +59,8 @@ class Noise(nn.Module):
 
     def _drawn(self, x: Tensor, draw: Draw) -> Tensor:
         """Noise for every clip, with a power of 1."""
-        if self.folder is None:
-            return (draw.uniform(x.shape[1]) - 0.5) * 12**0.5  # the standard deviation of U(0, 1) is 1 / sqrt(12)
         if self.recordings is None:
-            raise MixkitError("noise of a folder was not read. Call prepare(sample_rate) before the first clip.")
+            return (draw.uniform(x.shape[1]) - 0.5) * 12**0.5  # the standard deviation of U(0, 1) is 1 / sqrt(12)
         sound = self.recordings.to(x.device)(x.shape[1], draw)
         power = _power(sound)
         return sound * torch.where(power > 0, power.rsqrt(), 0.0)

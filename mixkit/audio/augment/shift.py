@@ -15,10 +15,11 @@ class TimeShift(nn.Module):
     Shape: b s -> b s
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         share: of the clip's length that it is shifted by at most, either way.
     """
 
-    def __init__(self, *, share: Share = 0.1):
+    def __init__(self, sample_rate: int, *, share: Share = 0.1):
         super().__init__()
         self.share = share
 
@@ -36,6 +37,7 @@ class TimeRoll(nn.Module):
     Shape: b m l -> b m l
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         frames: that it is shifted by at most, either way.
 
     Paper: AST's code (Gong et al. 2021, arXiv:2104.01778), for Speech Commands.
@@ -43,7 +45,7 @@ class TimeRoll(nn.Module):
     Differs: AST's roll goes from -10 to 9, ours as far either way.
     """
 
-    def __init__(self, *, frames: Whole = 10):
+    def __init__(self, sample_rate: int, *, frames: Whole = 10):
         super().__init__()
         self.frames = frames
 

@@ -17,6 +17,7 @@ class SpecAugment(nn.Module):
     Shape: b m l -> b m l
 
     Args:
+        sample_rate: of the waveforms, in Hz.
         frequency: bands that a stripe hides, less than this many (AST: 48, or 24).
         time: frames that a stripe hides, less than this many (AST: 48, 96 or 192).
         frequency_masks: stripes of bands.
@@ -31,6 +32,7 @@ class SpecAugment(nn.Module):
 
     def __init__(
         self,
+        sample_rate: int,
         *,
         frequency: Whole = 48,
         time: Whole = 48,

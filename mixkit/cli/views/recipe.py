@@ -15,7 +15,7 @@ from mixkit.registry import task
 
 def show_recipe(recipe: Recipe, as_json: bool) -> None:
     """Prints it."""
-    features = build_features(recipe)
+    features, rate = build_features(recipe), recipe.task.params["sample_rate"]
     grid = patch_grid(features.bins, features.frames, recipe.model.patch, recipe.model.stride)
     classes, note = classes_of(recipe)
     rows = costs(recipe.model, features.bins, features.frames, classes)
@@ -25,7 +25,7 @@ def show_recipe(recipe: Recipe, as_json: bool) -> None:
             {
                 "recipe": to_json(recipe),
                 "sources": dict(recipe.sources),
-                "input": {"sample_rate": features.sample_rate, "bins": features.bins, "frames": features.frames},
+                "input": {"sample_rate": rate, "bins": features.bins, "frames": features.frames},
                 "grid": {"frequency": grid.frequency, "time": grid.time, "tokens": grid.tokens + recipe.model.prefix},
                 "classes": classes,
                 "parameters": parameters,
@@ -42,7 +42,7 @@ def show_recipe(recipe: Recipe, as_json: bool) -> None:
     prefix = f" and {recipe.model.prefix} prefix tokens" if recipe.model.prefix else ""
     console.print(
         Text(
-            f"\n{features.samples / features.sample_rate:.2f} s at {features.sample_rate} Hz -> {features.bins} bins x "
+            f"\n{features.samples / rate:.2f} s at {rate} Hz -> {features.bins} bins x "
             f"{features.frames} frames -> {grid.frequency} x {grid.time} grid, {grid.tokens} tokens{prefix} of "
             f"{recipe.model.width} channels -> {classes} classes{note}\n"
         ),

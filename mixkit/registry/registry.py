@@ -1,4 +1,4 @@
-"""Registries: the only list of what mixkit can be made of. A decorator is the only way in, for us and for plugins."""
+"""A registry: the only list of the names of a kind. Its decorator is the only way in, for us and for plugins."""
 
 import importlib
 import inspect
@@ -6,12 +6,13 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from mixkit.errors import MixkitError, SettingError, did_you_mean
 from mixkit.values import describe, fit
 
 Target = TypeVar("Target", bound=Callable[..., Any])
+Built = TypeVar("Built", covariant=True)
 
 
 class RegistryError(MixkitError):
@@ -70,8 +71,8 @@ class Entry:
         return inspect.cleandoc(self.target.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
 
-class Registry:
-    """Names of one kind (operators, tasks, ...) and the code behind them.
+class Registry(Generic[Built]):
+    """Names of one kind (operators, tasks, ...) and the code behind them, which builds what the kind's protocol says.
 
     Args:
         kind: the word for it in recipes and errors, such as `operator`.
@@ -146,7 +147,7 @@ class Registry:
             },
         )
 
-    def build(self, spec: Spec, *context: Any) -> Any:
+    def build(self, spec: Spec, *context: object) -> Built:
         """The thing itself: `operator.build(operator.spec("roll"), site)`.
 
         Raises:
@@ -155,7 +156,8 @@ class Registry:
         if spec.kind != self.kind:
             raise RegistryError(f"{spec} is of kind {spec.kind!r}, not {self.kind!r}.")
         try:
-            return self.entry(spec.name).target(*context, **spec.params)
+            built: Built = self.entry(spec.name).target(*context, **spec.params)
+            return built
         except SettingError as error:
             prefix = f"{self.kind}.{spec.name}."
             inside = error.setting in spec.params and not error.setting.startswith(prefix)
@@ -232,24 +234,3 @@ def _where(target: Callable[..., Any]) -> str:
         return f"{inspect.getsourcefile(target)}:{inspect.getsourcelines(target)[1]}"
     except (OSError, TypeError):
         return f"{target.__module__}.{target.__qualname__}"
-
-
-operator = Registry("operator", "mixkit.operators", ("site",), mixes=Registry.REQUIRED, paper="")
-task = Registry("task", "mixkit.tasks")
-features = Registry("features", "mixkit.audio", ("sample_rate", "seconds"))
-augmentation = Registry("augmentation", "mixkit.audio", on=Registry.REQUIRED, paper="")
-head = Registry("head", "mixkit.model", ("width", "classes"))
-loss = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
-metric = Registry("metric", "mixkit.training", lower_is_better=False)
-optimizer = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
-schedule = Registry("schedule", "mixkit.training", ("epochs",))
-weights = Registry("weights", "mixkit.weights", ("mixer",), paper="")
-
-REGISTRIES: Mapping[str, Registry] = {
-    registry.kind: registry
-    for registry in (operator, task, features, augmentation, head, loss, metric, optimizer, schedule, weights)
-}
-
-PLURALS: Mapping[str, str] = {
-    kind: {"loss": "losses"}.get(kind, kind if kind.endswith("s") else f"{kind}s") for kind in REGISTRIES
-}
