@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
 from mixkit.conformance import checks
-from mixkit.explain.card import COSTS, cost, described, formulas, sections
+from mixkit.explain.card import COSTS, cost, described, formulas, meanings, sections
 from mixkit.explain.influence import Influence, influences
 from mixkit.explain.plots import mixing, shares
 from mixkit.model.site import Grid, Site
@@ -89,7 +89,7 @@ def _card(entry: Entry, heard: str) -> str:
         f"Of what the outputs depend on, {heard.partition(': ')[2]} (mean over tokens and over layers "
         f"{LAYERS[0]} and {LAYERS[1]}).",
         f"## Equation\n\n```text\n{text['Equation']}\n```" if "Equation" in text else "",
-        "## Settings\n\n" + settings(entry, text.get("Args", "")),
+        "## Settings\n\n" + settings(entry),
         "## Cost\n\n" + _formulas(entry) + _cost(name),
     ]
     if "Raises" in text:
@@ -111,11 +111,11 @@ def heading(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def settings(entry: Entry, section: str) -> str:
+def settings(entry: Entry) -> str:
     """A table of the settings, with what the docstring's `Args:` says of them."""
     if not entry.settings:
         return "No settings."
-    said = described(section)
+    said = meanings(entry)
     rows = []
     for setting in entry.settings:
         takes = heading(describe(setting.annotation)).replace("|", " or ")

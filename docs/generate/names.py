@@ -28,5 +28,5 @@ def _described(entry: Entry) -> str:
     text = sections(entry)
     parts = [f"### {entry.kind}.{entry.name}\n\n{text['']}"]
     parts += [f"**{title}** {heading(text[title])}" for title in ("Shape", "Paper", "Differs") if title in text]
-    parts.append(settings(entry, text.get("Args", "")))
+    parts.append(settings(entry))
     return "\n\n".join(parts)

@@ -40,7 +40,18 @@ class Formula:
 
 def sections(entry: Entry) -> dict[str, str]:
     """The docstring by its sections; what stands ahead of them all has the name ''."""
-    pieces = re.split(rf"^({'|'.join(SECTIONS)}):", inspect.cleandoc(entry.target.__doc__ or ""), flags=re.M)
+    return _sections(entry.target.__doc__)
+
+
+def meanings(entry: Entry) -> dict[str, str]:
+    """What is said of each setting under `Args:`; of those that a class takes from another, what is said there."""
+    classes = reversed(entry.target.__mro__) if inspect.isclass(entry.target) else [entry.target]
+    said = (described(_sections(owner.__doc__).get("Args", "")) for owner in classes)
+    return {name: text for of_one in said for name, text in of_one.items()}
+
+
+def _sections(docstring: str | None) -> dict[str, str]:
+    pieces = re.split(rf"^({'|'.join(SECTIONS)}):", inspect.cleandoc(docstring or ""), flags=re.M)
     found = {"": pieces[0].strip()}
     for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
         found[title] = inspect.cleandoc(f"\n{body}") if body.startswith("\n") else " ".join(body.split())

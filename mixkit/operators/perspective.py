@@ -10,6 +10,7 @@ from mixkit.errors import SettingError
 from mixkit.model.site import Site
 from mixkit.operators.axes import AXES, Axis
 from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
+from mixkit.operators.preset import preset
 from mixkit.registry import operator
 from mixkit.values import Count, Positive, Rate
 
@@ -106,30 +107,11 @@ class Token(Perspective):
     Args:
         site: where it stands.
         expansion: hidden units, as a multiple of the model's width.
-        hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
 
     Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1, token mixing.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        *,
-        expansion: Positive = 0.5,
-        hidden: Count | None = None,
-        activation: Activation = "gelu",
-        dropout: Rate = 0.0,
-    ):
-        super().__init__(
-            site,
-            axes=("frequency", "time"),
-            expansion=expansion,
-            hidden=hidden,
-            activation=activation,
-            dropout=dropout,
-        )
+    __init__ = preset(Perspective, {"axes": ("frequency", "time")})
 
 
 @operator("channel", mixes={"channel"}, paper="arXiv:2105.01601, eq. 1")
@@ -152,25 +134,11 @@ class Channel(Perspective):
     Args:
         site: where it stands.
         expansion: hidden units, as a multiple of the model's width.
-        hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
 
     Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1, channel mixing.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        *,
-        expansion: Positive = 4.0,
-        hidden: Count | None = None,
-        activation: Activation = "gelu",
-        dropout: Rate = 0.0,
-    ):
-        super().__init__(
-            site, axes=("channel",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
-        )
+    __init__ = preset(Perspective, {"axes": ("channel",)}, expansion=4.0)
 
 
 @operator("time", mixes={"time"})
@@ -193,26 +161,12 @@ class Time(Perspective):
     Args:
         site: where it stands; it needs the bare grid.
         expansion: hidden units, as a multiple of the model's width.
-        hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
 
     Raises:
         MixkitError: the model has prefix tokens.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        *,
-        expansion: Positive = 0.5,
-        hidden: Count | None = None,
-        activation: Activation = "gelu",
-        dropout: Rate = 0.0,
-    ):
-        super().__init__(
-            site, axes=("time",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
-        )
+    __init__ = preset(Perspective, {"axes": ("time",)})
 
 
 @operator("frequency", mixes={"frequency"})
@@ -235,23 +189,9 @@ class Frequency(Perspective):
     Args:
         site: where it stands; it needs the bare grid.
         expansion: hidden units, as a multiple of the model's width.
-        hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
 
     Raises:
         MixkitError: the model has prefix tokens.
     """
 
-    def __init__(
-        self,
-        site: Site,
-        *,
-        expansion: Positive = 0.5,
-        hidden: Count | None = None,
-        activation: Activation = "gelu",
-        dropout: Rate = 0.0,
-    ):
-        super().__init__(
-            site, axes=("frequency",), expansion=expansion, hidden=hidden, activation=activation, dropout=dropout
-        )
+    __init__ = preset(Perspective, {"axes": ("frequency",)})

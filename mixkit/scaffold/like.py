@@ -4,6 +4,7 @@ import ast
 import builtins
 import inspect
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from types import ModuleType
@@ -11,8 +12,9 @@ from typing import Any
 
 import mixkit.operators
 from mixkit.errors import MixkitError
+from mixkit.explain.card import meanings, sections
 from mixkit.operators.axes import AXES
-from mixkit.registry import operator
+from mixkit.registry import Entry, operator
 
 _TEXT = '''"""$summary
 
@@ -64,15 +66,12 @@ def likeness(like: str, words: Mapping[str, str]) -> str:
     target: Any = entry.target
     if not hasattr(mixkit.operators, target.__name__):
         raise MixkitError(f"operator {like!r} is a plugin, {entry.where}. Copy its file, or name one of mixkit's own.")
-    module = inspect.getmodule(target)
-    assert module is not None
-    tree = ast.parse(inspect.getsource(module))
-    (init,) = [node for node in ast.walk(_class(tree, target)) if getattr(node, "name", "") == "__init__"]
-    assert isinstance(init, ast.FunctionDef)
-    settings = list(zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True))
+    module, tree, init = next(filter(None, map(_constructor, target.__mro__)))  # a preset's is the general operator's
+    defaults = {setting.name: repr(setting.default) for setting in entry.settings}
+    settings = [argument for argument in init.args.kwonlyargs if argument.arg in defaults]
     imported: dict[str, set[str]] = defaultdict(set)
-    for argument, default in settings:
-        for name in (*_names(argument.annotation), *_names(default)):
+    for argument in settings:
+        for name in _names(argument.annotation):
             imported[_home(name, tree, module)].add(name)
     imported["mixkit"] |= {"Site", "operator"}
     imported["mixkit.operators"] |= {target.__name__, *(("mixes_of",) if callable(entry.facts["mixes"]) else ())}
@@ -82,17 +81,22 @@ def likeness(like: str, words: Mapping[str, str]) -> str:
         "target": target.__name__,
         "decorator": _decorator(words["name"], like, entry.facts["mixes"]),
         "imports": _imports(imported),
-        "sections": _sections(target),
-        "settings": "\n".join(f"        {_quoted(a)} = {_quoted(d)}," for a, d in settings),
-        "passed": "\n".join(f"            {argument.arg}={argument.arg}," for argument, _ in settings),
+        "sections": _sections(entry),
+        "settings": "\n".join(f"        {_quoted(ast.unparse(a))} = {_quoted(defaults[a.arg])}," for a in settings),
+        "passed": "\n".join(f"            {argument.arg}={argument.arg}," for argument in settings),
     }
     text = re.sub(r"\$(\w+)", lambda mark: filled[mark[1]], _TEXT)
     return text if settings else _plain(text)
 
 
-def _class(tree: ast.Module, target: type) -> ast.ClassDef:
-    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == target.__name__]
-    return found
+def _constructor(owner: type) -> tuple[ModuleType, ast.Module, ast.FunctionDef] | None:
+    """The constructor that a class writes out, with its module; None where it writes none."""
+    module = inspect.getmodule(owner)
+    assert module is not None
+    tree = ast.parse(inspect.getsource(module))
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__]
+    inits = [node for node in found.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+    return (module, tree, inits[0]) if inits else None
 
 
 def _names(node: ast.AST | None) -> Iterator[str]:
@@ -109,8 +113,7 @@ def _home(name: str, tree: ast.Module, module: ModuleType) -> str:
     return module.__name__
 
 
-def _quoted(node: ast.AST | None) -> str:
-    text = ast.unparse(node) if node else "None"
+def _quoted(text: str) -> str:
     return text if '"' in text else text.replace("'", '"')
 
 
@@ -138,11 +141,20 @@ def _sorted(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
-def _sections(target: type) -> str:
-    """Shape, Args and Raises of the docstring, as they stand there."""
-    parts = inspect.cleandoc(target.__doc__ or "").split("\n\n")
-    kept = [part for part in parts if part.startswith(("Shape:", "Args:", "Raises:"))]
-    return "\n\n".join("\n".join(f"    {line}" for line in part.splitlines()) for part in kept)
+def _sections(entry: Entry) -> str:
+    """Shape, Args and Raises of the docstring."""
+    said = {"site": "where it stands.", **meanings(entry)}
+    lines = [f"{name}: {said[name]}" for name in ("site", *(setting.name for setting in entry.settings))]
+    parts = {title: text.splitlines() for title, text in sections(entry).items()} | {"Args": lines}
+    return "\n\n".join(
+        "\n".join([f"    {title}:", *(_filled(line) for line in parts[title])])
+        for title in ("Shape", "Args", "Raises")
+        if title in parts
+    )
+
+
+def _filled(line: str) -> str:
+    return textwrap.fill(line, 120, initial_indent=" " * 8, subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
 def _plain(text: str) -> str:

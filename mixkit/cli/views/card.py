@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mixkit.cli.views.terminal import print_json, stdout
 from mixkit.errors import printable
-from mixkit.explain.card import described, formulas, sections
+from mixkit.explain.card import formulas, meanings, sections
 from mixkit.registry import REGISTRIES, Entry
 from mixkit.values import describe, show
 
@@ -51,7 +51,7 @@ def _lines(text: str) -> str:
 
 
 def _settings(entry: Entry) -> Table:
-    said = described(sections(entry).get("Args", ""))
+    said = meanings(entry)
     table = Table(box=None, pad_edge=False)
     for column in ("setting", "default", "takes", ""):
         table.add_column(column, justify="left")
