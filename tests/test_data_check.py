@@ -345,7 +345,7 @@ def test_command_mistakes(
             "error: --picture is 'a.jpg'. It is drawn as PNG: name a file such as a.png.",
         ),
         (["listed", "--set", "task.listed.secs = 1"], "task.listed.secs is no setting. Did you mean 'seconds'?"),
-        (["listed", "--picture", str(tmp_path / "no" / "a.png")], "cannot be written (No such file or directory)."),
+        (["listed", "--picture", "no/a.png"], "no/a.png cannot be written: its folder no has gone. Name another file."),
         (["casia"], f"{tmp_path / 'data' / 'casia'}: no such folder."),
         (["folder"], "task.folder.root is not set."),
         (["mine.gin"], "error: no file mine.gin."),

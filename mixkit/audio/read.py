@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor
 from mixkit.audio.flac import excess
 from mixkit.audio.resample import resample
 from mixkit.errors import DataError, printable
+from mixkit.storage.regular import NotRegular, open_regular
 
 KINDS = ("AIFF", "FLAC", "MP3", "OGG", "RF64", "WAV", "WAVEX")
 CHANNELS = (1, 32)
@@ -135,14 +135,16 @@ def _unusable(path: str | os.PathLike[str], reason: str, kind: str = "damaged") 
 @contextmanager
 def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
     try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        file = open_regular(path)
+    except NotRegular:
+        raise DataError(f"{shown}: is not a regular file. {REMOVE}") from None
     except FileNotFoundError:
         raise _unusable(path, "no such file.", "missing") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _unusable(path, f"cannot be opened ({reason}).") from None
     try:
+        descriptor = file.fileno()
         _check_content(descriptor)
         with _Stream(descriptor, closefd=False) as stream:
             header = _check_header(stream)
@@ -157,12 +159,10 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
         reason = printable(error.error_string.strip().rstrip("."))
         raise _unusable(path, f"cannot be decoded ({reason}).") from None
     finally:
-        os.close(descriptor)
+        file.close()
 
 
 def _check_content(descriptor: int) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise _Refused("is not a regular file.")
     head = os.pread(descriptor, 12, 0)
     if not head:
         raise _Refused("0 samples of audio.", "empty")

@@ -5,17 +5,17 @@ import logging
 import os
 import stat
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from mixkit.errors import printable
+from mixkit.storage.atomic import PART, replace
+from mixkit.storage.regular import open_regular
 
 MAGIC = b"mixkit 1"
 LARGEST = 2**30  # bytes of an entry; a foreign file above it is not read
-PART = ".part"
 ABANDONED = 3600.0  # seconds after which a half-written file is taken for that of a dead process
 SLICE = 50  # a count of all files after each 50th part of the room that was written: others may write too
 
@@ -73,17 +73,9 @@ class Store:
         if not self._writes or size > LARGEST or not self._has_room(size):
             return
         path = self._path(key)
-        part = path.with_name(f".{uuid.uuid4().hex}{PART}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with part.open("xb") as file:
-                    file.write(_head(key, content))
-                    file.write(content)
-                part.replace(path)
-            except OSError:
-                part.unlink(missing_ok=True)
-                raise
+            replace(path, _head(key, content), content, durable=False)
         except OSError as error:
             self._stop(f"cannot be written ({error.strerror})")
             return
@@ -154,14 +146,12 @@ class Store:
 
 def _read(path: Path) -> tuple[bytearray, float]:
     """All of a regular file, and when it was last used."""
-    # Without O_NONBLOCK, a pipe in the place of an entry would be waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+    with open_regular(path, os.O_RDONLY | os.O_NOFOLLOW) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size > LARGEST:
             return bytearray(), 0.0
         content = bytearray(status.st_size)
-        length = file.readinto(content)
+        length = file.readinto(content)  # type: ignore[attr-defined]
         return content[:length], status.st_mtime
 
 

@@ -8,7 +8,6 @@ trillion elements in four bytes, another byte order.
 import os
 import pickletools
 import re
-import stat
 import sys
 import zipfile
 from itertools import pairwise
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mixkit.errors import DamagedError, printable
+from mixkit.storage.regular import NotRegular, open_regular
 
 PICKLE = 64 * 2**20  # bytes that describe the tensors; a thousand tensors take 0.2 MB
 OVERHEAD = 512  # bytes of a zip entry beside its content: two headers and the alignment to 64
@@ -58,14 +58,11 @@ def inspect_state(path: Path, what: str = "state of training") -> None:
         DamagedError: it is missing, no regular file, or holds what training does not write.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Odd("is not a regular file")
+        with open_regular(path) as file:
             check_pickle(_records(file))
     except (Odd, OSError, ValueError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
         # NotImplementedError, RuntimeError: zipfile's words for compressed and for encrypted entries
-        reason = error if isinstance(error, Odd) else f"cannot be read ({_first_line(error)})"
+        reason = error if isinstance(error, Odd | NotRegular) else f"cannot be read ({_first_line(error)})"
         raise DamagedError(f"{printable(str(path))} {reason}. It is no {what}.") from None
 
 

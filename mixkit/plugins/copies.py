@@ -4,13 +4,13 @@ import hashlib
 import importlib.abc
 import importlib.util
 import os
-import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mixkit.errors import MixkitError, TrustError, printable
 from mixkit.plugins.load import guarded, is_installed, load_plugins
+from mixkit.storage.regular import open_regular
 
 FOLDER = "plugins"
 LIMIT = 2**20
@@ -109,13 +109,10 @@ def _copies(folder: Path) -> dict[str, bytes]:
 
 def _content(path: Path) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file.read(LIMIT + 1)
+        with open_regular(path, os.O_RDONLY | os.O_NOFOLLOW) as file:
+            return file.read(LIMIT + 1)
     except OSError:  # a link, a folder, a file that nobody may read
-        pass
-    raise TrustError(f"{printable(str(path))} is not a regular file that can be read. Remove it.")
+        raise TrustError(f"{printable(str(path))} is not a regular file that can be read. Remove it.") from None
 
 
 def _digest(copies: Mapping[str, bytes]) -> str:

@@ -1,7 +1,6 @@
 """Recipe files read with their includes and imports; nothing outside the recipe's folder and the shipped ones."""
 
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from mixkit.recipe.keys import near
 from mixkit.recipe.limits import BYTES
 from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Key, Statement, lost
 from mixkit.recipe.syntax import parse
+from mixkit.storage.regular import NotRegular, open_regular
 from mixkit.values import show
 
 INCLUDES = 16
@@ -173,14 +173,10 @@ class Reader:
 
     def _content(self, origin: Origin, asked: Place) -> bytes | None:
         try:
-            handle = os.open(_real(origin.path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not block
-            try:
-                if stat.S_ISREG(os.fstat(handle).st_mode):
-                    with os.fdopen(handle, "rb", closefd=False) as file:
-                        return file.read(BYTES + 1)
-                reason = "is not a regular file"
-            finally:
-                os.close(handle)
+            with open_regular(_real(origin.path)) as file:
+                return file.read(BYTES + 1)
+        except NotRegular:
+            reason = "is not a regular file"
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
         self._faults.add(asked, f"{origin.shown} {reason}. Name a recipe file." if asked.line else f"{reason}.")

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
-from mixkit.storage.atomic import PART, append_line, remove_parts, sync_folder, write_whole, writing
+from mixkit.storage.atomic import append_line, new_folder, remove_parts, write_whole, writing
 from mixkit.storage.lock import locked
 
 COMPLETE = "results.json"
@@ -50,19 +49,14 @@ class Run:
         """
         while True:
             folder = cls.place(recipe, runs, name)
-            run = cls(folder.with_name(f".{folder.name}-{uuid.uuid4().hex}{PART}"))
             try:
-                with writing(folder):
-                    run.folder.mkdir(parents=True)
-                run.write("recipe.gin", to_gin(recipe).encode())
-                run.write_json("recipe.json", to_json(recipe))
-                run.write_json("environment.json", {"id": uuid.uuid4().hex, **(environment or {})})
                 # Its name is given to it when it is whole, so that a kill leaves no folder that is half a run.
-                with writing(folder):
-                    run.folder.rename(folder)
-                    sync_folder(folder.parent)
+                with writing(folder), new_folder(folder) as fresh:
+                    run = cls(fresh)
+                    run.write("recipe.gin", to_gin(recipe).encode())
+                    run.write_json("recipe.json", to_json(recipe))
+                    run.write_json("environment.json", {"id": uuid.uuid4().hex, **(environment or {})})
             except RunError:
-                shutil.rmtree(run.folder, ignore_errors=True)
                 if folder.is_dir():
                     continue  # another process was first: `place` names the next number, or refuses
                 raise

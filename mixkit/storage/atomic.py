@@ -16,7 +16,7 @@ FIX = "Free the disk, or name another folder with --runs."
 
 
 def write_whole(path: Path, content: bytes | memoryview, fix: str = FIX) -> None:
-    """Writes a file to a temporary one beside it, makes it durable, renames it, and makes the rename durable.
+    """Writes a file as `replace` does, and makes it durable.
 
     Args:
         path: in a folder that is there.
@@ -26,17 +26,35 @@ def write_whole(path: Path, content: bytes | memoryview, fix: str = FIX) -> None
     Raises:
         RunError: the disk is full, or the folder has gone or cannot be written; what was there before is still there.
     """
-    temporary = path.with_name(f".{path.name}{PART}")
     with writing(path, len(content), fix):
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
+        replace(path, content)
+
+
+def replace(path: Path, *content: bytes | memoryview, durable: bool = True) -> None:
+    """Writes a file to a temporary one beside it, which then takes its name; any number of processes may do so at once.
+
+    Args:
+        path: in a folder that is there.
+        content: all of it, in pieces.
+        durable: whether it outlives a power cut: file, rename and folder are brought to the disk. A cache that verifies
+            its entries does without.
+
+    Raises:
+        OSError: it cannot be written; what was there before is still there.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}{PART}")
+    try:
+        with temporary.open("xb") as file:
+            for piece in content:
+                file.write(piece)
+            if durable:
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            _remove(temporary)
-            raise
+        temporary.replace(path)
+    except BaseException:
+        _remove(temporary)
+        raise
+    if durable:
         sync_folder(path.parent)
 
 
@@ -62,33 +80,50 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_parts(folder: Path) -> None:
-    """Removes what killed writers left behind in a folder and the folders in it."""
-    for path in folder.rglob(f".*{PART}"):
+def remove_parts(folder: Path, below: bool = True) -> None:
+    """Removes what killed writers left behind in a folder, and in the folders `below` it."""
+    for path in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
         _remove(path)
+
+
+@contextmanager
+def new_folder(folder: Path, label: str = "") -> Iterator[Path]:
+    """A folder to put files into, beside `folder`, whose name it takes at the end of the block.
+
+    A reader never sees a part, a process that is killed leaves none under the name, and of two at once the first to
+    finish wins.
+
+    Args:
+        folder: not there yet, or empty.
+        label: begins the name that it has until then, `.LABEL-...part`; the folder's own where there is none.
+
+    Raises:
+        OSError: the place cannot be written to, or the folder is there already.
+    """
+    fresh = folder.with_name(f".{label or folder.name}-{uuid.uuid4().hex}{PART}")
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        fresh.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def make_whole(folder: Path, fill: Callable[[Path], None]) -> None:
     """Have `fill` put files into a folder, unless it is there already.
-
-    The work is done in a folder beside it, renamed at the end: a reader never sees a part, a process that is killed
-    leaves none under the name, and of two at once the first to finish wins.
 
     Raises:
         DataError: the place cannot be written to, or is full.
     """
     if folder.is_dir():
         return
-    making = folder.parent / f".{folder.name}-{uuid.uuid4().hex}"
     try:
-        making.mkdir(parents=True)
-        fill(making)
-        making.rename(folder)
+        with new_folder(folder) as fresh:
+            fill(fresh)
     except OSError as error:
         if not folder.is_dir():
             raise DataError(f"cannot make {folder} ({error.strerror}). {folders.FIX}") from None
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 @contextmanager

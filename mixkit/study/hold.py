@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from mixkit.errors import RunError, Stopped, printable
-from mixkit.storage.atomic import writing
+from mixkit.storage.atomic import remove_parts, writing
 from mixkit.storage.lock import locked
 
 
@@ -27,6 +27,7 @@ def held(folder: Path) -> Iterator[None]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", refuse):
+        remove_parts(folder, below=False)  # in its runs others may be at work
         yield
 
 

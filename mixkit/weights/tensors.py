@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mixkit.checkpoints.inspect import inspect_state
 from mixkit.errors import DamagedError, MixkitError, printable
+from mixkit.storage.regular import open_regular
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INSIDE = ("model", "state_dict")  # where checkpoints keep the weights beside other things
@@ -30,7 +31,7 @@ class Tensors:
     def __init__(self, path: Path):
         self.path = path
         self._shown = printable(str(path))
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(9)
         if head.startswith(b"PK\x03\x04"):
             self._held: Mapping[str, Any] = self._state_dict()

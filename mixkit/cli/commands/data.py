@@ -137,12 +137,9 @@ def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]
 
 def _draw(report: "Report", picture: Path) -> None:
     from mixkit.data.plot import draw
-    from mixkit.errors import DataError, printable
+    from mixkit.storage.atomic import write_whole
 
-    try:
-        picture.write_bytes(draw(report))
-    except OSError as error:
-        raise DataError(f"{printable(str(picture))} cannot be written ({error.strerror}). Name another file.") from None
+    write_whole(picture, draw(report), "Name another file.")
 
 
 def _verdict(report: "Report") -> str:
