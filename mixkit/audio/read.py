@@ -137,7 +137,7 @@ def _open(path: str | os.PathLike[str]) -> Iterator[tuple[_Stream, Header]]:
     try:
         file = open_regular(path)
     except NotRegular:
-        raise DataError(f"{shown}: is not a regular file. {REMOVE}") from None
+        raise _unusable(path, "is not a regular file.") from None
     except FileNotFoundError:
         raise _unusable(path, "no such file.", "missing") from None
     except (OSError, ValueError) as error:

@@ -2,57 +2,57 @@
 
 import glob
 import json
+import lzma
 import os
-import secrets
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import struct
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mixkit.download.download import Progress, sync_folder
-from mixkit.download.members import LIMITS, Limits, Member, Refusal, refusing
-from mixkit.download.names import Taken, parts_of
-from mixkit.download.tar import tar_members
-from mixkit.download.zip import zip_members
-from mixkit.errors import DataError, printable
+from mixkit.download.download import Progress
+from mixkit.download.members import Member, Refusal, members
+from mixkit.errors import DamagedError, DataError, TrustError, printable
+from mixkit.storage.atomic import PART, new_folder
 
 NOTE = ".mixkit.json"
 """Name of the file that an unpacked folder bears: where it came from, and how much is in it."""
 
-LEFT_OVER = ".unpacking"
+DEPTH = 32  # folders within folders
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, direction of writing, not UTF-8, line and paragraph ends
 
-
-@dataclass(frozen=True)
-class Contents:
-    """What was unpacked.
-
-    Args:
-        files: how many, folders not counted.
-        size: bytes of them.
-    """
-
-    files: int
-    size: int
+# What tarfile, zipfile and the unpackers under them raise at odd bytes.
+ODD = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(ValueError, LookupError, ArithmeticError, RuntimeError),
+)
 
 
 def extract(
     archive: Path,
     target: Path,
-    limits: Limits = LIMITS,
+    files: int,
+    size: int,
     inside: str = "",
     note: Mapping[str, Any] | None = None,
     progress: Progress = lambda what, done, total: None,
-) -> Contents:
+) -> None:
     """Unpack an archive into a folder that is not there yet.
 
     The work is done in a folder beside it, which is renamed when all is on the disk. Regular files and folders only,
-    with the rights of any new file, whatever the archive says of links, devices, rights and owners.
+    with the rights of any new file, whatever the archive says of rights and owners.
 
     Args:
         archive: tar (plain, gz, bz2, xz) or zip.
         target: the folder; an empty one may be there.
-        limits: how much may come out.
+        files: members that there may be, folders among them.
+        size: bytes that may come out.
         inside: a folder at the top of the archive whose contents are wanted without it.
         note: kept in the folder as `.mixkit.json`, with the number of files and bytes.
         progress: is told how far it is.
@@ -62,39 +62,24 @@ def extract(
         DamagedError: it is cut short or changed. Nothing is unpacked.
         DataError: the folder is there already, or the disk is full.
     """
-    fresh = target.parent / f".{archive.name}-{secrets.token_hex(6)}{LEFT_OVER}"
-    try:
-        size = archive.stat().st_size
-        fresh.mkdir()
-        tree = _Tree(fresh, inside, limits)
-        with refusing(archive):
-            for member in _members(archive, limits):
-                tree.add(member)
-                progress("unpacking", min(member.read, size - 1), size)  # read ahead is not yet unpacked
-            if not tree.files:
-                raise Refusal(None, "holds no file", damaged=True)
-        progress("unpacking", size, size)
-        contents = Contents(tree.files, tree.size)
+    with _refusing(archive, target), new_folder(target, archive.name) as fresh:
+        total = archive.stat().st_size
+        tree = _Tree(fresh, inside)
+        for member in members(archive, files, size):
+            tree.add(member)
+            progress("unpacking", min(member.read, total - 1), total)  # read ahead is not yet unpacked
+        if not tree.files:
+            raise Refusal(None, "holds no file", damaged=True)
+        progress("unpacking", total, total)
         (fresh / NOTE).write_text(json.dumps({**(note or {}), "files": tree.files, "size": tree.size}, indent=2) + "\n")
         # One for all: 100,000 files one by one take six minutes where this takes seconds, and Linux waits for the end.
         os.sync()
-        fresh.rename(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise DataError(
-            f"{_shown(archive)} cannot be unpacked to {_shown(target)} ({error.strerror}). "
-            "Use a folder that is new or empty, on a disk with room."
-        ) from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return contents
 
 
 def discard_left_overs(archive: Path, parent: Path) -> None:
     """Remove what an extraction of that archive left when it was killed; none may be going on."""
-    for path in parent.glob(f".{glob.escape(archive.name)}-*{LEFT_OVER}"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+    for path in parent.glob(f".{glob.escape(archive.name)}-*{PART}"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def is_whole(folder: Path, note: Mapping[str, Any]) -> bool | None:
@@ -108,64 +93,87 @@ def is_whole(folder: Path, note: Mapping[str, Any]) -> bool | None:
         return None
     if not isinstance(known, dict) or any(known.get(key) != value for key, value in note.items()):
         return None
-    files = [path for path in _files(folder) if path != folder / NOTE]
-    return len(files) >= known.get("files", 0) and sum(path.lstat().st_size for path in files) >= known.get("size", 0)
+    sizes = [path.lstat().st_size for path in folder.rglob("*") if path != folder / NOTE and not path.is_dir()]
+    return len(sizes) >= known.get("files", 0) and sum(sizes) >= known.get("size", 0)
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    for root, _, names in os.walk(folder):
-        yield from (Path(root, name) for name in names)
-
-
-def _members(archive: Path, limits: Limits) -> Iterator[Member]:
-    """The members of a tar or zip, told apart by its content."""
-    with archive.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
-        file.seek(0)
-        yield from zip_members(file, limits) if is_zip else tar_members(file, limits)
+Parts = tuple[str, ...]
 
 
 class _Tree:
     """A new folder that members are put into."""
 
-    def __init__(self, root: Path, inside: str, limits: Limits):
+    def __init__(self, root: Path, inside: str):
         self.files = 0
         self.size = 0
-        self._hollow = 0
-        self._limits = limits
         self._root = root
         self._inside = inside
-        self._taken = Taken()
-        self._taken.file((NOTE,), NOTE)
+        self._names: dict[Parts, tuple[Parts, bool]] = {}  # as spelt, and whether it is a folder
+        self._claim((NOTE,), False, NOTE)
 
     def add(self, member: Member) -> None:
         """Puts a member where its name says."""
-        parts = parts_of(member.name, self._limits.depth)
-        self._hollow += not member.size
-        if self._hollow > self._limits.hollow:
-            raise Refusal(None, f"has more than {self._limits.hollow:,} members with nothing in them")
+        parts = _parts(member.name)
         if parts[:1] == (self._inside,) and (member.folder or len(parts) > 1):
             parts = parts[1:]
-        folder = parts if member.folder else parts[:-1]
-        for fresh in self._taken.folder(folder, member.name):
-            self._root.joinpath(*fresh).mkdir()
+        if not parts and not member.folder:
+            raise Refusal(member.name, "is a file without a name")
+        for count in range(1, len(parts) + 1):
+            self._claim(parts[:count], member.folder or count < len(parts), member.name)
         if member.folder:
             return
-        if not parts:
-            raise Refusal(member.name, "is a file without a name")
-        self._taken.file(parts, member.name)
-        self._write(self._root.joinpath(*parts), member)
+        # Where something is, even a link, "x" does not write; and all folders on the way are of our making.
+        with self._root.joinpath(*parts).open("xb") as file, member.open() as content:
+            shutil.copyfileobj(content, file, 2**18)
+            if file.tell() != member.size:
+                raise Refusal(member.name, f"has {file.tell():,} of its {member.size:,} bytes", damaged=True)
         self.files += 1
         self.size += member.size
 
-    def _write(self, path: Path, member: Member) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            for chunk in member.chunks():
-                view = memoryview(chunk)
-                while view:
-                    view = view[file.write(view) :]
+    def _claim(self, parts: Parts, folder: bool, name: str) -> None:
+        """Gives a name out: to a file once, and to none where one that differs only in case or accents is taken."""
+        known = self._names.setdefault(_folded(parts), new := (parts, folder))
+        if known != new or (known is not new and not folder):
+            raise Refusal(name, f"has the name of '{'/'.join(known[0])}'")
+        if known is new and folder:
+            self._root.joinpath(*parts).mkdir()
 
 
-def _shown(path: Path) -> str:
-    return printable(str(path))
+def _folded(parts: Parts) -> Parts:
+    return tuple(unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold()) for part in parts)
+
+
+def _parts(name: str) -> Parts:
+    """The folders and the file that a member's name consists of; none for the archive's own folder."""
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    for odd, reason in (
+        (not name, "has no name"),
+        (any(unicodedata.category(c) in HIDDEN for c in name), "has a character in its name that cannot be seen"),
+        ("\\" in name, "has a backslash in its name"),
+        (re.match("/|[A-Za-z]:", name), "says where it wants to lie on the disk"),
+        (".." in parts, "leads out of its folder"),
+        (len(parts) > DEPTH, f"is {len(parts)} names deep, and {DEPTH} are the most"),
+    ):
+        if odd:
+            raise Refusal(name, reason)
+    return parts
+
+
+@contextmanager
+def _refusing(archive: Path, target: Path) -> Iterator[None]:
+    """Turns refusals, what readers raise and faults of the disk into errors that name archive and member."""
+    shown = printable(str(archive))
+    try:
+        yield
+    except Refusal as refusal:
+        member = "the archive" if refusal.name is None else f"the member '{printable(refusal.name[:200])}'"
+        kind, advice = (DamagedError, "Fetch it again.") if refusal.damaged else (TrustError, "Do not use it.")
+        raise kind(f"{shown}: {member} {refusal.reason}. Nothing was unpacked. {advice}") from None
+    except (*ODD, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # BadGzipFile and bz2's have none
+            raise DataError(
+                f"{shown} cannot be unpacked to {printable(str(target))} ({error.strerror}). "
+                "Use a folder that is new or empty, on a disk with room."
+            ) from None
+        reason = printable((str(error) or type(error).__name__)[:200]).rstrip(".")
+        raise DamagedError(f"{shown}: damaged ({reason}). Nothing was unpacked. Fetch it again.") from None

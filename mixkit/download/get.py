@@ -6,7 +6,6 @@ from typing import Protocol
 
 from mixkit.download.download import PATIENCE, Patience, download
 from mixkit.download.extract import discard_left_overs, extract, is_whole
-from mixkit.download.members import Limits
 from mixkit.download.sources import Archive, Source
 from mixkit.errors import DamagedError, DataError, printable
 from mixkit.storage.folders import data_folder
@@ -73,8 +72,7 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False, pati
         except DamagedError as error:
             raise DamagedError(f"{error} {source.advice(folder)}".rstrip()) from None
         note = {"address": archive.address, archive.checksum.kind: archive.checksum.value}
-        limits = Limits(files=archive.files, size=2 * archive.unpacked)
-        extract(packed, folder, limits, archive.inside, note, watcher.progress)
+        extract(packed, folder, archive.files, 2 * archive.unpacked, archive.inside, note, watcher.progress)
         if not keep:
             packed.unlink()
     return True
