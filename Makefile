@@ -1,11 +1,14 @@
 # make train   installs mixkit and trains the flagship recipe on the demo task
 # make bench   compares mixkit with the paper's pseudo code, transformers, timm and torchaudio, and writes a table
 # make test    installs what development needs and runs ruff, import-linter, mypy and the tests
+# make quick   runs the units alone, in about a minute, and says what it left out
 # make docs    builds the documentation into site/; open site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test docs bench clean
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+
+.PHONY: train test quick docs bench clean
 
 train: .venv/installed
 	$(BIN)/mixkit train recipes/asm_rh.gin
@@ -18,7 +21,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto
+	$(PYTEST)
+
+quick: .venv/installed-dev
+	$(PYTEST) --quick
 
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -1,7 +1,9 @@
-"""What several test files share: the command line in this process, and small recordings."""
+"""What several test files share: the command line in this process, small recordings, and what `--quick` leaves out."""
 
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,54 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.nursery import Nursery
+
 # One thread is faster than two for networks this small, and gives the same bits wherever the tests run.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+HERE = Path(__file__).parent
+LEFT_OUT = pytest.StashKey[frozenset[Path]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="run only the files listed as `quick` in pyproject.toml")
+    parser.addini("quick", "test files that --quick runs", type="args")
+
+
+def left_out(config: pytest.Config) -> list[Path]:
+    """The test files that are not run: none without `--quick`."""
+    if not config.getoption("--quick"):
+        return []
+    chosen = {HERE.parent / name for name in config.getini("quick")}
+    missing = sorted(str(path) for path in chosen if not path.is_file())
+    if missing:
+        raise pytest.UsageError(f"`quick` in pyproject.toml lists files that do not exist: {', '.join(missing)}")
+    return sorted(set(HERE.rglob("test_*.py")) - chosen)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = frozenset(left_out(config))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path in config.stash[LEFT_OUT] else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """After a quick run: how many tests were left out, of which kind, and how to run them."""
+    paths = config.stash[LEFT_OUT]
+    if not paths:
+        return
+    kinds: Counter[str] = Counter()
+    for path in paths:
+        folder = path.parent.relative_to(HERE).as_posix()
+        kind = path.stem.split("_")[1] if folder == "." else folder
+        kinds[kind] += len(re.findall(r"^def test_", path.read_text(), re.M))
+    told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(12))
+    terminalreporter.write_line(
+        f"quick: left out {kinds.total()} test functions in {len(paths)} files ({told}, and others).\n"
+        "Run them all with `make test`, or some with `pytest -n auto tests/test_NAME.py`."
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,6 +94,14 @@ def mixkit_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         return Said(code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Runs commands in processes of their own, without the seconds that importing torch takes."""
+    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield nursery
+    nursery.close()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import os
 import platform
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from shutil import which
@@ -24,6 +22,7 @@ from mixkit.training.loop import train
 from mixkit.training.memory import explained
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
+from tests.nursery import Nursery
 
 SMALL = (
     "task.demo.clips = 4",
@@ -203,12 +202,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt * 4 // 1024)
 
 
 @pytest.mark.skipif(os.name != "posix" or "glibc" not in platform.libc_ver(), reason="the allocator is not glibc's")
-def test_memory_that_is_freed_is_kept() -> None:
+def test_memory_that_is_freed_is_kept(nursery: Nursery) -> None:
     """20 tensors of 64 MiB, one after another, are made of the pages of the first; without, each of fresh ones."""
-    fresh = {
-        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, check=True).stdout)
-        for how in ("keep", "return")
-    }
+    fresh = {how: int(nursery.run("-c", FAULTS, how).out) for how in ("keep", "return")}
     assert fresh["return"] - fresh["keep"] > 15 * 64
 
 
@@ -246,13 +242,12 @@ except RunError as error:
 
 
 @pytest.mark.slow
-def test_a_process_that_may_not_take_more_memory(tmp_path: Path) -> None:
+def test_a_process_that_may_not_take_more_memory(nursery: Nursery, tmp_path: Path) -> None:
     """A real limit, on a batch far too large for it."""
     lines = [*SMALL, "model.width = 256", "model.depth = 8", "train.batch_size = 400", "task.demo.clips = 40"]
-    command = [sys.executable, "-c", LIMITED, str(tmp_path), *lines]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.stdout.startswith("a step with train.batch_size = 400 does not fit into memory ("), done.stderr
-    assert done.stdout.endswith(
+    done = nursery.run("-c", LIMITED, tmp_path, *lines)
+    assert done.out.startswith("a step with train.batch_size = 400 does not fit into memory ("), done.err
+    assert done.out.endswith(
         "Compute it in parts, train.accumulation = 2; keep fewer activations, train.checkpointing = True; "
         "or lower train.batch_size.\n"
     )

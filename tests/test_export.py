@@ -24,6 +24,7 @@ from mixkit.export.package import Whole
 from mixkit.export.torch import torch_program, torch_runner
 from mixkit.recipe import catalog
 from tests.conftest import Said
+from tests.nursery import Nursery
 from tests.test_recipes import small
 
 Command = Callable[..., Said]
@@ -82,7 +83,7 @@ def test_the_other_kind_of_file_computes_the_same(loss: str) -> None:
     ("to", "needs"), [("onnx", "onnxruntime, numpy and soundfile"), ("torch", "torch and soundfile")]
 )
 def test_the_command_and_what_it_says_to_run(
-    mixkit_command: Command, small_run: Path, tmp_path: Path, to: str, needs: str
+    mixkit_command: Command, nursery: Nursery, small_run: Path, tmp_path: Path, to: str, needs: str
 ) -> None:
     said = mixkit_command("export", small_run, "--to", to)
     assert (said.code, said.err) == (0, "")
@@ -104,8 +105,7 @@ def test_the_command_and_what_it_says_to_run(
 
     assert max(map(len, snippet.splitlines())) <= 80
     soundfile.write("clip.wav", sound.numpy(), 44_100)
-    ended = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, timeout=120, cwd=tmp_path)
-    assert ended.stderr.endswith("AssertionError: 44100 Hz: resample to 16000 Hz\n")
+    assert nursery.run("-c", alone, folder=tmp_path).err.endswith("AssertionError: 44100 Hz: resample to 16000 Hz\n")
 
 
 def test_torch_says_nothing_of_packages_that_are_not_needed(

@@ -12,6 +12,7 @@ from mixkit.plugins.load import load_plugins
 from mixkit.registry import operator
 from mixkit.scaffold.new import KINDS, scaffold
 from tests.conftest import Said
+from tests.nursery import Nursery
 
 ROOT = Path(__file__).parents[1]
 OURS = [name for name in operator.names() if operator.entry(name).target.__module__.startswith("mixkit.")]
@@ -42,16 +43,19 @@ def test_all_that_is_written_is_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_tests_written_pass_and_can_fail(mixkit_command: Callable[..., Said], tmp_path: Path) -> None:
+def test_the_tests_written_pass_and_can_fail(
+    nursery: Nursery, mixkit_command: Callable[..., Said], tmp_path: Path
+) -> None:
     for kind in KINDS:
         assert mixkit_command("new", kind, f"own_{kind}", "--to", tmp_path).code == 0
     assert mixkit_command("new", "operator", "own_roll", "--like", "roll_time", "--to", tmp_path).code == 0
-    said = run("pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
-    assert said.returncode == 0, said.stdout
-    assert "36 passed" in said.stdout or "35 passed" in said.stdout, said.stdout
+    pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    said = nursery.run(*pytest, folder=tmp_path)
+    assert said.code == 0, said.out
+    assert "36 passed" in said.out or "35 passed" in said.out, said.out
     plugin = tmp_path / "own_roll.py"
     plugin.write_text(plugin.read_text().replace("self.gain * self.roll_time(x)", "x"))
-    assert run("pytest", "-q", "-p", "no:cacheprovider", "test_own_roll.py", folder=tmp_path).returncode == 1
+    assert nursery.run(*pytest, "test_own_roll.py", folder=tmp_path).code == 1
 
 
 @pytest.mark.parametrize("like", OURS)

@@ -17,6 +17,7 @@ from safetensors import safe_open
 
 import mixkit
 from tests.conftest import Said
+from tests.nursery import Nursery
 
 Command = Callable[..., Said]
 
@@ -209,31 +210,26 @@ def damaged_files(folder: Path) -> int:
     return count
 
 
-def own_process(*command: object, **changed: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **changed}
-    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, env=environment, timeout=120)
-
-
-def test_every_line_parses_whatever_the_files(small_run: Path) -> None:
+def test_every_line_parses_whatever_the_files(small_run: Path, nursery: Nursery) -> None:
     count = damaged_files(Path("damaged"))
-    ended = own_process("-m", "mixkit", "predict", small_run, "damaged", "--json")
-    assert ended.returncode == 4
-    records = [json.loads(line) for line in ended.stdout.splitlines()]
+    ended = nursery.run("predict", small_run, "damaged", "--json", folder=Path.cwd())
+    assert ended.code == 4
+    records = [json.loads(line) for line in ended.out.splitlines()]
     assert len({record["file"] for record in records}) == len(records) == count
     failed = [record for record in records if "error" in record]
     assert 10 < len(failed) < count - 5
     assert all(record.keys() == {"file", "error"} and record["error"] for record in failed)
     assert all(0 < record["probability"] <= 1 for record in records if "error" not in record)
-    assert b"Traceback" not in ended.stderr
-    said = ended.stderr.decode(errors="replace").splitlines()  # libmpg123 has its word there as well
+    assert "Traceback" not in ended.err
+    said = ended.err.splitlines()  # libmpg123 has its word there as well
     assert [line for line in said if line.startswith("damaged/")] == [record["error"] for record in failed]
 
 
-def test_one_of_the_damaged_files_prints_to_stdout_when_it_is_just_opened() -> None:
+def test_one_of_the_damaged_files_prints_to_stdout_when_it_is_just_opened(nursery: Nursery) -> None:
     damaged_files(Path("damaged"))
-    ended = own_process("-c", "import soundfile; soundfile.read('damaged/talks.wav')")
+    ended = nursery.run("-c", "import soundfile; soundfile.read('damaged/talks.wav')", folder=Path.cwd())
     with pytest.raises(json.JSONDecodeError):
-        [json.loads(line) for line in ended.stdout.splitlines()]
+        [json.loads(line) for line in ended.out.splitlines()]
 
 
 def test_a_bar_in_a_terminal_leaves_stdout_alone(small_run: Path) -> None:

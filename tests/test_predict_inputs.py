@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import soundfile
 
 from mixkit.cli.inputs import escaped, inputs
 from tests.conftest import Said
+from tests.nursery import Nursery
 
 NAMES = [
     b"not \xff utf-8.wav",
@@ -82,24 +82,28 @@ def test_names_that_are_not_escaped_would_not_pass() -> None:
 
 
 @pytest.mark.parametrize(("form", "encoding"), [("--json", "utf-8"), ("--csv", "ascii"), ("table", "ascii")])
-def test_odd_names_come_out_whole(oddly_named: Path, small_run: Path, form: str, encoding: str) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+def test_odd_names_come_out_whole(
+    oddly_named: Path, small_run: Path, nursery: Nursery, form: str, encoding: str
+) -> None:
+    variables = {"PYTHONIOENCODING": encoding, "LC_ALL": "C", "COLUMNS": "80"}
     forms = [form] if form != "table" else []
-    command = [sys.executable, "-m", "mixkit", "predict", str(small_run), oddly_named.name, *forms]
-    ended = subprocess.run(command, capture_output=True, env=environment, timeout=120)
-    assert ended.returncode == 4
-    assert ended.stderr == (
-        b"odd/case.wav: 0 samples of audio.\nerror: 1 of 16 recordings could not be read, for the reason above.\n"
+    fresh = (sys.executable, "-m", "mixkit") if form == "table" else None  # one that is started with that encoding
+    ended = nursery.run(
+        *("predict", small_run, oddly_named.name, *forms), folder=Path.cwd(), variables=variables, fresh=fresh
     )
-    assert b"\x1b" not in ended.stdout
+    assert ended.code == 4
+    assert ended.err == (
+        "odd/case.wav: 0 samples of audio.\nerror: 1 of 16 recordings could not be read, for the reason above.\n"
+    )
+    assert "\x1b" not in ended.out
     if form == "table":
-        assert "\u202e".encode() not in ended.stdout
+        assert "\u202e" not in ended.out
         return
     if form == "--json":
-        assert ended.stdout.isascii()
-        found = [json.loads(line)["file"] for line in ended.stdout.splitlines()]
+        assert ended.out.isascii()
+        found = [json.loads(line)["file"] for line in ended.out.splitlines()]
     else:
-        cells = [row["file"] for row in csv.DictReader(io.StringIO(ended.stdout.decode("utf-8")))]
+        cells = [row["file"] for row in csv.DictReader(io.StringIO(ended.out))]
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
         found = [cell.removeprefix("'") for cell in cells]
     assert sorted(map(restored, found)) == sorted(b"odd/" + name for name in NAMES)

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from mixkit.recipe.schema import Block, Model, Recipe, Train
 from mixkit.registry import Spec
 from mixkit.runs.environment import environment
 from mixkit.runs.folder import Run
+from tests.nursery import Nursery
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_write_that_fails_leaves_what_was_there(
     assert sorted(path for path in run.folder.iterdir() if path.name != "times.jsonl") == before
 
 
-def test_a_disk_that_is_full_while_weights_are_saved(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_while_weights_are_saved(nursery: Nursery, recipe: Recipe, tmp_path: Path) -> None:
     """A real limit on the size of files stands in for the disk."""
     script = f"""
 import resource, signal, torch
@@ -96,12 +95,12 @@ try:
 except RunError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = nursery.run("-c", script)
     assert re.fullmatch(
         rf"{tmp_path}/last/state-000000007-[0-9a-f]{{64}}\.pt cannot be written: File too large; 4\.0 MB are needed, "
         r"[0-9.,]+ MB are free\. Free the disk, or name another folder with --runs\.\n",
-        done.stdout,
-    ), done.stdout
+        done.out,
+    ), done.out
     assert list((tmp_path / "last").iterdir()) == []
 
 

@@ -4,10 +4,9 @@ import csv
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +19,9 @@ import pytest
 from mixkit.report import tables, write
 from mixkit.report.formats import to_csv
 from mixkit.study.record import Record, Trial, read_study
+from tests.nursery import Nursery
 
 SMALL = ("task.demo.clips = 15", "task.demo.seconds = 0.5", "model.width = 16", "model.depth = 1", "train.epochs = 1")
-MIXKIT = (sys.executable, "-m", "mixkit")
 
 # An operator for each way to fail. Memory that runs out ends a process as SIGKILL does.
 FAILING = '''
@@ -119,10 +118,12 @@ def children(process: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_plain_recipe(mixkit_command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_recipe(
+    nursery: Nursery, mixkit_command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     command = ("ablate", "mlp_mixer", "--quick", "--device", "cpu", "--jobs", 2, *small())
-    said = mixkit_command(*command)
+    said = nursery.run(*command, folder=tmp_path)
     assert said.code == 0, said.err
     lines = said.out.splitlines()
     assert lines[:2] == [
@@ -146,36 +147,31 @@ def test_a_plain_recipe(mixkit_command: Callable[..., Any], tmp_path: Path, monk
     assert again.out.splitlines()[2:] == ["3 of 3 runs are done already and are not repeated.", *lines[5:]]
     # a row made by hand is the row of the study, to the last bit
     row = record.trials[1]
-    subprocess.run(
-        f"{sys.executable} -m {row.command} --device cpu --runs {tmp_path} --name hand",
-        shell=True,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    by_hand = nursery.run(*shlex.split(row.command)[1:], "--device", "cpu", "--runs", tmp_path, "--name", "hand")
+    assert by_hand.code == 0, by_hand.err
     assert json.loads((tmp_path / "hand" / "results.json").read_text()) == results(row)
 
 
 @pytest.mark.slow
-def test_what_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+def test_what_fails_is_told_and_the_rest_is_done(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
     (tmp_path / "many.gin").write_text(STUDY.format(settings=list(SMALL)))
     runs = tmp_path / "runs"
-    command = [*MIXKIT, "ablate", str(tmp_path / "many.gin"), "--plugin", str(tmp_path / "failing.py")]
-    command += ["--jobs", "2", "--runs", str(runs), "--device", "cpu", "--minutes", "1.5"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["ablate", tmp_path / "many.gin", "--plugin", tmp_path / "failing.py"]
+    command += ["--jobs", 2, "--runs", runs, "--device", "cpu", "--minutes", 0.5]
+    ended = nursery.run(*command)
     record = read_study(runs / "many")
     states = {trial.arm: (trial.state, trial.error) for trial in record.trials}
-    assert ended.returncode == 1, (ended.stdout, ended.stderr, states)
-    assert ended.stderr == "error: 6 runs have failed of 8. The same command again runs what is missing.\n"
-    assert f"Next:  mixkit report {runs / 'many'} --plugin {tmp_path / 'failing.py'}    a page: " in ended.stdout
+    assert ended.code == 1, (ended.out, ended.err, states)
+    assert ended.err == "error: 6 runs have failed of 8. The same command again runs what is missing.\n"
+    assert f"Next:  mixkit report {runs / 'many'} --plugin {tmp_path / 'failing.py'}    a page: " in ended.out
     assert states.pop("good") == states.pop("also good") == ("done", None)
     assert {state for state, _ in states.values()} == {"failed"}
     errors = {arm: str(error) for arm, (_, error) in states.items()}
     assert "ValueError: no such sound" in errors.pop("raises")
     assert errors.pop("is killed") == "killed (137), likely out of memory"
     assert errors.pop("is ended") == "ended by SIGTERM (143)"
-    assert errors.pop("hangs") == "took longer than 1.5 min and was ended"
+    assert errors.pop("hangs") == "took longer than 0.5 min and was ended"
     assert "nan" in errors.pop("is no number").lower()
     assert errors.pop("cannot be built").startswith("operator.roll_time.groups is 5")
     assert errors == {}
@@ -183,41 +179,43 @@ def test_what_fails_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
         log = runs / "many" / "logs" / f"{trial.folder.name}.txt"
         assert log.read_text().startswith("$ mixkit train ")
         if trial.state == "failed":
-            assert f"{trial.arm}, seed 0 failed:\n" in ended.stdout
-            assert f"    log: {log}\n" in ended.stdout
+            assert f"{trial.arm}, seed 0 failed:\n" in ended.out
+            assert f"    log: {log}\n" in ended.out
 
 
 @pytest.mark.slow
-def test_a_study_killed_five_times_ends_as_one_left_alone(tmp_path: Path) -> None:
+def test_a_study_killed_five_times_ends_as_one_left_alone(nursery: Nursery, tmp_path: Path) -> None:
     def command(runs: str) -> list[str]:
-        words = [*MIXKIT, "ablate", "mlp_mixer", "--seeds", "0,1", "--jobs", "2", "--device", "cpu"]
+        words = ["ablate", "mlp_mixer", "--seeds", "0,1", "--jobs", "2", "--device", "cpu"]
         return [*words, "--runs", str(tmp_path / runs), *small("train.epochs = 3")]
 
-    subprocess.run(command("alone"), check=True, capture_output=True)
+    assert nursery.run(*command("alone")).code == 0
     alone = read_study(tmp_path / "alone" / "mlp_mixer-ablation")
     folder = tmp_path / "killed" / "mlp_mixer-ablation"
     dice = random.Random(0)
     done: dict[str, int] = {}
     kills = 0
     while kills < 5:
-        with subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, start_new_session=True) as driver:
-            target = written(folder) + dice.randint(12, 24)  # so that it gets somewhere, however slow the machine is
-            while driver.poll() is None and written(folder) < target:
-                time.sleep(0.01)
-            if driver.poll() is not None:
-                break
-            if kills % 2:  # its workers too, in the same moment
-                for worker in children(driver.pid):
-                    os.kill(worker, signal.SIGKILL)
-            driver.send_signal(signal.SIGKILL)
+        driver = nursery.start(*command("killed"))
+        target = written(folder) + dice.randint(12, 24)  # so that it gets somewhere, however slow the machine is
+        while driver.poll() is None and written(folder) < target:
+            time.sleep(0.01)
+        if driver.poll() is not None:
+            break
+        if kills % 2:  # its workers too, in the same moment
+            for worker in children(driver.pid):
+                os.kill(worker, signal.SIGKILL)
+        driver.signal(signal.SIGKILL)
+        assert driver.wait().code == -signal.SIGKILL
         kills += 1
         begun = attempts(folder)
         for path in folder.glob("runs/*/results.json"):
             assert done.setdefault(path.parent.name, begun[path.parent.name]) == begun[path.parent.name]
-    last = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
+    last = nursery.run(*command("killed"))
+    assert last.code == 0, last.err
     assert kills == 5
     assert done  # some ended before the last kill, and are counted
-    assert f"{len(done)} of 6 runs are done already and are not repeated." in last.stdout
+    assert f"{len(done)} of 6 runs are done already and are not repeated." in last.out
     begun = attempts(folder)
     assert {name: begun[name] for name in done} == done  # not one of them was begun again
     assert sum(begun.values()) > 6  # and others were: they had been killed
@@ -231,7 +229,8 @@ def test_a_study_killed_five_times_ends_as_one_left_alone(tmp_path: Path) -> Non
     lost = killed.trials[0].folder
     shutil.rmtree(lost)
     assert table(folder) != table(alone.folder)
-    again = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
-    assert "5 of 6 runs are done already and are not repeated." in again.stdout
+    again = nursery.run(*command("killed"))
+    assert again.code == 0, again.err
+    assert "5 of 6 runs are done already and are not repeated." in again.out
     assert attempts(folder) == {**begun, lost.name: begun[lost.name] + 1}
     assert table(folder) == table(alone.folder)

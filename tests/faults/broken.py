@@ -117,6 +117,11 @@ def read_only(count: int, folder: str) -> None:
     _after(count, begin)
 
 
+def few_files(count: int) -> None:
+    """No more files may be open at once."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
 def limit_files(count: int, size: int) -> None:
     """After so many saved states, lets files have so many bytes only; without the signal, as in Python."""
     _after(count, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))

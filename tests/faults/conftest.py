@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from tests.faults.host import Host
-from tests.faults.trainings import arguments, nursery, sounds, undisturbed  # noqa: F401 (fixtures)
+from tests.faults.trainings import arguments, sounds, undisturbed  # noqa: F401 (fixtures)
 
 SIZES = ("commit", "release")
 MEASURED: list[str] = []

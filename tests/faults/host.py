@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.nursery import mixkit_ends
+from tests.forks import mixkit_ends
 
 MOST_MEMORY = 4_000  # MB: a child that takes more is ended, to save the machine
 MIB = 2**20

@@ -16,8 +16,8 @@ from mixkit.checkpoints.weights import read_weights
 from mixkit.errors import DamagedError
 from mixkit.runs.folder import Run
 from tests.faults.broken import CALLS
-from tests.faults.nursery import Nursery
 from tests.faults.trainings import bits, training
+from tests.nursery import Nursery
 
 KINDS = ("flip", "zeros", "truncated", "extended", "swapped", "empty")
 

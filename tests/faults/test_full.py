@@ -11,8 +11,8 @@ import pytest
 
 from mixkit.checkpoints.state import load_state, states
 from mixkit.runs.folder import Run
-from tests.faults.nursery import Nursery
 from tests.faults.trainings import bits, saved_at
+from tests.nursery import Nursery
 
 FULL = "No space left on device; [0-9.,]+ MB are needed, [0-9.,]+ MB are free"
 FIX = r"Free the disk, or name another folder with --runs\."

@@ -9,8 +9,8 @@ from signal import SIGKILL
 
 import pytest
 
-from tests.faults.nursery import Nursery, Prelude, Training
 from tests.faults.trainings import STEPS, bits, saved_at
+from tests.nursery import Nursery, Prelude, Training
 
 MOST = 6  # kills in a trial
 

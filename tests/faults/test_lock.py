@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from signal import SIGKILL
 
-from tests.faults.nursery import Nursery, Training
 from tests.faults.trainings import bits, saved_at
+from tests.nursery import Nursery, Training
 
 
 def begun(nursery: Nursery, command: tuple[str, ...], run: Path) -> Training:

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from mixkit.checkpoints.state import load_state, states
 from mixkit.runs.folder import Run
-from tests.faults.nursery import Nursery
 from tests.faults.trainings import BATCHES, bits, training
+from tests.nursery import Nursery
 
 ADVICE = (
     "Lower train.learning_rate, set train.gradient_clip = 1.0, or leave such steps out: train.on_bad_number = 'skip'."

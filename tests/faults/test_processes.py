@@ -11,8 +11,8 @@ import pytest
 from safetensors.torch import load_file
 
 from mixkit.runs.folder import Run
-from tests.faults.nursery import LIMIT, Ended, Nursery, Training
 from tests.faults.trainings import EPOCHS, SPLITS, saved_at, training
+from tests.nursery import LIMIT, Ended, Nursery, Training
 
 FRESH = (sys.executable, "-P", "-m", "mixkit")
 LINES = ("train.balance = 'weights'", "block.drop_path = 0.0", "head.linear.dropout = 0.0", "train.accumulation = 2")
@@ -37,7 +37,7 @@ def alone(nursery: Nursery, command: tuple[str, ...], tmp_path_factory: pytest.T
 
 def two(nursery: Nursery, *words: object, **how: object) -> Training:
     """`mixkit ... --gpus 2`, on the CPU."""
-    return nursery.start(*words, "--gpus", 2, fresh=FRESH, **how)
+    return nursery.start(*words, "--gpus", 2, **how)
 
 
 def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
@@ -59,8 +59,8 @@ def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
 
 @pytest.mark.slow
 def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path) -> None:
-    """By `--gpus 2` and by torchrun; said once, and written once."""
-    ended = two(nursery, *command, "--runs", tmp_path, "--name", "gpus").wait()
+    """By `--gpus 2` and by torchrun, in fresh interpreters; said once, and written once."""
+    ended = two(nursery, *command, "--runs", tmp_path, "--name", "gpus", fresh=FRESH).wait()
     assert ended.code == 0, ended.err
     assert ended.out.count("25 train, 7 valid, 5 test clips") == 1
     assert ended.out.count("All of it is in ") == 1

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from mixkit.runs.folder import Run
-from tests.faults.nursery import Ended, Nursery, Prelude
 from tests.faults.trainings import BATCHES, EPOCHS, STEPS, bits, make_sounds, saved_at, training
+from tests.nursery import Ended, Nursery, Prelude
 
 FRESH = (sys.executable, "-P", "-m", "mixkit")
 SPEC = "train.augmentations = [@augmentation.gain(), @augmentation.time_shift(), @augmentation.spec_augment()]"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.nursery import Nursery, Prelude, Training
 from tests.faults.trainings import BATCHES, EPOCHS, STEPS, bits, saved_at, training
+from tests.nursery import Nursery, Prelude, Training
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 MOMENTS = ("start", "stepping", "validating", "saving")

@@ -15,6 +15,7 @@ import soundfile
 from tests.faults import audio
 from tests.faults.conftest import recipe_text
 from tests.faults.host import Host
+from tests.nursery import Nursery
 
 COMMANDS = (
     ("list",),
@@ -58,11 +59,11 @@ def test_commands_work_in_odd_surroundings(host: Host, work: Path, stopped_run: 
         assert "\x1b" not in said.out
 
 
-def test_commands_work_with_few_files_open(work: Path) -> None:
-    limited = f"ulimit -n 64; exec {sys.executable} -m mixkit train small.gin --runs runs"
-    done = subprocess.run(["bash", "-c", limited], cwd=work, capture_output=True, text=True, env=_path(), timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
+def test_commands_work_with_few_files_open(nursery: Nursery, work: Path) -> None:
+    prelude = ("broken:few_files", (64,))
+    done = nursery.run("train", "small.gin", "--runs", "runs", folder=work, prelude=prelude)
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize("command", ["list operators", "show small.gin"])

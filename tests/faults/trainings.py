@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mixkit.checkpoints.state import load_state, states
 from mixkit.runs.folder import Run
-from tests.faults.nursery import Nursery
+from tests.nursery import Nursery
 
 SPLITS = {"train": 25, "valid": 7, "test": 5}
 """Batches of 8 leave one clip of the training split for the last, and odd numbers for validation and test."""
@@ -40,14 +40,6 @@ LINES = (
 BATCHES = 4
 EPOCHS = 3
 STEPS = EPOCHS * BATCHES
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Starts trainings."""
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
-    yield nursery
-    nursery.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,34 +1,32 @@
-"""A process that has imported what training needs, and forks trainings that tests stop, kill and compare.
+"""Commands in processes of their own, forked from one that has imported what mixkit needs (tests/forks.py).
 
-Unlike the host, which waits for each of its jobs, it hands out process ids: what happens to a training while it runs is
-up to the test. A forked training ends with the same bits as one in a fresh interpreter, which a test shows.
+Importing torch takes seconds, and most tests of a command prove nothing about that. A forked training ends with the
+same bits as one in a fresh interpreter, which a test shows.
 """
 
 import contextlib
-import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-LIMIT = 120.0  # seconds that any training of a test may take
+ROOT = Path(__file__).parents[1]
+LIMIT = 120.0  # seconds that any command of a test may take
 MARK = "MIXKIT_TEST_OF"
 
 Prelude = tuple[str, tuple[Any, ...]]
-"""A function that a training calls before it begins, `broken:forget`, and its arguments."""
+"""A function that a command calls before it begins, `broken:forget`, and its arguments."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a training ended: its exit code, negative for the signal that killed it, and what it printed."""
+    """How a command ended: its exit code, negative for the signal that killed it, and what it printed."""
 
     code: int
     out: str
@@ -36,7 +34,7 @@ class Ended:
 
 
 class Training:
-    """A training that runs, in a session of its own.
+    """A command that runs, in a session of its own.
 
     Args:
         nursery: that forked it; None for a process started here.
@@ -70,7 +68,7 @@ class Training:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 out, err = self._said()
-                raise AssertionError(f"a training still ran after {limit:g} s; it had printed\n{out}\n{err}")
+                raise AssertionError(f"a command still ran after {limit:g} s; it had printed\n{out}\n{err}")
             time.sleep(0.003)
         assert self.code is not None
         return Ended(self.code, *self._said())
@@ -86,30 +84,30 @@ class Training:
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-                ours = int(session) == self.pid or f"{MARK}={self.notes}".encode() in self.variables(
-                    int(stat.parent.name)
-                )
+                pid = int(stat.parent.name)
+                ours = int(session) == self.pid or f"{MARK}={self.notes}".encode() in self.variables(pid)
                 if ours and state != "Z":
-                    found.append(int(stat.parent.name))
+                    found.append(pid)
         return found
 
-    @staticmethod
-    def variables(pid: int) -> list[bytes]:
+    def variables(self, pid: int) -> list[bytes]:
         """The environment that a process was started in, `NAME=VALUE`."""
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        forked = self.notes / f"{pid}.environment"
+        path = forked if forked.exists() else Path(f"/proc/{pid}/environ")
+        return path.read_bytes().split(b"\0")
 
     def _said(self) -> tuple[str, str]:
         return (self.notes / "out").read_text(errors="replace"), (self.notes / "err").read_text(errors="replace")
 
 
 class Nursery:
-    """The process, and how to have it start trainings."""
+    """The process, and how to have it start commands."""
 
     def __init__(self, notes: Path):
         self.notes = notes
         self.count = 0
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
+            [sys.executable, "-m", "tests.forks"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -124,22 +122,28 @@ class Nursery:
         prelude: Prelude | None = None,
         variables: dict[str, str] | None = None,
         fresh: Sequence[str] | None = None,
+        folder: Path | None = None,
+        figures: bool = False,
     ) -> Training:
         """Starts `mixkit ARGUMENTS`.
 
         Args:
-            arguments: of mixkit.
+            arguments: of mixkit; with a leading `-m` or `-c` those of Python.
             prelude: called first.
-            variables: of the environment.
+            variables: of the environment, beside those of this process.
             fresh: what stands ahead of the arguments, to run them in an interpreter of their own: `python -m mixkit`,
                 perhaps behind strace or torchrun.
+            folder: where it works; without one in that of its notes, which is not the repository, whose changes are
+                recorded in each run folder.
+            figures: draw those of runs, which takes longer than most trainings here.
         """
         self.count += 1
         notes = self.notes / f"{self.count:04d}"
         notes.mkdir()
         for name in ("out", "err"):
-            (notes / name).touch()  # a training may be killed before it opens them
+            (notes / name).touch()  # a command may be killed before it opens them
         words = [str(argument) for argument in arguments]
+        environment = surroundings() | {MARK: str(notes)} | (variables or {})
         if fresh is not None:
             with (notes / "out").open("wb") as out, (notes / "err").open("wb") as err:
                 process = subprocess.Popen(
@@ -147,17 +151,25 @@ class Nursery:
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    cwd=notes,
-                    env=surroundings() | {MARK: str(notes)} | (variables or {}),
+                    cwd=folder or notes,
+                    env=environment,
                     start_new_session=True,
                 )
             return Training(None, process, notes)
-        job = {"do": "start", "arguments": words, "prelude": prelude, "variables": variables, "notes": str(notes)}
+        job = {
+            "do": "start",
+            "arguments": words,
+            "prelude": prelude,
+            "environment": environment,
+            "outputs": [str(notes / name) for name in ("out", "err")],
+            "folder": str(folder or notes),
+            "figures": figures,
+        }
         return Training(self, self.ask(job), notes)
 
-    def run(self, *arguments: object, **how: Any) -> Ended:
+    def run(self, *arguments: object, limit: float = LIMIT, **how: Any) -> Ended:
         """Starts `mixkit ARGUMENTS` and waits for its end."""
-        return self.start(*arguments, **how).wait()
+        return self.start(*arguments, **how).wait(limit)
 
     def ask(self, job: dict[str, Any]) -> Any:
         """The answer to a job."""
@@ -176,83 +188,6 @@ class Nursery:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of trainings: one thread, the modules of this repository."""
+    """The environment of commands: one thread, the modules of this repository."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))}
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-
-
-def main() -> None:
-    """Takes jobs from stdin, a JSON document a line, and answers each."""
-    import scipy.signal  # noqa: F401
-    import torch
-    import torchmetrics.functional.classification  # noqa: F401
-
-    import mixkit.cli.views.results
-    import mixkit.cli.views.training
-    import mixkit.report.run_plots
-    import mixkit.training.loop
-    from mixkit.registry import REGISTRIES
-
-    for registry in REGISTRIES.values():
-        registry.names()
-    torch.optim.AdamW([torch.zeros(1)])  # the first of all imports much
-    mixkit.report.run_plots.draw = lambda *_: None  # figures take longer than these trainings
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    for line in sys.stdin:
-        job = json.loads(line)
-        print(json.dumps(_poll(job["pid"]) if job["do"] == "poll" else _start(job)), file=answers, flush=True)
-
-
-def _poll(pid: int) -> int | None:
-    done, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if done else None
-
-
-def _start(job: dict[str, Any]) -> int:
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    try:
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(Path(job["notes"]) / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
-        os.chdir(job["notes"])  # not the repository, whose changes are recorded in each run folder
-        os.environ.update(job["variables"] or {})
-        if job["prelude"]:
-            name, arguments = job["prelude"]
-            module, _, function = name.partition(":")
-            getattr(importlib.import_module(f"tests.faults.{module}"), function)(*arguments)
-        code = mixkit_ends(job["arguments"])
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _end_workers()
-        os._exit(code)
-
-
-def mixkit_ends(arguments: list[str]) -> int:
-    """The exit code of a command of mixkit, run in this process."""
-    from mixkit.cli import main as mixkit
-
-    sys.argv = ["mixkit", *arguments]
-    try:
-        mixkit()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    return 0
-
-
-def _end_workers() -> None:
-    """What an interpreter does when it ends: the handlers of `atexit`, of which a fork runs none by itself."""
-    import atexit
-
-    atexit._run_exitfuncs()
-
-
-if __name__ == "__main__":
-    main()
