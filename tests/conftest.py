@@ -18,46 +18,50 @@ from tests.nursery import Nursery
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
-LEFT_OUT = pytest.StashKey[frozenset[Path]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="run only the files listed as `quick` in pyproject.toml")
-    parser.addini("quick", "test files that --quick runs", type="args")
+    parser.addoption("--quick", action="store_true", help="run only what is listed as `quick` in pyproject.toml")
+    parser.addini("quick", "tests that --quick runs: files, or file::test", type="args")
 
 
-def left_out(config: pytest.Config) -> list[Path]:
-    """The test files that are not run: none without `--quick`."""
-    if not config.getoption("--quick"):
-        return []
-    chosen = {HERE.parent / name for name in config.getini("quick")}
-    missing = sorted(str(path) for path in chosen if not path.is_file())
+def chosen(config: pytest.Config) -> tuple[str, ...]:
+    """The tests that are listed as quick; each has to exist."""
+    names = tuple(config.getini("quick"))
+    missing = [name for name in names if not (HERE.parent / name.partition("::")[0]).is_file()]
     if missing:
         raise pytest.UsageError(f"`quick` in pyproject.toml lists files that do not exist: {', '.join(missing)}")
-    return sorted(set(HERE.rglob("test_*.py")) - chosen)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LEFT_OUT] = frozenset(left_out(config))
+    return names
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path in config.stash[LEFT_OUT] else None
+    """With `--quick`, files of which nothing is run are not even imported."""
+    if not config.getoption("--quick") or not collection_path.name.startswith("test_"):
+        return None
+    files = {HERE.parent / name.partition("::")[0] for name in chosen(config)}
+    return True if collection_path not in files else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        left = [item for item in items if not item.nodeid.startswith(chosen(config))]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """After a quick run: how many tests were left out, of which kind, and how to run them."""
-    paths = config.stash[LEFT_OUT]
-    if not paths:
+    if not config.getoption("--quick"):
         return
     kinds: Counter[str] = Counter()
-    for path in paths:
-        folder = path.parent.relative_to(HERE).as_posix()
+    for path in HERE.rglob("test_*.py"):
+        folder, file = path.parent.relative_to(HERE).as_posix(), path.relative_to(HERE.parent).as_posix()
+        names = [f"{file}::{name}" for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)]
         kind = path.stem.split("_")[1] if folder == "." else folder
-        kinds[kind] += len(re.findall(r"^def test_", path.read_text(), re.M))
+        kinds[kind] += sum(not name.startswith(chosen(config)) for name in names)
     told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(12))
     terminalreporter.write_line(
-        f"quick: left out {kinds.total()} test functions in {len(paths)} files ({told}, and others).\n"
+        f"quick: left out {kinds.total()} test functions ({told}, and others).\n"
         "Run them all with `make test`, or some with `pytest -n auto tests/test_NAME.py`."
     )
 
