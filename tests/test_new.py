@@ -55,7 +55,7 @@ def test_the_tests_written_pass_and_can_fail(
     assert "36 passed" in said.out or "35 passed" in said.out, said.out
     plugin = tmp_path / "own_roll.py"
     plugin.write_text(plugin.read_text().replace("self.gain * self.roll_time(x)", "x"))
-    assert nursery.run(*pytest, "test_own_roll.py", folder=tmp_path).code == 1
+    assert nursery.run(*pytest, "-x", "test_own_roll.py", folder=tmp_path).code == 1
 
 
 @pytest.mark.parametrize("like", OURS)
