@@ -8,7 +8,7 @@ from mixkit.recipe.faults import Fault, Faults, Place, RecipeError
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.study.definition import Edit, Study, drops, swaps
-from mixkit.study.edits import EditError, lines_of, operators_of
+from mixkit.study.edits import EditError, Loaded, made, operators_of
 from mixkit.study.record import Arm
 
 # What the Mixer has where ASM-RH has its own operators (arXiv:2402.18007, Table VI).
@@ -34,12 +34,8 @@ class Loader:
         self._useless: dict[str, Fault] = {}
         self._used: set[str] = set()
 
-    def load(self, lines: tuple[str, ...] = ()) -> Recipe:
-        """The recipe."""
-        return self.with_lines(lines)[0]
-
-    def with_lines(self, lines: tuple[str, ...]) -> tuple[Recipe, tuple[str, ...]]:
-        """The recipe, and all `--set` lines that made it.
+    def load(self, lines: tuple[str, ...] = ()) -> Loaded:
+        """The recipe with the lines of an arm.
 
         Raises:
             RecipeError: something is wrong; the message is every fault.
@@ -58,7 +54,7 @@ class Loader:
                 common = tuple(line for line in common if line not in useless)
                 continue
             self._used |= set(common)
-            return recipe, whole
+            return Loaded(recipe, lines, whole)
 
     def unused(self) -> list[Fault]:
         """Lines that no arm uses; those of the file may have lost their use by what the command line lays over it."""
@@ -78,10 +74,25 @@ def _is_of_line(fault: Fault, lines: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True)
+class ArmRecipe:
+    """An arm, and the recipe that it is: what was checked is what is run.
+
+    Args:
+        arm: its name and lines.
+        recipe: with the seed 0; seed and fold are the study's to say.
+        lines: all `--set` lines that make it.
+    """
+
+    arm: Arm
+    recipe: Recipe
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Arms:
     """Arms in their order, the name of the base among them, and what there is to say about them."""
 
-    arms: tuple[Arm, ...]
+    arms: tuple[ArmRecipe, ...]
     base: str
     notes: tuple[str, ...]
 
@@ -105,26 +116,42 @@ def arms_of(study: Study, loader: Loader) -> Arms:
     """
     base = base_of(study, loader)
     faults = Faults()
-    found: list[tuple[Arm, Recipe]] = []
+    found: list[ArmRecipe] = []
+    asked: list[tuple[str, tuple[str, ...] | Edit]] = [*study.arms.items(), *study.edits.items()]
     with faults.report():
-        for name, lines, key in _lines(study, base, loader, faults):
-            place = study.places.get(key, Place(""))
+        for name, change in asked:
+            place = study.places.get(_key_of(change), Place(""))
+            if isinstance(change, Mapping) and name in study.arms:
+                faults.add(place, f"arm {name!r} is named by study.arms too. Rename that one.")
+                continue
             try:
-                recipe = loader.load(lines)
+                loaded = made(change, base.recipe, loader.load) if isinstance(change, Mapping) else loader.load(change)
+                found.append(_arm(Arm(name, loaded.own, study.values.get(name), study.notes.get(name, "")), loaded))
+            except EditError as error:
+                faults.add(place, f"arm {name!r}: {error}")
             except RecipeError as error:
                 for fault in error.faults:
                     faults.add(place, f"arm {name!r}: {fault}", fault.kind)
-                continue
-            recipe = replace(recipe, train=replace(recipe.train, seed=0))  # which is the study's to say
-            found.append((Arm(name, lines, study.values.get(name), study.notes.get(name, "")), recipe))
         for fault in loader.unused():
             faults.add(study.places.get("study.set", Place("")), str(fault))
-    arms = _distinct(found, replace(base, train=replace(base.train, seed=0)))
-    _check_paper(study, [arm.name for arm in arms.arms])
+    arms = _distinct(found, base)
+    _check_paper(study, [found.arm.name for found in arms.arms])
     return arms
 
 
-def base_of(study: Study, loader: Loader) -> Recipe:
+def _key_of(change: tuple[str, ...] | Edit) -> str:
+    """The key of a study file that names such an arm."""
+    if isinstance(change, Mapping):
+        return "study.drop" if None in change.values() else "study.swap"
+    return "study.arms"
+
+
+def _arm(arm: Arm, loaded: Loaded) -> ArmRecipe:
+    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, seed=0))
+    return ArmRecipe(arm, recipe, loaded.lines)
+
+
+def base_of(study: Study, loader: Loader) -> Loaded:
     """The base recipe.
 
     Raises:
@@ -154,39 +181,18 @@ def _check_paper(study: Study, names: list[str]) -> None:
                     faults.add(study.places[key], f"{key} names no arm with {name!r}.{did_you_mean(name, names)}")
 
 
-def _lines(study: Study, base: Recipe, loader: Loader, faults: Faults) -> list[tuple[str, tuple[str, ...], str]]:
-    """Name, lines and key of every arm."""
-    found = [(name, lines, "study.arms") for name, lines in study.arms.items()]
-    for name, edit in study.edits.items():
-        key = "study.drop" if None in edit.values() else "study.swap"
-        if name in study.arms:
-            faults.add(study.places.get(key, Place("")), f"arm {name!r} is named by study.arms too. Rename that one.")
-            continue
-        try:
-            found.append((name, lines_of(edit, base, loader.load), key))
-        except EditError as error:
-            faults.add(study.places.get(key, Place("")), f"arm {name!r}: {error}")
-        except RecipeError as error:
-            for fault in error.faults:
-                faults.add(study.places.get(key, Place("")), f"arm {name!r}: {fault}", fault.kind)
-    return found
-
-
-def _distinct(found: list[tuple[Arm, Recipe]], base: Recipe) -> Arms:
+def _distinct(found: list[ArmRecipe], base: Loaded) -> Arms:
     """Arms that are the same but for the name become one, the first of them; the base is one of the arms."""
-    same_as_base = next((arm.name for arm, recipe in found if recipe == base), None)
-    if same_as_base is None:
-        found = [(Arm(_free(base.name, {arm.name: arm for arm, _ in found}), ()), base), *found]
-    kept: list[tuple[Arm, Recipe]] = []
+    names = [one.arm.name for one in found]
+    name = base.recipe.name
+    plain = _arm(Arm(name if name not in names else f"{name} (base)", ()), base)
+    same_as_base = next((one.arm.name for one in found if one.recipe == plain.recipe), None)
+    kept: list[ArmRecipe] = []
     notes = []
-    for arm, recipe in found:
-        known = next((other for other, same in kept if same == recipe), None)
+    for one in found if same_as_base else [plain, *found]:
+        known = next((other.arm.name for other in kept if other.recipe == one.recipe), None)
         if known is None:
-            kept.append((arm, recipe))
+            kept.append(one)
         else:
-            notes.append(f"Arm {arm.name!r} comes to the same recipe as {known.name!r}: it is left out.")
-    return Arms(tuple(arm for arm, _ in kept), same_as_base or kept[0][0].name, tuple(notes))
-
-
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    return name if name not in taken else f"{name} (base)"
+            notes.append(f"Arm {one.arm.name!r} comes to the same recipe as {known!r}: it is left out.")
+    return Arms(tuple(kept), same_as_base or plain.arm.name, tuple(notes))

@@ -1,7 +1,7 @@
 """An operator left out, or another put in its place: the recipe's data edited, and the lines that say so."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from mixkit.errors import MixkitError
 from mixkit.recipe.schema import Block, Branch, Model, Recipe
@@ -10,6 +10,21 @@ from mixkit.study.definition import Edit
 
 Pattern = tuple[Block, ...]
 PLAIN = (Branch.norm, Branch.residual)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recipe, and the `--set` lines that make it.
+
+    Args:
+        recipe: the base with all lines over it.
+        own: the lines of one arm.
+        lines: those of all arms as well, as far as this one has a use for them.
+    """
+
+    recipe: Recipe
+    own: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 class EditError(MixkitError):
@@ -22,8 +37,8 @@ def operators_of(model: Model) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
-def lines_of(edit: Edit, base: Recipe, load: Callable[[tuple[str, ...]], Recipe]) -> tuple[str, ...]:
-    """The `--set` lines that make the edit, the shortest that load as the edited data.
+def made(edit: Edit, base: Recipe, load: Callable[[tuple[str, ...]], Loaded]) -> Loaded:
+    """The edited recipe, by the shortest `--set` lines that say it.
 
     Args:
         edit: what becomes of which operator. A new one has the settings that the recipe gives it, or its defaults.
@@ -34,12 +49,13 @@ def lines_of(edit: Edit, base: Recipe, load: Callable[[tuple[str, ...]], Recipe]
         EditError: the recipe does not have the operator, or nothing would be left of it.
         RecipeError: the lines are no recipe.
     """
-    wanted = edited(base, edit)
-    for lines in (_short(wanted), _long(wanted, edit)):
-        recipe = load(lines)
-        new = {other for other in edit.values() if other}
-        if _same(recipe.model, replace(base.model, pattern=wanted), new) and _all_else(recipe) == _all_else(base):
-            return lines
+    new = {other for other in edit.values() if other}
+    pattern = edited(base, edit)
+    wanted = _bare(replace(base, model=replace(base.model, pattern=pattern)), new)
+    for every in (False, True):
+        loaded = load(_lines(pattern, new, every))
+        if _bare(loaded.recipe, new) == wanted:
+            return loaded
     raise EditError("cannot be said in --set lines for this recipe. Write the arm out in study.arms.")
 
 
@@ -73,81 +89,47 @@ def _exchanged(spec: Spec, edit: Edit) -> Spec:
     return operator.spec(other) if other else spec
 
 
-def _short(pattern: Pattern) -> tuple[str, ...]:
-    """Lines that leave the settings of operators to the keys that the recipe has for them."""
-    lines: list[str] = []
-    for number, (prefix, block) in enumerate(_named(pattern), start=1):
-        branches = []
-        for place, branch in enumerate(block.branches, start=1):
-            row = [f"@operator.{spec.name}()" for spec in branch.operators]
-            if (branch.norm, branch.residual) == PLAIN:
-                branches.append(f"[{', '.join(row)}]" if len(row) > 1 else row[0])
-                continue
-            scope = f"edit_{number}_{place}"
-            branches.append(f"@{scope}/branch()")
-            lines += [f"{scope}/branch.operators = [{', '.join(row)}]", *_branch(scope, branch)]
-        lines.append(f"{prefix}block.branches = [{', '.join(branches)}]")
-    return (*lines, *_pattern(pattern))
+def _lines(pattern: Pattern, new: Collection[str], every: bool) -> tuple[str, ...]:
+    """Lines that make the pattern.
 
-
-def _long(pattern: Pattern, edit: Edit) -> tuple[str, ...]:
-    """Lines that say every setting, each in a scope of its own, but those of operators that are new."""
-    new = {other for other in edit.values() if other}
+    Args:
+        pattern: the blocks.
+        new: operators that have the settings that the recipe gives them.
+        every: say every setting of the others, each in a scope of its own; else they have those of the recipe, too.
+    """
     lines: list[str] = []
-    for number, (prefix, block) in enumerate(_named(pattern), start=1):
+    for number, block in enumerate(pattern, start=1):
+        prefix = f"edit_{number}/" if len(pattern) > 1 else ""
         branches = []
         for place, branch in enumerate(block.branches, start=1):
             scope = f"edit_{number}_{place}"
             row = []
             for position, spec in enumerate(branch.operators, start=1):
-                own = f"{scope}_{position}"
-                row.append(f"@operator.{spec.name}()" if spec.name in new else f"@{own}/operator.{spec.name}()")
-                if spec.name not in new:
-                    lines += [f"{own}/operator.{spec.name}.{key} = {value!r}" for key, value in spec.params.items()]
+                own = f"{scope}_{position}/" if every and spec.name not in new else ""
+                row.append(f"@{own}operator.{spec.name}()")
+                if own:
+                    lines += [f"{own}operator.{spec.name}.{key} = {value!r}" for key, value in spec.params.items()]
+            if (branch.norm, branch.residual) == PLAIN and not every:
+                branches.append(f"[{', '.join(row)}]" if len(row) > 1 else row[0])
+                continue
             branches.append(f"@{scope}/branch()")
-            lines += [f"{scope}/branch.operators = [{', '.join(row)}]", *_branch(scope, branch)]
+            lines.append(f"{scope}/branch.operators = [{', '.join(row)}]")
+            lines += [f"{scope}/branch.norm = {branch.norm!r}", f"{scope}/branch.residual = {branch.residual!r}"]
         lines.append(f"{prefix}block.branches = [{', '.join(branches)}]")
-        lines += [
-            f"{prefix}block.drop_path = {block.drop_path!r}",
-            f"{prefix}block.layer_scale = {block.layer_scale!r}",
-        ]
-    return (*lines, *_pattern(pattern))
+        if every:
+            lines.append(f"{prefix}block.drop_path = {block.drop_path!r}")
+            lines.append(f"{prefix}block.layer_scale = {block.layer_scale!r}")
+    if len(pattern) > 1:
+        lines.append(f"model.pattern = [{', '.join(f'@edit_{n}/block()' for n in range(1, len(pattern) + 1))}]")
+    return tuple(lines)
 
 
-def _named(pattern: Pattern) -> Iterator[tuple[str, Block]]:
-    """The blocks, each with the scope before its keys: none where there is but one."""
-    for number, block in enumerate(pattern, start=1):
-        yield f"edit_{number}/" if len(pattern) > 1 else "", block
+def _bare(recipe: Recipe, new: Collection[str]) -> Recipe:
+    """A recipe but for the settings of new operators, and for the plugins that those are of."""
 
-
-def _pattern(pattern: Pattern) -> tuple[str, ...]:
-    if len(pattern) == 1:
-        return ()
-    return (f"model.pattern = [{', '.join(f'@edit_{number}/block()' for number in range(1, len(pattern) + 1))}]",)
-
-
-def _branch(scope: str, branch: Branch) -> list[str]:
-    return [f"{scope}/branch.norm = {branch.norm!r}", f"{scope}/branch.residual = {branch.residual!r}"]
-
-
-def _same(found: Model, wanted: Model, new: set[str]) -> bool:
-    """Whether two networks are the same, but for the settings of new operators."""
-    return _bare(found, new) == _bare(wanted, new)
-
-
-def _bare(model: Model, new: set[str]) -> Model:
     def bare(branch: Branch) -> Branch:
-        return replace(
-            branch, operators=tuple(Spec("operator", s.name) if s.name in new else s for s in branch.operators)
-        )
+        operators = tuple(Spec("operator", spec.name) if spec.name in new else spec for spec in branch.operators)
+        return replace(branch, operators=operators)
 
-    return replace(
-        model,
-        pattern=tuple(replace(block, branches=tuple(bare(b) for b in block.branches)) for block in model.pattern),
-    )
-
-
-def _all_else(recipe: Recipe) -> Recipe:
-    """A recipe without what an edit may change, for comparison."""
-    block = Block((Branch((Spec("operator", "any"),)),))
-    return replace(recipe, plugins=(), model=replace(recipe.model, pattern=(block,)))
+    blocks = (replace(block, branches=tuple(map(bare, block.branches))) for block in recipe.model.pattern)
+    return replace(recipe, plugins=(), model=replace(recipe.model, pattern=tuple(blocks)))

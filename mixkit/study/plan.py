@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from mixkit.errors import RunError
 from mixkit.plugins.copies import sources
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import task
-from mixkit.study.arms import Loader, arms_of, base_of, derived
+from mixkit.registry import Spec, task
+from mixkit.study.arms import ArmRecipe, Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
-from mixkit.study.record import RUNS, Arm, Record, Trial
+from mixkit.study.record import RUNS, Record, Trial
 
 QUICK_EPOCHS = 4
 MOST = 10_000  # runs; more is a slip of the pen
@@ -57,7 +57,7 @@ def plan(
         RunError: there are too many runs.
     """
     last: tuple[str, ...] = ()
-    base = base_of(study, Loader(study, loaded))
+    base = base_of(study, Loader(study, loaded)).recipe
     if quick:
         study = replace(study, seeds=study.seeds[:1])
         last = (f"train.epochs = {min(base.train.epochs, QUICK_EPOCHS)}",)
@@ -68,7 +68,10 @@ def plan(
     if len(arms.arms) < 2:
         raise RunError(f"{study.name} has one arm only: there is nothing to compare. Name others in study.arms.")
     runs = [
-        _Run(arm, seed, fold) for arm in arms.arms for fold in _folds(study, arm, loader, quick) for seed in study.seeds
+        _Run(arm, seed, fold)
+        for arm in arms.arms
+        for fold in _folds(study, arm.recipe.task, quick)
+        for seed in study.seeds
     ]
     if len(runs) > MOST:
         raise RunError(f"{study.name} has more than {MOST:,} runs. Name fewer arms, seeds or folds.")
@@ -77,16 +80,17 @@ def plan(
     epochs: dict[str, int] = {}
     code: dict[str, dict[str, bytes]] = {}
     unseen: set[str] = set()
-    for run, recipe, lines in _resolved(runs, loader):
+    for run in runs:
+        name, recipe = run.of.arm.name, run.recipe()
         text, found = to_gin(recipe), sources(recipe.plugins)
         unseen |= set() if found else set(recipe.plugins)
         key = _key(text, found)
         if key in recipes:
             other = next(trial.arm for trial in trials if trial.folder.name == key)
-            raise RunError(f"arms {run.arm.name!r} and {other!r} come to the same runs. Take one of them out.")
+            raise RunError(f"arms {name!r} and {other!r} come to the same runs. Take one of them out.")
         recipes[key], epochs[key], code[key] = text, recipe.train.epochs, found
-        command = _command(study, lines, run, plugins)
-        trials.append(Trial(run.arm.name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
+        command = _command(study, run, plugins)
+        trials.append(Trial(name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
     record = Record(
         name=study.name,
         folder=folder,
@@ -94,7 +98,7 @@ def plan(
         layers=(*study.layers, *study.added_layers),
         settings=(*study.settings, *study.added, *last),
         base=arms.base,
-        arms=arms.arms,
+        arms=tuple(of.arm for of in arms.arms),
         trials=tuple(sorted(trials, key=lambda trial: (trial.seed, trial.fold or 0))),
         quick=quick,
         note=_note(study),
@@ -124,10 +128,9 @@ def _note(study: Study) -> str:
     return f"Not as in the paper: {', '.join(changed)} laid over it. {study.note}".rstrip()
 
 
-def _folds(study: Study, arm: Arm, loader: Loader, quick: bool) -> tuple[int | None, ...]:
+def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | None, ...]:
     if study.folds is None:
         return (None,)
-    spec = loader.load(arm.lines).task
     known = tuple(int(name) for name in task.build(spec).folds if name.isdecimal())
     if not known:
         if study.added_layers:  # such as task/demo over a study of another task
@@ -143,28 +146,22 @@ def _folds(study: Study, arm: Arm, loader: Loader, quick: bool) -> tuple[int | N
 
 @dataclass(frozen=True)
 class _Run:
-    arm: Arm
+    of: ArmRecipe
     seed: int
     fold: int | None
 
-
-def _resolved(runs: Sequence[_Run], loader: Loader) -> Iterator[tuple[_Run, Recipe, tuple[str, ...]]]:
-    """The recipe of each run, and the lines that make it but for seed and fold."""
-    known: dict[tuple[str, int | None], tuple[Recipe, tuple[str, ...]]] = {}
-    for run in runs:
-        if (run.arm.name, run.fold) not in known:
-            recipe, lines = loader.with_lines(run.arm.lines)
-            fold = () if run.fold is None else (f"task.{recipe.task.name}.fold = {run.fold}",)
-            recipe = loader.load((*run.arm.lines, f"train.seed = {run.seed}", *fold))
-            known[run.arm.name, run.fold] = recipe, lines
-        recipe, lines = known[run.arm.name, run.fold]
-        yield run, replace(recipe, train=replace(recipe.train, seed=run.seed)), lines
+    def recipe(self) -> Recipe:
+        """That of the arm, with seed and fold."""
+        recipe = replace(self.of.recipe, train=replace(self.of.recipe.train, seed=self.seed))
+        if self.fold is None:
+            return recipe
+        return replace(recipe, task=task.spec(recipe.task.name, **{**recipe.task.params, "fold": self.fold}))
 
 
-def _command(study: Study, lines: Sequence[str], run: _Run, plugins: Sequence[str]) -> str:
+def _command(study: Study, run: _Run, plugins: Sequence[str]) -> str:
     words = ["mixkit", "train", study.base]
     words += [word for layer in (*study.layers, *study.added_layers) for word in ("--with", layer)]
-    words += [word for line in lines for word in ("--set", line)]
+    words += [word for line in run.of.lines for word in ("--set", line)]
     words += ["--seed", str(run.seed), *([] if run.fold is None else ["--fold", str(run.fold)])]
     words += [word for plugin in plugins for word in ("--plugin", plugin)]
     return shlex.join(words)
