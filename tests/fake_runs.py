@@ -9,7 +9,7 @@ import numpy as np
 
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.runs.folder import Run
-from mixkit.study.record import Arm, Record, Trial, write_study
+from mixkit.study.record import Arm, ArmRun, Record, write_study
 
 LABELS = ("air_conditioner", "car_horn", "dog_bark", "siren")
 CLIPS = 40  # of test
@@ -96,7 +96,7 @@ def fake_study(
                 facts = {"parameters": 412_858 - 40_000 * place, **results}
                 fake_run(run, fake_results(seed, accuracy(seed), **facts), settings=(f"model.depth = {4 - place % 3}",))
             error = "epoch 3, batch 7: the loss is nan. Lower train.learning_rate." if broken else None
-            trials.append(Trial(name, seed, None, run, "failed" if broken else "done", error, command))
+            trials.append(ArmRun(name, seed, None, run, "failed" if broken else "done", error, command))
     facts = describe or {}
     listed = tuple(Arm(name, (f"model.depth = {place + 1}",), **facts.get(name, {})) for place, name in enumerate(arms))
     first = next(iter(arms))

@@ -18,7 +18,7 @@ import pytest
 
 from mixkit.report import tables, write
 from mixkit.report.formats import to_csv
-from mixkit.study.record import Record, Trial, read_study
+from mixkit.study.record import ArmRun, Record, read_study
 from tests.nursery import Nursery
 
 SMALL = ("task.demo.clips = 15", "task.demo.seconds = 0.5", "model.width = 16", "model.depth = 1", "train.epochs = 1")
@@ -89,7 +89,7 @@ def same(record: Record) -> Record:
     return replace(record, folder=folder, trials=trials)
 
 
-def results(trial: Trial) -> Any:
+def results(trial: ArmRun) -> Any:
     return json.loads((trial.folder / "results.json").read_text())
 
 

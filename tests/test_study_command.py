@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mixkit.cli.views.study import Shown, size_of
 from mixkit.study.driver import Progress
-from mixkit.study.record import Arm, Record, Trial
+from mixkit.study.record import Arm, ArmRun, Record
 
 MISTAKES = {
     "a seed that is no number": (
@@ -77,10 +77,10 @@ def record(folder: Path) -> Record:
     arms = (Arm("base", ()), Arm("with\x1b[2Jcontrol", ("train.epochs = 2",)))
     runs = folder / "runs"
     trials = (
-        Trial("base", 0, 1, runs / "a", "done", None, ""),
-        Trial("with\x1b[2Jcontrol", 0, 1, runs / "b", "failed", "no sound\nin it", ""),
-        Trial("base", 1, 1, runs / "c", "running", None, ""),
-        Trial("with\x1b[2Jcontrol", 1, 1, runs / "d", "waiting", None, ""),
+        ArmRun("base", 0, 1, runs / "a", "done", None, ""),
+        ArmRun("with\x1b[2Jcontrol", 0, 1, runs / "b", "failed", "no sound\nin it", ""),
+        ArmRun("base", 1, 1, runs / "c", "running", None, ""),
+        ArmRun("with\x1b[2Jcontrol", 1, 1, runs / "d", "waiting", None, ""),
     )
     return Record("x", folder, "asm_rh", (), (), "base", arms, trials, True)
 

@@ -14,7 +14,7 @@ from mixkit.study.definition import Study
 from mixkit.study.driver import Progress, StudyFailed, drive
 from mixkit.study.engine import Ended, Job
 from mixkit.study.plan import Plan, plan
-from mixkit.study.record import Record, Trial, read_study
+from mixkit.study.record import ArmRun, Record, read_study
 
 ARMS = {"A": ("train.epochs = 1",), "B": ("train.epochs = 2",)}
 
@@ -72,7 +72,7 @@ class Noted:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+    def ended(self, trial: ArmRun, seconds: float, progress: Progress) -> None:
         self.of.append((trial.arm, trial.seed))
         self.last = progress
 

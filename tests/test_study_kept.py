@@ -13,7 +13,7 @@ from mixkit.study.definition import Study, swaps
 from mixkit.study.driver import StudyFailed, drive
 from mixkit.study.leftovers import set_aside
 from mixkit.study.plan import Plan, plan
-from mixkit.study.record import Trial, read_study
+from mixkit.study.record import ArmRun, read_study
 from tests.conftest import Said
 from tests.test_study_driver import Noted, Pretended
 
@@ -72,7 +72,7 @@ class Copying(Pretended):
         self._folder = Path(job.arguments[3])
 
 
-def of_plugin(made: Plan) -> Trial:
+def of_plugin(made: Plan) -> ArmRun:
     return next(trial for trial in made.record.trials if "louder" in trial.arm)
 
 

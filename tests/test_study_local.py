@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from mixkit.study import local
-from mixkit.study.engine import Ended, Job
-from mixkit.study.failure import reason
+from mixkit.study.engine import Ended, Job, reason
 from mixkit.study.local import Local, gpus, usual_jobs
 
 SLEEPER = """

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from mixkit.errors import DamagedError, RunError
-from mixkit.study.record import Arm, Record, Trial, is_study, read_study, write_study
+from mixkit.study.record import Arm, ArmRun, Record, is_study, read_study, write_study
 
 
 def record(folder: Path) -> Record:
     arms = (Arm("base", ()), Arm("Ä -> b", ("train.epochs = 2",), {"accuracy": 97.5}, "best of ten"))
     trials = tuple(
-        Trial(arm.name, seed, None, folder / "runs" / f"{arm.name[0]}{seed}", "waiting", None, "mixkit train x")
+        ArmRun(arm.name, seed, None, folder / "runs" / f"{arm.name[0]}{seed}", "waiting", None, "mixkit train x")
         for arm in arms
         for seed in (0, 1)
     )

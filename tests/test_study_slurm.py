@@ -13,11 +13,10 @@ import pytest
 from mixkit.errors import MixkitError
 from mixkit.study.definition import Study, drops
 from mixkit.study.driver import Progress, drive
-from mixkit.study.engine import Ended, Job
-from mixkit.study.failure import reason
+from mixkit.study.engine import Ended, Job, reason
 from mixkit.study.local import Local
 from mixkit.study.plan import plan
-from mixkit.study.record import Trial, read_study
+from mixkit.study.record import ArmRun, read_study
 from mixkit.study.slurm import Slurm
 
 pytest.importorskip("submitit")
@@ -128,7 +127,7 @@ class Quiet:
     def say(self, text: str) -> None:
         pass
 
-    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+    def ended(self, trial: ArmRun, seconds: float, progress: Progress) -> None:
         pass
 
     def show(self, progress: Progress) -> None:

@@ -10,12 +10,11 @@ from typing import Protocol
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
 from mixkit.storage.atomic import append_line, write_whole, writing
-from mixkit.study.engine import THREADS, Ended, Engine, Job
-from mixkit.study.failure import STARTED, reason
+from mixkit.study.engine import STARTED, THREADS, Ended, Engine, Job, reason
 from mixkit.study.hold import held, stoppable
 from mixkit.study.leftovers import remarks, set_aside
 from mixkit.study.plan import Plan
-from mixkit.study.record import RESULTS, RUNS, Record, Trial, write_study
+from mixkit.study.record import RESULTS, RUNS, ArmRun, Record, write_study
 
 LOOK = 0.2  # seconds between two looks at the runs
 SHOW = 1.0  # seconds between two drawings
@@ -46,7 +45,7 @@ class Display(Protocol):
     def say(self, text: str) -> None:
         """A sentence for the user."""
 
-    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+    def ended(self, trial: ArmRun, seconds: float, progress: Progress) -> None:
         """A run is done or has failed."""
 
     def show(self, progress: Progress) -> None:
@@ -191,7 +190,7 @@ class _Drive:
                 self._late.add(key)
                 self._engine.kill(key)
 
-    def _change(self, key: str, **changes: str | None) -> Trial:
+    def _change(self, key: str, **changes: str | None) -> ArmRun:
         """Writes what has become of a run."""
         place = next(i for i, trial in enumerate(self._record.trials) if trial.folder.name == key)
         trial = replace(self._record.trials[place], **changes)  # type: ignore[arg-type]
@@ -220,7 +219,7 @@ def _as_begun(run: Path) -> dict[str, str]:
     return {THREADS: str(threads)} if isinstance(threads, int) else {}
 
 
-def _complete(trial: Trial) -> bool:
+def _complete(trial: ArmRun) -> bool:
     return (trial.folder / RESULTS).is_file()
 
 

@@ -13,7 +13,7 @@ from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
 from mixkit.study.arms import ArmRecipe, Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
-from mixkit.study.record import RUNS, Record, Trial
+from mixkit.study.record import RUNS, ArmRun, Record
 
 QUICK_EPOCHS = 4
 MOST = 10_000  # runs; more is a slip of the pen
@@ -75,7 +75,7 @@ def plan(
     ]
     if len(runs) > MOST:
         raise RunError(f"{study.name} has more than {MOST:,} runs. Name fewer arms, seeds or folds.")
-    trials: list[Trial] = []
+    trials: list[ArmRun] = []
     recipes: dict[str, str] = {}
     epochs: dict[str, int] = {}
     code: dict[str, dict[str, bytes]] = {}
@@ -90,7 +90,7 @@ def plan(
             raise RunError(f"arms {name!r} and {other!r} come to the same runs. Take one of them out.")
         recipes[key], epochs[key], code[key] = text, recipe.train.epochs, found
         command = _command(study, run, plugins)
-        trials.append(Trial(name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
+        trials.append(ArmRun(name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
     record = Record(
         name=study.name,
         folder=folder,

@@ -35,7 +35,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ArmRun:
     """One run of an arm.
 
     Args:
@@ -81,7 +81,7 @@ class Record:
     settings: tuple[str, ...]
     base: str
     arms: tuple[Arm, ...]
-    trials: tuple[Trial, ...]
+    trials: tuple[ArmRun, ...]
     quick: bool
     note: str = ""
 
@@ -132,7 +132,7 @@ def write_study(record: Record) -> None:
 
 def _record(data: Any, folder: Path) -> Record:
     arms = tuple(Arm(**{**arm, "lines": tuple(arm["lines"])}) for arm in data["arms"])
-    trials = tuple(Trial(**{**trial, "folder": _inside(folder, trial["folder"])}) for trial in data["trials"])
+    trials = tuple(ArmRun(**{**trial, "folder": _inside(folder, trial["folder"])}) for trial in data["trials"])
     lists = {key: tuple(data[key]) for key in ("layers", "settings")}
     record = Record(**{**data, **lists, "folder": folder, "arms": arms, "trials": trials})
     names = [arm.name for arm in arms]
@@ -159,7 +159,7 @@ def _inside(folder: Path, text: str) -> Path:
     return folder / path
 
 
-def _as_it_is(trial: Trial) -> Trial:
+def _as_it_is(trial: ArmRun) -> ArmRun:
     if (trial.folder / RESULTS).is_file():
         return replace(trial, state="done", error=None)
     return replace(trial, state="waiting") if trial.state == "done" else trial

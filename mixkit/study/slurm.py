@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixkit.errors import MixkitError, printable
 from mixkit.storage.atomic import write_whole
-from mixkit.study.engine import Ended, Job
-from mixkit.study.failure import KILLED
+from mixkit.study.engine import KILLED, Ended, Job
 
 if TYPE_CHECKING:
     import submitit

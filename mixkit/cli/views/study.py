@@ -10,7 +10,7 @@ from mixkit.cli.views.terminal import say, table
 from mixkit.errors import MixkitError, printable
 from mixkit.runs.folder import Run
 from mixkit.study.driver import Progress, log_of
-from mixkit.study.record import Record, State, Trial
+from mixkit.study.record import ArmRun, Record, State
 from mixkit.training.metrics import per_cent
 
 STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")
@@ -42,7 +42,7 @@ class Shown:
         """A sentence for the user."""
         say(self._console, text)
 
-    def ended(self, trial: Trial, seconds: float, progress: Progress) -> None:
+    def ended(self, trial: ArmRun, seconds: float, progress: Progress) -> None:
         """A run is done or has failed."""
         trials = progress.record.trials
         number = sum(other.state in ("done", "failed") for other in trials)
@@ -58,7 +58,7 @@ class Shown:
         if self._live.is_started:
             self._live.update(_table(progress), refresh=True)
 
-    def _explain(self, trial: Trial) -> None:
+    def _explain(self, trial: ArmRun) -> None:
         say(self._console, f"{_called(trial)} failed:", "bold red")
         for line in (trial.error or "").split("\n"):
             say(self._console, f"    {line}")
@@ -88,12 +88,12 @@ def _table(progress: Progress) -> Group:
     return Group(rows, Text(f"{done} of {len(record.trials)} runs, {left}"))
 
 
-def _called(trial: Trial) -> str:
+def _called(trial: ArmRun) -> str:
     fold = "" if trial.fold is None else f", fold {trial.fold}"
     return f"{trial.arm}, seed {trial.seed}{fold}"
 
 
-def _result(trial: Trial) -> str:
+def _result(trial: ArmRun) -> str:
     try:
         return f"test accuracy {per_cent(Run.open(trial.folder).results()['test']['accuracy'])}"
     except (MixkitError, KeyError, TypeError):
