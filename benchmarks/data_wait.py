@@ -72,7 +72,7 @@ def measure(plan: Recipe, workers: int, budget: int) -> list[tuple[float, float]
     objective = loss.build(plan.train.loss, None)
     steps = optimizer.build(plan.train.optimizer, prepared.model.mixer.parameters(), plan.train.learning_rate)
     step = Step(prepared, objective, steps)
-    audio = prepared.audio["train"]
+    audio = prepared.splits.audio("train", plan.train.seed)
     batches = Batches(audio, Order(len(audio), plan.train.batch_size, 0), torch.device("cpu"), workers)
     return [epoch(prepared, step, batches, number) for number in range(2)]
 

@@ -69,7 +69,7 @@ def train(root: Path, workers: int) -> int:
         "asm_rh", layers=["task/folder"], settings=[f"task.folder.root = {str(root)!r}", *SETTINGS]
     )
     prepared = prepare(plan, "cpu")
-    audio = prepared.audio["train"]
+    audio = prepared.splits.audio("train", plan.train.seed)
     prepared.model.features.measure(audio.waveform(item) for item in range(len(audio)))
     steps = optimizer.build(plan.train.optimizer, prepared.model.mixer.parameters(), plan.train.learning_rate)
     step = Step(prepared, loss.build(plan.train.loss, None), steps)

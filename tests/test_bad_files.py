@@ -98,10 +98,11 @@ def recipe(root: Path, *settings: str) -> Recipe:
 
 def heard(prepared: Prepared, workers: int) -> dict[str, int]:
     """Clips of each split that come through."""
-    return {
-        split: sum(len(batch.items) for batch in Batches(audio, Order(len(audio), 100), CPU, workers).epoch(0))
-        for split, audio in prepared.audio.items()
-    }
+    found = {}
+    for split in prepared.splits.clips:
+        audio = prepared.splits.audio(split)
+        found[split] = sum(len(batch.items) for batch in Batches(audio, Order(len(audio), 100), CPU, workers).epoch(0))
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,7 +121,7 @@ def test_one_bad_file_among_a_thousand(thousand: Path, kind: str, workers: int) 
         assert last == MEND
         display = Says()
         prepared = prepare(recipe(thousand, SKIP), "cpu", display)
-        (skipped,) = prepared.skipped
+        (skipped,) = prepared.splits.skipped
         assert skipped.path == str(path)
         assert skipped.reason.startswith(reason)
         assert display.lines[0] == f"left out of {skipped.split}: {path}: {skipped.reason}"
@@ -165,7 +166,7 @@ def test_one_in_a_hundred_may_be_left_out_and_not_more(tmp_path: Path) -> None:
         soundfile.write(path, sound(number), RATE)
     for number in (10, 20):
         (tmp_path / "a" / f"{number:03d}.wav").write_bytes(b"")
-    assert len(prepare(recipe(tmp_path, SKIP), "cpu").skipped) == 2
+    assert len(prepare(recipe(tmp_path, SKIP), "cpu").splits.skipped) == 2
     (tmp_path / "b" / "031.wav").write_bytes(b"")
     with pytest.raises(DataError, match=r"^3 of 200 clips cannot be used, more than the 1%"):
         prepare(recipe(tmp_path, SKIP), "cpu")
@@ -197,9 +198,9 @@ def test_names_are_escaped_where_they_are_said(thousand: Path) -> None:
         display = Says()
         prepared = prepare(recipe(thousand, SKIP), "cpu", display)
         shown = f"{thousand}/a/\\x1b[31mred\\n.wav"
-        assert prepared.skipped[0].to_json()["path"] == shown
+        assert prepared.splits.skipped[0].to_json()["path"] == shown
         assert display.lines[0] == (
-            f"left out of {prepared.skipped[0].split}: {shown}: 0 samples of audio. "
+            f"left out of {prepared.splits.skipped[0].split}: {shown}: 0 samples of audio. "
             "Remove the file, or list it in task.folder.skip."
         )
     finally:

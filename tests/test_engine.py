@@ -13,6 +13,8 @@ from torch import Tensor
 
 import mixkit
 from mixkit.data.batches import Batch
+from mixkit.data.run_split import RunSplits
+from mixkit.data.waveforms import Waveforms
 from mixkit.errors import RunError
 from mixkit.registry import loss, optimizer
 from mixkit.runs.folder import Run
@@ -51,7 +53,9 @@ def step_of(*lines: str) -> Step:
     settings = recipe(*lines)
     torch.manual_seed(0)
     model = mixkit.build(settings, 3)
-    prepared = Prepared(settings, torch.device("cpu"), settings.train.precision, model, {}, "")
+    prepared = Prepared(
+        settings, torch.device("cpu"), settings.train.precision, model, RunSplits(model, "", {}, (), Waveforms(16_000))
+    )
     steps = optimizer.build(settings.train.optimizer, model.mixer.parameters(), settings.train.learning_rate)
     return Step(prepared, loss.build(settings.train.loss, None), steps)
 

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from mixkit.data.batches import Batch
+from mixkit.data.run_split import RunSplits
+from mixkit.data.waveforms import Waveforms
 from mixkit.model.classifier import build, build_features
 from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
@@ -123,7 +125,9 @@ def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: 
         assert any("feed-forward" in text for text in start.taken)
         assert ("positional embedding" in start.taken) == (arm == "ASM-I")
     made = [augmentation.build(spec, model.sample_rate) for spec in found.train.augmentations]
-    prepared = Prepared(found, torch.device("cpu"), "float32", model, {}, "", made)
+    prepared = Prepared(
+        found, torch.device("cpu"), "float32", model, RunSplits(model, "", {}, (), Waveforms(16_000)), made
+    )
     steps = optimizer.build(found.train.optimizer, model.mixer.parameters(), 1e-2)
     step = Step(prepared, loss.build(found.train.loss, None), steps)
     target = torch.eye(classes)[torch.arange(4) % classes]

@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import mixkit
 from mixkit.data.batches import Batch
+from mixkit.data.run_split import RunSplits
+from mixkit.data.waveforms import Waveforms
 from mixkit.registry import augmentation, loss, optimizer
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
@@ -55,7 +57,9 @@ def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
     recipe = mixkit.load_recipe(name, settings=[*small, "augmentation.time_roll.frames = 40", *lines])
     model = mixkit.build(recipe, 3)
     augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
-    prepared = Prepared(recipe, torch.device("cpu"), "bf16", model, {}, "", augmentations)
+    prepared = Prepared(
+        recipe, torch.device("cpu"), "bf16", model, RunSplits(model, "", {}, (), Waveforms(16_000)), augmentations
+    )
     steps = optimizer.build(recipe.train.optimizer, model.mixer.parameters(), 1e-3)
     step = Step(prepared, loss.build(recipe.train.loss, None), steps)
     step.looks = False

@@ -57,7 +57,7 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
         clips: the split.
         labels: class order of the task.
         sample_rate: Hz.
-        samples: length that the model sees.
+        samples: length that the network takes.
         seed: of random crops; None cuts in the centre.
         waveforms: reads the clips; one of its own without.
     """
@@ -85,13 +85,16 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
         """The whole clip, `s`."""
         return self.waveforms.read(self.clips[item])
 
+    def cut(self, item: int, epoch: int = 0) -> Tensor:
+        """The clip cut or padded to the one length: `s`."""
+        return fit_length(self.waveform(item), self.samples, self._offset(epoch, item))
+
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, int, int] | str:
         epoch, item = key
         try:
-            audio = self.waveform(item)
+            return self.cut(item, epoch), self.targets[item], item, epoch
         except DataError as error:
             return str(error)
-        return fit_length(audio, self.samples, self._offset(epoch, item)), self.targets[item], item, epoch
 
     def _offset(self, epoch: int, item: int) -> Callable[[int], int]:
         def centre(extra: int) -> int:
@@ -191,7 +194,7 @@ class Batches:
             batch_sampler=order,
             collate_fn=_collate,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # its own, so that reading leaves the model's dice alone
+            generator=torch.Generator(),  # its own, so that reading leaves the generator of the training alone
         )
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """A network with all around it, as one file, checked against the network before it gets its name."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,15 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.read import read
-from mixkit.data.batches import fit_length
+from mixkit.data.batches import ClipAudio
+from mixkit.data.run_split import run_splits
 from mixkit.errors import MixkitError, printable
 from mixkit.export.fuse import fuse
 from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
 from mixkit.model.classifier import Classifier
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import Clip, loss, task
+from mixkit.registry import loss, task
 from mixkit.storage.atomic import write_whole
 from mixkit.version import __version__
 
@@ -121,18 +121,16 @@ def facts_of(model: Classifier) -> dict[str, str]:
 def _clips(model: Classifier) -> tuple[Tensor, str]:
     """Real sound to check with: of the run's own test clips, or of the demo's where those are not here."""
     try:
-        clips, whose = task.build(model.recipe.task).clips("test"), "test clips of the run"
-        return _waveforms(model, clips), whose
+        return _some(run_splits(model).audio("test")), "test clips of the run"
     except MixkitError:
         demo = task.build(task.spec("demo", clips=3))
-        return _waveforms(model, demo.clips("test")), "clips of the demo, since the run's own are not here"
+        audio = ClipAudio(demo.clips("test"), demo.labels, model.sample_rate, model.features.samples)
+        return _some(audio), "clips of the demo, since the run's own are not here"
 
 
-def _waveforms(model: Classifier, clips: Sequence[Clip]) -> Tensor:
-    samples = model.features.samples
-    chosen = clips[:: max(len(clips) // CLIPS, 1)][:CLIPS]
-    sounds = [read(clip.path, model.sample_rate, clip.start, clip.stop) for clip in chosen]
-    return torch.stack([fit_length(sound, samples, lambda extra: extra // 2) for sound in sounds])
+def _some(audio: ClipAudio) -> Tensor:
+    items = range(0, len(audio), max(len(audio) // CLIPS, 1))[:CLIPS]
+    return torch.stack([audio.cut(item) for item in items])
 
 
 @torch.no_grad()

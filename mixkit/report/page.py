@@ -13,7 +13,7 @@ from mixkit.report.captions import caption, notes, stamps, summary, verdict
 from mixkit.report.comparison import NAMES, Answer, Row
 from mixkit.report.details import Confusion, classes, confusion, environment
 from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning, picture
-from mixkit.report.worst_errors import Listening
+from mixkit.report.worst_errors import WorstErrors
 from mixkit.runs.results import read_epochs
 from mixkit.version import __version__
 
@@ -38,11 +38,11 @@ class Section:
     says: str
     curves: Mapping[str, str] | None
     confusion: Confusion | None
-    listening: Listening | None
+    listening: WorstErrors | None
     kept: int
 
 
-def page(answer: Answer, listened: Mapping[str, Listening]) -> str:
+def page(answer: Answer, listened: Mapping[str, WorstErrors]) -> str:
     """The whole page.
 
     Args:
@@ -80,7 +80,7 @@ def page(answer: Answer, listened: Mapping[str, Listening]) -> str:
     )
 
 
-def _sections(answer: Answer, listened: Mapping[str, Listening]) -> list[Section]:
+def _sections(answer: Answer, listened: Mapping[str, WorstErrors]) -> list[Section]:
     sections, room = [], ROOM
     for row in answer.rows:
         runs = [records for entry in row.arm.done if (records := read_epochs(entry.folder, answer.headline))]

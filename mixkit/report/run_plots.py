@@ -1,4 +1,4 @@
-"""Pictures of a run that a person would want to see: curves, confusion, and what the model heard."""
+"""Pictures of a run that a person would want to see: curves, confusion, and what the network is given."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -8,12 +8,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixkit.audio.read import read
 from mixkit.checkpoints.weights import load
-from mixkit.data.batches import fit_length
+from mixkit.data.run_split import RunSplits, run_splits
 from mixkit.errors import printable
 from mixkit.model.classifier import Classifier
-from mixkit.registry import Clip, loss, task
+from mixkit.registry import Clip, loss
 from mixkit.runs.folder import Run
 from mixkit.training.metrics import THRESHOLD, per_cent
 
@@ -31,11 +30,11 @@ def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
     """
     results = run.results()
     model = load(run.folder, plugins=plugins)
-    clips = task.build(model.recipe.task).clips("test")
+    splits = run_splits(model, say=lambda _: None)  # training said it
     for name, figure in (
         ("curves", curves(run.metrics(), results)),
         ("classes", classes(results)) if _several(results) else ("confusion", _confused(results)),
-        ("spectrograms", spectrograms(model, clips)),
+        ("spectrograms", spectrograms(model, splits)),
     ):
         picture = BytesIO()
         figure.savefig(picture, format="png", dpi=120)
@@ -118,12 +117,11 @@ def classes(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, rows: int = 2) -> Figure:
-    """What the model hears of some test clips, one of each class in turn, and what it answers."""
+def spectrograms(model: Classifier, splits: RunSplits, columns: int = 5, rows: int = 2) -> Figure:
+    """The features of some test clips, one of each class in turn, and what the network answers."""
+    clips = splits.clips["test"]
     chosen = _one_of_each(clips, columns * rows)
-    samples = model.features.samples
-    audio = [read(clip.path, model.sample_rate, clip.start, clip.stop) for clip in chosen]
-    waveform = torch.stack([fit_length(part, samples, lambda extra: extra // 2) for part in audio])
+    waveform = splits.batch("test", chosen)
     scorer = loss.build(model.recipe.train.loss, None)
     with torch.inference_mode():
         seen = model.features(waveform)
@@ -131,8 +129,9 @@ def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, row
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.5 * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    seconds = samples / model.sample_rate
-    for axes, clip, picture, score in zip(grid, chosen, seen, scores, strict=False):
+    seconds = model.features.samples / model.sample_rate
+    for axes, item, picture, score in zip(grid, chosen, seen, scores, strict=False):
+        clip = clips[item]
         answers, right = _answers(model, clip, score)
         axes.imshow(
             picture.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, picture.shape[0])
@@ -147,15 +146,15 @@ def spectrograms(model: Classifier, clips: Sequence[Clip], columns: int = 5, row
     return figure
 
 
-def _one_of_each(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """Clips in turn by class, so that every class is seen before one comes twice."""
+def _one_of_each(clips: Sequence[Clip], count: int) -> list[int]:
+    """Places of clips in turn by class, so that every class is seen before one comes twice."""
     turns: dict[str, int] = {}
     ranked = []
     for position, clip in enumerate(clips):
         turn = turns.get(clip.label, 0)
         turns[clip.label] = turn + 1
         ranked.append((turn, position))
-    return [clips[position] for _, position in sorted(ranked)[:count]]
+    return [position for _, position in sorted(ranked)[:count]]
 
 
 def _answers(model: Classifier, clip: Clip, score: torch.Tensor) -> tuple[str, bool]:

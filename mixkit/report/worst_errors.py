@@ -1,6 +1,6 @@
 """The clips that a run got most wrong: what they are, how they look to the network, and how they sound."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -13,15 +13,14 @@ from matplotlib import image
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
-from mixkit.audio.read import read
 from mixkit.audio.resample import resample
 from mixkit.checkpoints.weights import load
-from mixkit.data.batches import fit_length
+from mixkit.data.run_split import run_splits
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import Classifier
-from mixkit.registry import Clip, loss, task
+from mixkit.registry import Clip
 from mixkit.runs.results import text
-from mixkit.training.device import autocast, precision_of
+from mixkit.training.evaluate import score_split
 from mixkit.training.metrics import THRESHOLD
 
 SECONDS = 5.0  # of sound that a player gets
@@ -38,8 +37,8 @@ class Mistake:
         right: its label and the score of it; several, or none, in a multi-label set.
         answered: what the network said, likewise.
         seconds: of sound that is kept.
-        cut: whether the network heard more than that.
-        sound: what the network heard, as a WAV file.
+        cut: whether the network was given more than that.
+        sound: what the network was given, as a WAV file.
         picture: its log-mel spectrogram, as a PNG file.
     """
 
@@ -53,14 +52,14 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Listening:
-    """What came of a pass over the test clips of a run.
+class WorstErrors:
+    """The worst errors of a run on its test clips.
 
     Args:
         mistakes: the worst first.
         wrong: how many clips were answered wrongly.
         clips: how many there are.
-        fault: why no clip was heard, or None.
+        fault: why none could be found, or None.
     """
 
     mistakes: tuple[Mistake, ...] = ()
@@ -69,7 +68,7 @@ class Listening:
     fault: str | None = None
 
 
-def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] = ()) -> Listening:
+def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] = ()) -> WorstErrors:
     """The wrong answers of a run on its test split that gave the right class the lowest score: those of highest loss.
 
     In a multi-label set, the clips with a label too few or too many, by their cross-entropy over all labels.
@@ -84,17 +83,17 @@ def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] 
         What was found; with `fault` where the recordings or the weights are not there, which is no error of a report.
     """
     try:
-        return _listen(load(run, device, plugins), count, device)
+        return _find(load(run, device, plugins), count, device)
     except MixkitError as error:
-        return Listening(fault=text(str(error), 600))
+        return WorstErrors(fault=text(str(error), 600))
     except Exception as error:  # weights, recipe and recordings may be anything
-        return Listening(fault=text(f"{type(error).__name__}: {error}", 600))
+        return WorstErrors(fault=text(f"{type(error).__name__}: {error}", 600))
 
 
-def _listen(model: Classifier, count: int, device: torch.device) -> Listening:
-    clips = task.build(model.recipe.task).clips("test")
-    scores = torch.cat([*_scores(model, clips, device)])
-    right = torch.tensor([[float(label in clip.labels) for label in model.labels] for clip in clips])
+def _find(model: Classifier, count: int, device: torch.device) -> WorstErrors:
+    splits = run_splits(model)
+    found = score_split(model, splits, "test", device)
+    scores, right = found.scores, found.targets
     if model.multi_label:
         wrong = ((scores > THRESHOLD) != right.bool()).any(1)
         badness = binary_cross_entropy(scores, right, reduction="none").mean(1)
@@ -102,28 +101,12 @@ def _listen(model: Classifier, count: int, device: torch.device) -> Listening:
         wrong = scores.argmax(1) != right.argmax(1)
         badness = -(scores * right).sum(1)  # the lower the score of the right class, the worse
     ranked = sorted(torch.nonzero(wrong).flatten().tolist(), key=lambda item: (-float(badness[item]), item))
-    mistakes = [_mistake(model, clips[item], scores[item]) for item in ranked[:count]]
-    return Listening(tuple(mistakes), int(wrong.sum()), len(clips))
+    audio = splits.audio("test")
+    mistakes = [_mistake(model, audio.clips[item], audio.cut(item), scores[item]) for item in ranked[:count]]
+    return WorstErrors(tuple(mistakes), int(wrong.sum()), len(scores))
 
 
-def _scores(model: Classifier, clips: Sequence[Clip], device: torch.device) -> Iterator[Tensor]:
-    settings = model.recipe.train
-    scorer = loss.build(settings.loss, None)
-    precision = precision_of(settings.precision, device)
-    for start in range(0, len(clips), settings.batch_size):
-        waveform = torch.stack([_waveform(model, clip) for clip in clips[start : start + settings.batch_size]])
-        with torch.inference_mode(), autocast(device, precision):
-            logits = model(waveform.to(device)).float()
-        yield scorer.scores(logits).cpu()
-
-
-def _waveform(model: Classifier, clip: Clip) -> Tensor:
-    audio = read(clip.path, model.sample_rate, clip.start, clip.stop)
-    return fit_length(audio, model.features.samples, lambda extra: extra // 2)
-
-
-def _mistake(model: Classifier, clip: Clip, scores: Tensor) -> Mistake:
-    waveform = _waveform(model, clip)
+def _mistake(model: Classifier, clip: Clip, waveform: Tensor, scores: Tensor) -> Mistake:
     with torch.inference_mode():
         seen = model.features(waveform[None].to(next(model.parameters()).device))[0].float().cpu()
     answered = [scores.argmax()] if not model.multi_label else torch.nonzero(scores > THRESHOLD).flatten()

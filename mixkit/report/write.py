@@ -12,7 +12,7 @@ from mixkit.report.comparison import Answer, answer
 from mixkit.report.details import operations
 from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
-from mixkit.report.worst_errors import Listening, worst
+from mixkit.report.worst_errors import WorstErrors, worst
 from mixkit.storage.atomic import write_whole, writing
 
 PAGE = "report.html"
@@ -93,7 +93,7 @@ def _place(folders: Sequence[Path], out: str | Path | None) -> Path:
 
 def _heard(
     found: Answer, errors: int, device: torch.device, plugins: tuple[str, ...], say: Callable[[str], None]
-) -> dict[str, Listening]:
+) -> dict[str, WorstErrors]:
     heard = {}
     for arm in found.evidence.arms if errors else ():
         if arm.done:
@@ -103,7 +103,7 @@ def _heard(
     return heard
 
 
-def _texts(found: Answer, heard: dict[str, Listening]) -> dict[str, str]:
+def _texts(found: Answer, heard: dict[str, WorstErrors]) -> dict[str, str]:
     stamped = " ".join([*stamps(found.evidence), caption(found.evidence)])
     return {
         PAGE: page(found, heard),

@@ -60,7 +60,7 @@ def rehearse(recipe: Recipe, device: str, display: Display) -> Rehearsal:
     prepared = prepare(recipe, device, display)
     settings, model, place = recipe.train, prepared.model.to(prepared.device), prepared.device
     torch.manual_seed(settings.seed)
-    audio, checks = prepared.audio["train"], prepared.audio["valid"]
+    audio, checks = prepared.splits.audio("train", settings.seed), prepared.splits.audio("valid")
     objective = loss.build(settings.loss, None).to(place)
     step = Step(prepared, objective, optimizer.build(settings.optimizer, model.mixer.parameters(), 0.0))
     batches = Batches(audio, Order(len(audio), settings.batch_size, settings.seed), place)

@@ -1,43 +1,44 @@
-"""One pass over a split, with all figures."""
+"""One pass over a split: scores of every clip, and all figures."""
 
-import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from mixkit.data.batches import Batch, Batches, ClipAudio, Order
-from mixkit.data.unusable import usable
-from mixkit.data.waveforms import Waveforms
-from mixkit.errors import DataError, RunError
+from mixkit.data.batches import Batch
+from mixkit.data.run_split import RunSplits, run_splits
+from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
-from mixkit.registry import Loss, loss, task
-from mixkit.tasks.clip import SPLITS, some
+from mixkit.registry import Loss, loss
 from mixkit.training.device import autocast, precision_of
 from mixkit.training.distributed import Processes
 from mixkit.training.metrics import Figures, figures
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model gives for every clip of a split, in the order of the split, on the CPU.
+
+    Args:
+        scores: `n k`.
+        targets: `n k`, 1 for the classes of a clip, 0 for the others.
+        loss: mean over the clips.
+    """
+
+    scores: Tensor
+    targets: Tensor
+    loss: float
 
 
-def evaluate(
+def score(
     model: Classifier,
     batches: Iterator[Batch],
     objective: Loss,
     precision: str,
     processes: Processes | None = None,
-) -> Figures:
-    """Figures of a model over batches of a split.
-
-    Args:
-        model: with its labels.
-        batches: on the model's device.
-        objective: a registered loss; its `scores` turn logits into scores.
-        precision: `float32`, `bf16` or `fp16`, of matrix products.
-        processes: that share each batch; every clip is counted once, and all of them get the same figures.
-
-    Raises:
-        RunError: the network gives numbers that are not finite.
-    """
+) -> Scored:
+    """Scores of a model over batches of a split; arguments and errors are those of `evaluate`."""
     processes = processes or Processes()
     scores, targets, items, losses = [], [], [], []
     training = model.training
@@ -61,12 +62,52 @@ def evaluate(
         raise RunError(
             f"the network gives scores that are not finite, first for clip {int(order[0])}. Lower train.learning_rate."
         )
-    mean = sum(part[1] for part in parts) / len(order)
-    return figures(found[1][order], found[2][order], mean, model.labels, model.multi_label, model.recipe.train.metrics)
+    return Scored(found[1][order], found[2][order], sum(part[1] for part in parts) / len(order))
+
+
+def evaluate(
+    model: Classifier,
+    batches: Iterator[Batch],
+    objective: Loss,
+    precision: str,
+    processes: Processes | None = None,
+) -> Figures:
+    """Figures of a model over batches of a split.
+
+    Args:
+        model: with its labels.
+        batches: on the model's device.
+        objective: a registered loss; its `scores` turn logits into scores.
+        precision: `float32`, `bf16` or `fp16`, of matrix products.
+        processes: that share each batch; every clip is counted once, and all of them get the same figures.
+
+    Raises:
+        RunError: the network gives numbers that are not finite.
+    """
+    return _figures(model, score(model, batches, objective, precision, processes))
+
+
+def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.device) -> Scored:
+    """Scores of a trained model over one of its splits.
+
+    Args:
+        model: as `mixkit.load` returns it.
+        splits: its own.
+        split: `train`, `valid` or `test`.
+        device: where to compute.
+
+    Raises:
+        DataError: a clip cannot be read.
+        RunError: the network gives numbers that are not finite.
+    """
+    settings = model.recipe.train
+    objective = loss.build(settings.loss, None).to(device)
+    batches = splits.batches(split, device)
+    return score(model.to(device), batches.epoch(0), objective, precision_of(settings.precision, device))
 
 
 def evaluate_split(model: Classifier, split: str, device: torch.device) -> Figures:
-    """Figures of a trained model on a split of its own task, made anew from the recipe.
+    """Figures of a trained model on a split of its own task, listed anew.
 
     Args:
         model: as `mixkit.load` returns it.
@@ -76,19 +117,9 @@ def evaluate_split(model: Classifier, split: str, device: torch.device) -> Figur
     Raises:
         DataError: the task's recordings are not there, or its labels have changed.
     """
-    recipe = model.recipe
-    source = task.build(recipe.task)
-    if tuple(source.labels) != model.labels:
-        raise DataError(
-            f"the recordings of {recipe.task.name} have the labels {some(source.labels, 10)}; the network was trained "
-            f"on {some(model.labels, 10)}. Name the recordings that it was trained on."
-        )
-    waveforms = Waveforms(model.sample_rate)
-    clips = source.clips(split)
-    if recipe.on_bad_file == "skip":
-        listed = {name: source.clips(name) for name in SPLITS}
-        clips = usable(listed, recipe.on_bad_file, waveforms, _log.warning)[0][split]
-    audio = ClipAudio(clips, model.labels, model.sample_rate, model.features.samples, waveforms=waveforms)
-    batches = Batches(audio, Order(len(clips), recipe.train.batch_size), device, recipe.train.workers)
-    objective = loss.build(recipe.train.loss, None).to(device)
-    return evaluate(model.to(device), batches.epoch(0), objective, precision_of(recipe.train.precision, device))
+    return _figures(model, score_split(model, run_splits(model), split, device))
+
+
+def _figures(model: Classifier, found: Scored) -> Figures:
+    metrics = model.recipe.train.metrics
+    return figures(found.scores, found.targets, found.loss, model.labels, model.multi_label, metrics)

@@ -21,7 +21,7 @@ def conditions(prepared: Prepared) -> Conditions:
     device = prepared.device
     return {
         "recipe": hashlib.sha256(to_gin(prepared.recipe).encode()).hexdigest(),
-        "data": fingerprint({split: audio.clips for split, audio in prepared.audio.items()}),
+        "data": fingerprint(prepared.splits.clips),
         "mixkit": __version__,
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

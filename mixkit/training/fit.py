@@ -45,7 +45,7 @@ class Fit:
         self.signals, self.processes = signals, processes
         self.settings = settings = prepared.recipe.train
         model, device = prepared.model, prepared.device
-        audio, checks = prepared.audio["train"], prepared.audio["valid"]
+        audio = prepared.splits.audio("train", settings.seed)
         weights = class_weights(audio.targets)
         # A clip without a label is drawn as often as one of a class that is neither rare nor common.
         likely = torch.where(audio.targets.any(1), audio.targets @ weights, 1.0)
@@ -53,9 +53,7 @@ class Fit:
         share = processes.rank, processes.ranks
         order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
         self.batches = Batches(audio, order, device, settings.workers)
-        self.valid = Batches(
-            checks, Order(len(checks), settings.batch_size, None, None, *share), device, settings.workers
-        )
+        self.valid = prepared.splits.batches("valid", device, *share)
         balance = weights if settings.balance == "weights" else None
         self.objective = loss.build(settings.loss, balance).to(device)
         steps = optimizer.build(settings.optimizer, model.mixer.parameters(), settings.learning_rate)
@@ -168,7 +166,7 @@ class Fit:
         times = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 3),
-            "clips_per_second": round(len(self.prepared.audio["train"]) / progress.seconds, 1),
+            "clips_per_second": round(self.batches.order.count / progress.seconds, 1),
             "waiting": round(progress.waiting, 3),
             "memory": peak(self.prepared.device),
         }

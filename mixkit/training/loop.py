@@ -10,7 +10,6 @@ from torch import Tensor
 
 from mixkit.checkpoints.state import load_state, states
 from mixkit.checkpoints.weights import BEST, load, read_weights
-from mixkit.data.batches import Batches, Order
 from mixkit.errors import DamagedError, MixkitError, RunError
 from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
@@ -192,7 +191,7 @@ def _complete(
 ) -> Run:
     features = prepared.model.features
     if saved is None and features.needs_measuring:
-        audio = prepared.audio["train"]
+        audio = prepared.splits.audio("train")
         waveforms = (audio.waveform(item) for item in range(len(audio)))
         measured = processes.same(lambda: _measured(features, waveforms))
         features.load_state_dict(measured)
@@ -229,21 +228,19 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
     objective = loss.build(recipe.train.loss, None).to(device)
     found = {}
     for split in ("valid", "test"):
-        audio = prepared.audio[split]
-        order = Order(len(audio), recipe.train.batch_size, rank=processes.rank, ranks=processes.ranks)
-        batches = Batches(audio, order, device, recipe.train.workers)
+        batches = prepared.splits.batches(split, device, processes.rank, processes.ranks)
         found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes).to_json()
     results = {
         "recipe": recipe.name,
         "task": recipe.task.name,
-        "protocol": prepared.protocol,
+        "protocol": prepared.splits.protocol,
         "fold": recipe.task.params.get("fold"),
         "labels": list(model.labels),
         "seed": recipe.train.seed,
         "epochs": epochs,
         "best_epoch": best["epoch"],
         "chosen_by": f"{'lowest' if lower_is_better(chosen) else 'highest'} {chosen} on valid; at a tie the lower loss",
-        "skipped": [one.to_json() for one in prepared.skipped],
+        "skipped": [one.to_json() for one in prepared.splits.skipped],
         "parameters": sum(p.numel() for p in model.mixer.parameters()),
         **found,
     }

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from mixkit.data.batches import ClipAudio
 from mixkit.data.duplicates import find_duplicates
-from mixkit.data.unusable import Skipped, Survey, survey, usable
-from mixkit.data.waveforms import Waveforms
+from mixkit.data.run_split import RunSplits, usable_splits
+from mixkit.data.unusable import Survey, survey
 from mixkit.errors import DataError, printable
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
@@ -29,10 +28,8 @@ class Prepared:
     device: torch.device
     precision: str
     model: Classifier
-    audio: Mapping[str, ClipAudio]
-    protocol: str
+    splits: RunSplits
     augmentations: Sequence[Augmentation] = ()
-    skipped: Sequence[Skipped] = ()
     start: StartingWeights | None = None
 
 
@@ -60,32 +57,18 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
     start = None if init is None else weights.build(init, model.mixer)
     if start is not None:
         display.say(str(start))
-    samples = model.features.samples
-    waveforms = Waveforms(model.sample_rate)
-    listed = {split: source.clips(split) for split in SPLITS}
-    for note in check_labels(recipe, [clip for split in SPLITS for clip in listed[split]]):
+    for note in check_labels(recipe, [clip for split in SPLITS for clip in source.clips(split)]):
         display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
     augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
-    clips, skipped = usable(listed, recipe.on_bad_file, waveforms, display.say)
-    lengths = survey([clip for split in SPLITS for clip in clips[split]], samples / model.sample_rate)
-    if source.protocol != PAPER_RANDOM:
-        _refuse_copies(clips)
-    display.say(_lengths(clips, lengths, samples / model.sample_rate, source.protocol))
-    audio = {
-        split: ClipAudio(
-            clips[split],
-            model.labels,
-            model.sample_rate,
-            samples,
-            recipe.train.seed if split == "train" else None,
-            waveforms,
-        )
-        for split in SPLITS
-    }
-    precision = precision_of(recipe.train.precision, place)
-    return Prepared(recipe, place, precision, model, audio, source.protocol, augmentations, skipped, start)
+    splits = usable_splits(model, source, display.say)
+    seconds = model.features.samples / model.sample_rate
+    lengths = survey([clip for split in SPLITS for clip in splits.clips[split]], seconds)
+    if splits.protocol != PAPER_RANDOM:
+        _refuse_copies(splits.clips)
+    display.say(_lengths(splits, lengths, seconds))
+    return Prepared(recipe, place, precision_of(recipe.train.precision, place), model, splits, augmentations, start)
 
 
 def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
@@ -101,9 +84,9 @@ def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
         )
 
 
-def _lengths(clips: Mapping[str, Sequence[Clip]], lengths: Survey, seconds: float, protocol: str) -> str:
-    counts = ", ".join(f"{len(clips[split])} {split}" for split in SPLITS)
-    text = f"{counts} clips ({protocol}); the model hears {seconds:.2f} s."
+def _lengths(splits: RunSplits, lengths: Survey, seconds: float) -> str:
+    counts = ", ".join(f"{len(splits.clips[split])} {split}" for split in SPLITS)
+    text = f"{counts} clips ({splits.protocol}); the model hears {seconds:.2f} s."
     if lengths.shorter:
         text += f" {lengths.shorter} shorter clips are padded with silence at the end."
     if lengths.longer:

@@ -77,16 +77,14 @@ def _trained(run: Path, plugins: tuple[str, ...]) -> "tuple[Classifier, Tensor]"
     import torch
 
     from mixkit.checkpoints.weights import load
-    from mixkit.data.batches import Batches, ClipAudio, Order
-    from mixkit.registry import task
+    from mixkit.data.run_split import run_splits
 
     model = load(run, plugins=plugins)
-    clips = task.build(model.recipe.task).clips("valid")
-    some = [clips[round(n * (len(clips) - 1) / max(1, CLIPS - 1))] for n in range(min(CLIPS, len(clips)))]
-    audio = ClipAudio(some, model.labels, model.sample_rate, model.features.samples)
-    batch = next(Batches(audio, Order(len(some), len(some)), torch.device("cpu")).epoch(0))
+    splits = run_splits(model)
+    count = len(splits.clips["valid"])
+    waveform = splits.batch("valid", [round(n * (count - 1) / max(1, CLIPS - 1)) for n in range(min(CLIPS, count))])
     with torch.no_grad():
-        return model, model.features(batch.waveform)
+        return model, model.features(waveform)
 
 
 def _token(text: str | None) -> tuple[int, int] | None:
