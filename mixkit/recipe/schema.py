@@ -150,7 +150,7 @@ class Train(Section):
         metrics: figures beside those that every run has, computed over a whole split.
         gradient_clip: largest norm of all gradients together; None for no limit.
         accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
-        average: decay of the moving average of the weights, which is then what is judged and kept; None for none.
+        average: decay of the moving average of the weights, which is then what is evaluated and kept; None for none.
         balance: make up for rare classes by weights in the loss, or by drawing them more often.
         precision: of matrix products; `auto` is bf16 where the device computes it faster.
         checkpointing: compute activations twice instead of keeping them, to save memory.

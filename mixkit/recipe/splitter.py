@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# A quote that is not closed is read to the end of its line: what follows is then judged as if it had been closed.
+# A quote that is not closed is read to the end of its line: what follows is then looked at as if it had been closed.
 _PIECE = re.compile(
     r"""
       (?P<comment>\#[^\n]*)

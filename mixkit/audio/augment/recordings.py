@@ -69,7 +69,7 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
         raise SettingError(setting, f"is {folder!r}: {shown}, {what}. Name a folder of recordings.")
     paths = sorted(_audio(root), key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(root))).digest())
     if not paths:
-        raise DataError(f"{shown}: no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case.")
+        raise DataError(f"no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case.", root)
     sounds: list[Tensor] = []
     room = KEPT
     for path in paths:
@@ -87,7 +87,7 @@ def _read(path: Path, sample_rate: int) -> Tensor:
     except DataError as error:  # whose fix is for a clip of a task
         raise DataError(error.reason, path, fix_alone(error.kind), error.kind) from None
     if not sound.any():
-        raise DataError(f"{printable(str(path))}: digital silence, which is no noise. Remove the file.")
+        raise DataError("digital silence, which is no noise.", path, "Remove the file.")
     return sound
 
 
@@ -95,8 +95,7 @@ def _audio(root: Path) -> Iterator[Path]:
     """Files that are named like audio, hidden ones left out; links to folders are not entered."""
 
     def refuse(error: OSError) -> None:
-        shown = printable(str(error.filename))
-        raise DataError(f"{shown}: {error.strerror}. A folder of recordings has to be readable.")
+        raise DataError(f"{error.strerror}.", error.filename, "A folder of recordings has to be readable.")
 
     for folder, below, names in os.walk(root, onerror=refuse):
         below[:] = [name for name in below if not name.startswith(".")]
