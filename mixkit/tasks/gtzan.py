@@ -83,7 +83,7 @@ class GTZAN(Published):
         folder = Path(self.lists).expanduser() if self.lists else base_folder("gtzan", self.root)
         lacking = [file for file in LISTS.values() if not (folder / file).is_file()]
         if lacking:
-            raise DataError(f"{printable(str(folder))}: {lacking[0]} is missing. {ADVICE_LISTS}")
+            raise DataError(f"{lacking[0]} is missing.", folder, ADVICE_LISTS)
         return folder
 
 

@@ -56,7 +56,7 @@ def audio_files(root: Path, skip: Skip) -> list[str]:
         if skip(path):
             continue
         if kind == "special":
-            raise DataError(f"{show(root / path)}: not a regular file. Remove it, or list it in task.folder.skip.")
+            raise DataError("not a regular file.", root / path, "Remove it, or list it in task.folder.skip.")
         (links if kind == "link" else found).append(path)
     listed = {os.path.join(real_root, path) for path in found}  # noqa: PTH118
     lost = []
@@ -95,7 +95,7 @@ def _walk(root: Path) -> Iterator[tuple[str, Literal["file", "link", "special"]]
         try:
             entries = list(os.scandir(root / below))
         except OSError as error:
-            raise DataError(f"{show(root / below)}: {error.strerror}. A data folder has to be readable.") from None
+            raise DataError(f"{error.strerror}.", root / below, "A data folder has to be readable.") from None
         for entry in entries:
             path = below + entry.name
             if entry.name.startswith("."):

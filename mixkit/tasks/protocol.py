@@ -90,8 +90,8 @@ def not_there(task: str, root: str, what: str, advice: str) -> MixkitError:
     """The error about a root that does not hold the data set."""
     if root:
         return SettingError(f"task.{task}.root", f"is {root!r}: {what}. {advice}")
-    folder = printable(str(base_folder(task, root)))
-    return DataError(f"{folder}: {what}. {advice} Or name another folder: --set \"task.{task}.root = 'PATH'\".")
+    advice = f"{advice} Or name another folder: --set \"task.{task}.root = 'PATH'\"."
+    return DataError(f"{what}.", base_folder(task, root), advice)
 
 
 def sounds(folder: Path, root: Path, suffix: str = ".wav") -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{_show(path)}: cannot be read ({error}). Put the published list there.") from None
+        raise DataError(f"cannot be read ({error}).", path, "Put the published list there.") from None
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
@@ -140,11 +140,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
             rows = csv.DictReader(file)
             lacking = [column for column in columns if column not in (rows.fieldnames or ())]
             if lacking:
-                raise DataError(f"{_show(path)}: no column {some(lacking)}. Put the published table there.")
+                raise DataError(f"no column {some(lacking)}.", path, "Put the published table there.")
             for row in rows:
                 yield f"{_show(path)}:{rows.line_num}", {column: row[column] or "" for column in columns}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{_show(path)}: cannot be read ({error}). Put the published table there.") from None
+        raise DataError(f"cannot be read ({error}).", path, "Put the published table there.") from None
 
 
 def fold_names(count: int) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ def _scan(folder: Path, root: Path) -> AbstractContextManager[Iterator[os.DirEnt
             raise _outside(str(folder), root)
         return os.scandir(folder)
     except OSError as error:
-        raise DataError(f"{_show(folder)}: {error.strerror}. A data folder has to be readable.") from None
+        raise DataError(f"{error.strerror}.", folder, "A data folder has to be readable.") from None
 
 
 def _expect_within(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
@@ -250,7 +250,7 @@ def _lies_within(resolved: str, root: Path) -> bool:
 
 
 def _outside(path: str, root: Path) -> DataError:
-    return DataError(f"{printable(path)}: a link that leads out of {_show(root)}. Put what it leads to in its place.")
+    return DataError(f"a link that leads out of {_show(root)}.", path, "Put what it leads to in its place.")
 
 
 def _show(path: Path) -> str:

@@ -134,7 +134,7 @@ class SpeechCommands(Published):
         folder = next((place for place in places if (place / SILENCE).is_dir()), None)
         if folder is None:
             advice = f"Unpack {name}.tar.gz into a folder of that name, or set task.speech_commands.test = 'lists'."
-            raise DataError(f"{printable(str(places[0]))}: the official test set is missing. {advice}")
+            raise DataError("the official test set is missing.", places[0], advice)
         paths = [folder / label / file for label in self.labels for file in sounds(folder / label, folder)]
         return tuple(Clip(path, path.parent.name, _speaker(path.name)) for path in paths)
 
@@ -152,7 +152,7 @@ def _by_split(root: Path, words: Mapping[str, Sequence[str]]) -> dict[str, tuple
 def _listed(path: Path, words: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for line in read_lines(path):
         if line.partition("/")[0] not in words:
-            raise DataError(f"{printable(str(path))}: {printable(line)!r} is of no word. Put the published list there.")
+            raise DataError(f"{printable(line)!r} is of no word.", path, "Put the published list there.")
         yield line
 
 
@@ -169,7 +169,7 @@ def _twelve(root: Path, split: str, clips: Sequence[Clip]) -> tuple[Clip, ...]:
 def _silence(root: Path, split: str, count: int) -> Iterator[Clip]:
     noises = sounds(root / NOISE, root)
     if len(noises) < 3:
-        raise DataError(f"{printable(str(root / NOISE))}: {len(noises)} files. Put the six published ones there.")
+        raise DataError(f"{len(noises)} files.", root / NOISE, "Put the six published ones there.")
     files = {"train": noises[:-2], "valid": noises[-2:-1], "test": noises[-1:]}[split]
     step = (NOISE_SECONDS - SECTION) / max(1, math.ceil(count / len(files)))
     for number in range(count):

@@ -34,11 +34,11 @@ def read_table(root: Path, table: str, skip: Skip, multi_label: bool = False) ->
         with path.open(encoding="utf-8-sig", newline="") as file:
             entries = list(_entries(root, path, file, skip, multi_label))
     except OSError as error:
-        raise DataError(f"{show(path)}: {error.strerror}. task.folder.table names a CSV file below the root.") from None
+        raise DataError(f"{error.strerror}.", path, "task.folder.table names a CSV file below the root.") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{show(path)}: no CSV table in UTF-8 ({error}). Save it as one.") from None
+        raise DataError(f"no CSV table in UTF-8 ({error}).", path, "Save it as one.") from None
     if not entries:
-        raise DataError(f"{show(path)}: no row. Give it one for each clip.")
+        raise DataError("no row.", path, "Give it one for each clip.")
     return sorted(entries, key=lambda entry: (entry.path, entry.start or 0.0, entry.stop or math.inf))
 
 
