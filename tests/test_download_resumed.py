@@ -1,13 +1,15 @@
 """Downloads that find something there: a part, a file, damage, a link; what arrives is whole all the same."""
 
-import os
 import random
+import re
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mixkit.errors import DamagedError, DataError
+from mixkit.errors import DamagedError, RunError
 from tests.downloads import BODY, OTHER, expect_only, fetch, sha, stops_early
 from tests.http_server import Answer, Server, Visit, first_then, running, status, whole
 
@@ -147,19 +149,29 @@ def test_a_part_that_leads_elsewhere_is_not_followed(server: Server, tmp_path: P
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "a.part").symlink_to(victim)
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(RunError, match="cannot be written"):
         fetch(server.serve("/a", BODY), tmp_path / "a")
     assert victim.read_text() == "mine"
 
 
-def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(DataError) as caught:
-        fetch(server.serve("/a", BODY), tmp_path / "a")
-    assert str(caught.value) == (
-        f"{tmp_path / 'a.part'} cannot be written (No space left on device). It needs 2 MB more. "
-        "Free the disk, or use another folder."
+def test_a_full_disk(server: Server, tmp_path: Path) -> None:
+    """A real limit on the size of files stands in for the disk."""
+    address = server.serve("/a", BODY)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(RunError) as caught:
+            fetch(address, tmp_path / "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert re.fullmatch(
+        rf"{tmp_path}/a\.part cannot be written: File too large; 0\.[56] MB are needed, [0-9.,]+ MB are free\. "
+        r"Free the disk, or use another folder\.",
+        str(caught.value),
     )
+    assert not (tmp_path / "a").exists()
+    fetch(address, tmp_path / "a")  # and goes on with what there is
+    expect_only(tmp_path / "a")
+    assert server.asked[-1] == ("/a", "bytes=1000000-")

@@ -1,16 +1,17 @@
 """A file from a server: whole, and the published one, or not there at all."""
 
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mixkit.download.server import Body, Interrupted, request
 from mixkit.download.sources import Archive
 from mixkit.errors import DamagedError, DataError, printable
+from mixkit.storage.atomic import sync_folder, writing
+from mixkit.storage.regular import open_regular
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, how many bytes of it, and of how many."""
@@ -18,6 +19,7 @@ Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
 """Is told a sentence for the user."""
 
+FIX = "Free the disk, or use another folder."
 HEADWAY = 2**20  # bytes that make up for the failures before them
 
 
@@ -54,7 +56,8 @@ def download(archive: Archive, target: Path, progress: Progress, say: Say, patie
 
     Raises:
         DamagedError: what the server sends is not the published file.
-        DataError: the server does not give it out, cannot be reached, or the disk is full.
+        DataError: the server does not give it out, or cannot be reached.
+        RunError: the disk is full, or the place cannot be written to.
         TrustError: the server leads elsewhere than to http or https.
     """
     if target.is_file():
@@ -81,15 +84,6 @@ def download(archive: Archive, target: Path, progress: Progress, say: Say, patie
     sync_folder(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, and not only in memory."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class _Attempt:
     """The work on one `.part` file."""
 
@@ -104,30 +98,26 @@ class _Attempt:
     def fill(self) -> bool:
         """Fetches until the size is right; returns whether what there is came in parts."""
         size, failures, reached = self._archive.size, 0, 0
-        with _writing(self._part, size):
-            descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise DataError(f"{_shown(self._part)} is not a regular file. Remove it.")
-            if os.fstat(descriptor).st_size > size:
-                os.ftruncate(descriptor, 0)
-            resumed = os.fstat(descriptor).st_size > 0
-            while (have := os.fstat(descriptor).st_size) < size:
+        with writing(self._part, size, FIX):
+            part = open_regular(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        with part:
+            if part.seek(0, os.SEEK_END) > size:
+                part.truncate(0)
+            resumed = part.seek(0, os.SEEK_END) > 0
+            while (have := part.seek(0, os.SEEK_END)) < size:
                 try:
                     with request(self._archive.address, have, self._patience.silence, self._etag) as body:
                         resumed = body.start > 0
-                        self._take(body, descriptor)
+                        self._take(body, part)
                 except Interrupted as interrupted:
                     if interrupted.afresh:
-                        os.ftruncate(descriptor, 0)
-                    have = os.fstat(descriptor).st_size
+                        part.truncate(0)
+                    have = part.seek(0, os.SEEK_END)
                     failures = 1 if have >= reached + HEADWAY else failures + 1
                     reached = max(reached, have)
                     self._wait(interrupted, failures)
-            with _writing(self._part, 0):
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            with writing(self._part, 0, FIX):
+                os.fsync(part.fileno())
         return resumed
 
     def verify(self) -> str:
@@ -135,7 +125,7 @@ class _Attempt:
         self._progress("verifying", 0, self._archive.size)
         return self._archive.checksum.of(self._part)
 
-    def _take(self, body: Body, descriptor: int) -> None:
+    def _take(self, body: Body, part: BinaryIO) -> None:
         size, address = self._archive.size, self._archive.address
         if body.total is not None and body.total != size:
             raise DamagedError(
@@ -143,17 +133,19 @@ class _Attempt:
                 "Try again later; if it stays so, the data have changed there."
             )
         self._etag = body.etag if body.etag and not body.etag.startswith("W/") else None
-        os.ftruncate(descriptor, body.start)
-        have = body.start
+        part.truncate(body.start)
+        have = part.seek(body.start)
         for chunk in body.chunks:
             if have + len(chunk) > size:
-                os.ftruncate(descriptor, 0)
+                part.truncate(0)
                 raise DamagedError(
                     f"{address}: the server sends more than the {size:,} bytes that the published file has. "
                     "Try again later; if it stays so, the data have changed there."
                 )
-            with _writing(self._part, size - have):
-                have += _write(descriptor, chunk, have)
+            with writing(self._part, size - have, FIX):
+                while chunk:
+                    chunk = chunk[part.write(chunk) :]
+            have = part.tell()
             self._progress("fetching", have, size)
         if have < size:
             raise Interrupted(f"the server stopped after {have:,} of {size:,} bytes")
@@ -168,25 +160,6 @@ class _Attempt:
         pause = max(min(self._patience.pause * 2 ** (failures - 1), 30.0), interrupted.pause)
         self._say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
         time.sleep(pause)
-
-
-def _write(descriptor: int, chunk: bytes, at: int) -> int:
-    written = 0
-    while written < len(chunk):
-        written += os.pwrite(descriptor, chunk[written:], at + written)
-    return written
-
-
-@contextmanager
-def _writing(path: Path, needed: int) -> Iterator[None]:
-    """Turns a fault of the disk into an error that names the file and what it needs."""
-    try:
-        yield
-    except OSError as error:
-        need = f" It needs {needed / 1e6:,.0f} MB more." if needed else ""
-        raise DataError(
-            f"{_shown(path)} cannot be written ({error.strerror}).{need} Free the disk, or use another folder."
-        ) from None
 
 
 def _shown(path: Path) -> str:
