@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mixkit.errors import MixkitError, TrustError, printable
-from mixkit.plugins.load import guarded, is_installed, load_plugins
+from mixkit.plugins.load import is_installed, load_plugins, run_module
 from mixkit.storage.regular import open_regular
 
 FOLDER = "plugins"
@@ -136,15 +136,7 @@ def _load(name: str, content: bytes, path: Path) -> str:
     module = name.removesuffix(".py")
     spec = importlib.util.spec_from_loader(module, _Read(content, str(path)))
     assert spec is not None
-    made = importlib.util.module_from_spec(spec)
-    assert spec.loader is not None
-    run = spec.loader.exec_module
-
-    def load() -> None:
-        sys.modules[module] = made
-        run(made)
-
-    guarded(printable(str(path)), module, load)
+    run_module(printable(str(path)), spec)
     return module
 
 

@@ -16,9 +16,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
-from types import ModuleType
 
 from mixkit.errors import MixkitError, printable
 from mixkit.registry import REGISTRIES
@@ -72,7 +72,7 @@ def load_installed(name: str) -> str | None:
     if not found:
         return None
     module: str = modules[0]
-    guarded(f"{name} ({_offer(found[0])})", module, found[0].load)
+    _guarded(f"{name} ({_offer(found[0])})", module, found[0].load)
     return module
 
 
@@ -145,32 +145,37 @@ def _load_file(path: Path) -> str:
     spec = importlib.util.spec_from_file_location(name, origin)
     if spec is None or spec.loader is None:
         raise MixkitError(f"plugin {path} is no Python file. Give it the suffix .py.")
-    module, run = importlib.util.module_from_spec(spec), spec.loader.exec_module
-    guarded(str(path), name, lambda: _execute(module, run))
+    run_module(str(path), spec)
     return name
-
-
-def _execute(module: ModuleType, run: Callable[[ModuleType], None]) -> None:
-    sys.modules[module.__name__] = module
-    run(module)
 
 
 def _load_module(name: str) -> str:
-    guarded(name, name, lambda: importlib.import_module(name))
+    _guarded(name, name, lambda: importlib.import_module(name))
     return name
 
 
-def guarded(said: str, module: str, load: Callable[[], object]) -> None:
-    """Loads a plugin; if it fails, it leaves nothing behind, and the error names it.
+def run_module(said: str, spec: ModuleSpec) -> None:
+    """Runs a plugin's module, so that others can import it.
 
     Args:
         said: what the error calls it.
-        module: its name.
-        load: does it.
+        spec: name and loader.
 
     Raises:
-        MixkitError: it fails.
+        MixkitError: it fails; nothing of it stays registered.
     """
+    module = importlib.util.module_from_spec(spec)
+
+    def run() -> None:
+        assert spec.loader is not None
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+
+    _guarded(said, spec.name, run)
+
+
+def _guarded(said: str, module: str, load: Callable[[], object]) -> None:
+    """Has a module loaded; if that fails, nothing of it stays behind, and the error says which."""
     try:
         load()
     except KeyboardInterrupt:
