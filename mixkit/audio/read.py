@@ -97,7 +97,7 @@ def read(
     stop: float | None = None,
     longest: float = 3600.0,
 ) -> Tensor:
-    """Listen to a file, or to a section of it, in mono.
+    """A sound file, or a section of it, in mono.
 
     Args:
         path: a WAV, FLAC, OGG, MP3 or AIFF file.

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mixkit.errors import DataError, printable
+from mixkit.storage.regular import open_regular
 
 
 @contextmanager
@@ -43,15 +44,14 @@ def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
 def holder(path: Path) -> str | None:
     """Who holds the lock; None if nobody does."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        file = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return printable(os.pread(descriptor, 200, 0).decode(errors="replace")) or "another process"
-    finally:
-        os.close(descriptor)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _name(file.fileno())
     return None
 
 
@@ -62,7 +62,7 @@ def _take(path: Path, waiting: Callable[[str], None]) -> int:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                waiting(printable(os.pread(descriptor, 200, 0).decode(errors="replace")) or "another process")
+                waiting(_name(descriptor))
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_still(descriptor, path):
                 os.ftruncate(descriptor, 0)
@@ -74,6 +74,10 @@ def _take(path: Path, waiting: Callable[[str], None]) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _name(descriptor: int) -> str:
+    return printable(os.pread(descriptor, 200, 0).decode(errors="replace")) or "another process"
 
 
 def _is_still(descriptor: int, path: Path) -> bool:
