@@ -18,7 +18,7 @@ from mixkit.recipe.faults import RecipeError
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
-from mixkit.training.display import Quiet
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.prepare import Prepared, prepare
 from tests.conftest import Said
 
@@ -28,7 +28,7 @@ SKIP = "task.on_bad_file = 'skip'"
 MEND = "Mend or remove them, or go on without: task.on_bad_file = 'skip'."
 
 
-class Says(Quiet):
+class Says(TrainingDisplay):
     """Keeps what is said."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from mixkit.errors import RunError
 from mixkit.registry import loss, optimizer
 from mixkit.runs.folder import Run
 from mixkit.training.device import deterministic
-from mixkit.training.ema import Averaged
+from mixkit.training.ema import EMA
 from mixkit.training.loop import train
 from mixkit.training.memory import explained
 from mixkit.training.prepare import Prepared
@@ -62,9 +62,9 @@ def step_of(*lines: str) -> Step:
 
 def exactly(step: Step) -> Step:
     """The same in float64."""
-    heard = step.heard
+    augmented = step.augmented
     step.model.mixer.double()
-    step.heard = lambda batch: tuple(x.double() for x in heard(batch))  # type: ignore[method-assign,assignment]
+    step.augmented = lambda batch: tuple(x.double() for x in augmented(batch))  # type: ignore[method-assign,assignment]
     return step
 
 
@@ -95,7 +95,7 @@ def test_parts_that_are_only_added_up_are_caught() -> None:
     """The control: the mean of the parts' means is another step where the parts are uneven."""
     whole, split = exactly(step_of()), exactly(step_of("train.accumulation = 2"))
     halves = batch(7)
-    spectrogram, target = split.heard(halves)
+    spectrogram, target = split.augmented(halves)
     naive = sum(split.objective(split.network(spectrogram[s]), target[s]) / 2 for s in (slice(0, 3), slice(3, 7)))
     assert abs(float(naive.detach()) - float(whole(halves, 0.1).loss)) > 1e-6
 
@@ -128,11 +128,11 @@ def test_the_average_is_that_of_the_formula() -> None:
         now = weights(step)
         kept = min(0.3, (1 + count) / (10 + count))
         expected = {name: kept * expected[name] + (1 - kept) * now[name] if expected else now[name] for name in now}
-    found = dict(step.judged.mixer.named_parameters())
+    found = dict(step.evaluated_model.mixer.named_parameters())
     for name, wanted in expected.items():
         torch.testing.assert_close(found[name].detach(), wanted, rtol=1e-5, atol=1e-7)
     assert any(not torch.equal(found[name], now[name]) for name in now), "the control: the average lags behind"
-    assert isinstance(step.average, Averaged)
+    assert isinstance(step.ema, EMA)
 
 
 def test_checkpointing_keeps_less_for_the_same_gradients() -> None:
@@ -147,7 +147,7 @@ def test_checkpointing_keeps_less_for_the_same_gradients() -> None:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            spectrogram, target = step.heard(batch())
+            spectrogram, target = step.augmented(batch())
             objective = step.objective(step.network(spectrogram), target)
         kept[name] = total
         objective.backward()

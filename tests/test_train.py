@@ -13,7 +13,7 @@ from mixkit.checkpoints.state import load_state, states
 from mixkit.checkpoints.weights import PROOF, proof
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
-from mixkit.training.display import Quiet
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.loop import resume, train
 
 GOLDEN = Path(__file__).parent / "golden" / "asm_rh_losses.txt"
@@ -33,7 +33,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-class Losses(Quiet):
+class Losses(TrainingDisplay):
     """Keeps the loss of every batch."""
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
         train(recipe("train.learning_rate = 1e30", "train.gradient_clip = None"), tmp_path)
 
 
-class Stops(Quiet):
+class Stops(TrainingDisplay):
     """Pulls the plug in the middle of an epoch."""
 
     def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:

@@ -1,12 +1,12 @@
-"""What training tells while it goes on: the shape of a display, and one that shows nothing."""
+"""What training tells while it goes on."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 
-class Display(Protocol):
-    """What training tells while it goes on."""
+class TrainingDisplay:
+    """Is told how training goes, and shows nothing; others show what they override."""
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
@@ -25,25 +25,3 @@ class Display(Protocol):
 
     def stop(self) -> None:
         """Training has ended, or failed."""
-
-
-class Quiet:
-    """A display that shows nothing."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
-
-    def opened(self, folder: Path) -> None:
-        """Nothing."""
-
-    def start(self, epochs: int, batches: int) -> None:
-        """Nothing."""
-
-    def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
-        """Nothing."""
-
-    def epoch(self, record: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def stop(self) -> None:
-        """Nothing."""

@@ -15,6 +15,9 @@ from torch.distributed.rendezvous import rendezvous
 
 from mixkit.data.workers import leave_with
 from mixkit.errors import MixkitError
+from mixkit.runs.folder import Run
+from mixkit.training.display import TrainingDisplay
+from mixkit.training.writer import NoRun, Writer
 
 T = TypeVar("T")
 
@@ -47,6 +50,14 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes and talks."""
         return self.rank == 0
+
+    def writer(self, run: Run) -> Writer:
+        """The writer of a run; in all but the first process one that writes nothing."""
+        return Writer(run) if self.first else NoRun(run)
+
+    def display(self, display: TrainingDisplay | None) -> TrainingDisplay:
+        """What shows a training; in all but the first process one that shows nothing."""
+        return (display if self.first else None) or TrainingDisplay()
 
     def same(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them."""

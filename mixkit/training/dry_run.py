@@ -1,4 +1,4 @@
-"""A run rehearsed: everything is built and a few steps are taken, and nothing is written."""
+"""The dry run: everything is built and a few steps are taken, and nothing is written."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mixkit.data.batches import Batches, Order
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer
 from mixkit.training.device import deterministic
-from mixkit.training.display import Display
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.evaluate import evaluate
 from mixkit.training.memory import explained, peak
 from mixkit.training.prepare import prepare
@@ -20,7 +20,7 @@ STEPS = 3
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Estimate:
     """What a run would take.
 
     Args:
@@ -46,7 +46,7 @@ class Rehearsal:
     disk: int
 
 
-def rehearse(recipe: Recipe, device: str, display: Display) -> Rehearsal:
+def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
     """Builds everything, takes a few steps and validates a batch.
 
     Args:
@@ -77,10 +77,9 @@ def rehearse(recipe: Recipe, device: str, display: Display) -> Rehearsal:
         evaluate(model, iter([few]), objective, prepared.precision)
         checking = (time.monotonic() - began) * len(checks) / len(few.items)
     epoch = seconds * len(batches) + checking
-    numbers = [*model.state_dict().values()]
-    weights = sum(tensor.nbytes for tensor in numbers)
+    weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))
-    return Rehearsal(
+    return Estimate(
         device=str(place),
         precision=prepared.precision,
         parameters=sum(p.numel() for p in model.mixer.parameters()),
@@ -89,5 +88,5 @@ def rehearse(recipe: Recipe, device: str, display: Display) -> Rehearsal:
         epoch_seconds=epoch,
         run_seconds=epoch * settings.epochs,
         memory=peak(place),
-        disk=weights + 2 * (weights * (2 if step.average else 1) + moments),  # the best epoch's, and two states
+        disk=weights + 2 * (weights * (2 if step.ema else 1) + moments),  # the best epoch's, and two states
     )

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is often better than the weights of any one step."""
+"""The exponential moving average (EMA) of the weights, often better than the weights of any one step."""
 
 import copy
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from torch.optim.swa_utils import AveragedModel
 from mixkit.model.classifier import Classifier
 
 
-class Averaged:
-    """An exponential moving average of a network's weights.
+class EMA:
+    """The exponential moving average of a network's weights.
 
     The first steps are averaged over fewer: the decay is at most (1 + n) / (10 + n) after n steps, so that the
     random start is soon forgotten.

@@ -13,15 +13,15 @@ from mixkit.registry import Clip
 from mixkit.training.prepare import Prepared
 from mixkit.version import __version__
 
-Conditions = dict[str, str | int]
+Fingerprint = dict[str, str | int]
 
 
-def conditions(prepared: Prepared) -> Conditions:
+def fingerprint(prepared: Prepared) -> Fingerprint:
     """What must be the same for a stopped run to end with the same bits as one that was never stopped."""
     device = prepared.device
     return {
         "recipe": hashlib.sha256(to_gin(prepared.recipe).encode()).hexdigest(),
-        "data": fingerprint(prepared.splits.clips),
+        "data": data_digest(prepared.splits.clips),
         "mixkit": __version__,
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -32,13 +32,13 @@ def conditions(prepared: Prepared) -> Conditions:
     }
 
 
-def changes(before: Mapping[str, Any], now: Conditions) -> list[str]:
+def changes(before: Mapping[str, Any], now: Fingerprint) -> list[str]:
     """What is another than it was, each as `threads: 4, now 2`."""
     differ = [key for key, value in now.items() if before.get(key) != value]
     return [f"{key}: {_short(before.get(key))}, now {_short(now[key])}" for key in differ]
 
 
-def fingerprint(splits: Mapping[str, Sequence[Clip]]) -> str:
+def data_digest(splits: Mapping[str, Sequence[Clip]]) -> str:
     """A digest of which clips stand in which split: their place in the data, size, label and stretch.
 
     The data may move to another folder; a file that is replaced by another of the same size goes unnoticed.

@@ -11,22 +11,20 @@ import torch
 from torch import Tensor
 
 from mixkit.checkpoints.compare import check_optimizer, check_state
-from mixkit.checkpoints.state import prune, save_state
-from mixkit.checkpoints.weights import save_weights, saved_epoch
 from mixkit.data.batches import Batch, Batches, Order, class_weights
 from mixkit.errors import DamagedError, RunError, Stopped
 from mixkit.registry import loss, optimizer
-from mixkit.runs.folder import Run
-from mixkit.training.display import Display
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.distributed import Processes
 from mixkit.training.evaluate import evaluate
 from mixkit.training.memory import explained, peak
 from mixkit.training.metrics import rank
-from mixkit.training.nan_guard import Guard
+from mixkit.training.nan_guard import NanGuard
 from mixkit.training.prepare import Prepared
-from mixkit.training.progress import Progress
+from mixkit.training.progress import RunProgress
 from mixkit.training.signals import Signals
 from mixkit.training.step import Step
+from mixkit.training.writer import Writer
 
 
 class Fit:
@@ -34,14 +32,22 @@ class Fit:
 
     Args:
         prepared: network, data and settings.
-        run: the folder; None in a process that does not write.
+        writer: of the run folder.
         display: is told how it goes.
         signals: that may ask to stop.
         processes: that share the work.
     """
 
-    def __init__(self, prepared: Prepared, run: Run | None, display: Display, signals: Signals, processes: Processes):
-        self.prepared, self.run, self.display = prepared, run, display
+    def __init__(
+        self,
+        prepared: Prepared,
+        writer: Writer,
+        display: TrainingDisplay,
+        signals: Signals,
+        processes: Processes,
+    ):
+        self.prepared, self.writer, self.display = prepared, writer, display
+        self.run = writer.run
         self.signals, self.processes = signals, processes
         self.settings = settings = prepared.recipe.train
         model, device = prepared.model, prepared.device
@@ -58,8 +64,8 @@ class Fit:
         self.objective = loss.build(settings.loss, balance).to(device)
         steps = optimizer.build(settings.optimizer, model.mixer.parameters(), settings.learning_rate)
         self.step = Step(prepared, self.objective, steps, processes)
-        self.guard = Guard(self.step, audio.clips, run)
-        self.progress = Progress()
+        self.guard = NanGuard(self.step, audio.clips, writer)
+        self.progress = RunProgress()
         self.saved = time.monotonic()
         torch.manual_seed(settings.seed + 1_000_003 * processes.rank)
 
@@ -75,14 +81,12 @@ class Fit:
         """
         check_state(path, state, self._example(state))
         check_optimizer(path, state["optimizer"], self.step.steps)
-        progress = Progress.from_state(path, state["progress"])
-        if self.run and state["run"] != self.run.identity:
+        progress = RunProgress.from_state(path, state["progress"])
+        if state["run"] != self.run.identity:
             raise DamagedError(f"{path} belongs to another run.")
         self.step.go_on(state)
         self.progress = progress
-        if self.run:
-            self._mend(self.run)
-            prune(self.run, path)
+        self.writer.mend(progress, self.step.evaluated_model, path)
         at = f"epoch {self.progress.epochs} of {self.settings.epochs}"
         if self.progress.batches:
             at += f", {self.progress.batches} of {len(self.batches)} batches of the next"
@@ -95,8 +99,7 @@ class Fit:
             Stopped: a signal asked for it; the state is saved.
             MixkitError: a number is not finite, memory or disk are full, a clip cannot be read.
         """
-        if self.run:
-            self.display.opened(self.run.folder)
+        self.display.opened(self.run.folder)
         self.display.start(self.settings.epochs, len(self.batches))
         try:
             with self.signals.finishing(), explained(self.settings):
@@ -115,10 +118,10 @@ class Fit:
         glance = 1 if self.prepared.device.type == "cpu" else 20  # a look at the loss makes a GPU wait
         source = self._timed(self.batches.epoch(epoch, progress.batches))
         for number, batch in enumerate(source, start=progress.batches + 1):
-            outcome = step(batch, epoch + (number - 1) / many)
-            self.guard(outcome, batch, f"epoch {epoch + 1}, batch {number}, step {epoch * many + number}")
-            if not outcome.left_out:
-                progress.losses.append(outcome.loss)
+            result = step(batch, epoch + (number - 1) / many)
+            self.guard(result, batch, f"epoch {epoch + 1}, batch {number}, step {epoch * many + number}")
+            if not result.left_out:
+                progress.losses.append(result.loss)
             progress.batches = number
             progress.seconds = before + time.monotonic() - began
             clips += batch.total
@@ -148,7 +151,7 @@ class Fit:
             raise RunError(f"epoch {epoch + 1}: every step was left out. Lower train.learning_rate.")
         mean = self._losses().mean().item()
         found = evaluate(
-            self.step.judged,
+            self.step.evaluated_model,
             self._until_asked(self.valid.epoch(epoch)),
             self.objective,
             self.prepared.precision,
@@ -170,13 +173,10 @@ class Fit:
             "waiting": round(progress.waiting, 3),
             "memory": peak(self.prepared.device),
         }
-        self.progress = Progress(epoch + 1, best=record if record["best"] else best, record=record, times=times)
+        self.progress = RunProgress(epoch + 1, best=record if record["best"] else best, record=record, times=times)
         # State, weights, log: whoever is killed between two of them finds in the state what the next one lacks.
         self._save()
-        if self.run:
-            if record["best"]:
-                save_weights(self.run, self.step.judged, {"epoch": epoch + 1})
-            self.run.log(record, times)
+        self.writer.save_epoch(record, times, self.step.evaluated_model)
         self.display.epoch({**record, **times})
         if self.processes.any(self.signals.asked is not None)[0]:
             self._leave()
@@ -184,9 +184,8 @@ class Fit:
     def _save(self) -> None:
         self.guard.settle()
         progress = replace(self.progress, losses=list(self._losses()))
-        state = {**self.step.state(), "progress": progress.to_state(), "run": self.run.identity if self.run else ""}
-        if self.run:
-            save_state(self.run, progress.epochs * len(self.batches) + progress.batches, state)
+        state = {**self.step.state(), "progress": progress.to_state(), "run": self.run.identity}
+        self.writer.save_state(progress.epochs * len(self.batches) + progress.batches, state)
         self.saved = time.monotonic()
 
     def _losses(self) -> Tensor:
@@ -198,10 +197,8 @@ class Fit:
     def _leave(self) -> None:
         number = self.signals.asked or 15
         at = f"after epoch {self.progress.epochs}, batch {self.progress.batches}"
-        if self.run:
-            self.run.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
-        go_on = f" Go on: mixkit train --resume {shlex.quote(str(self.run.folder))}" if self.run else ""
-        raise Stopped(number, f"{at}.{go_on}")
+        self.writer.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
+        raise Stopped(number, f"{at}. Go on: mixkit train --resume {shlex.quote(str(self.run.folder))}")
 
     def _is_over(self) -> bool:
         patience, best = self.settings.patience, self.progress.best
@@ -223,33 +220,20 @@ class Fit:
                 return
             yield batch
 
-    def _mend(self, run: Run) -> None:
-        """Writes what a kill right after the state kept from being written: weights of the best epoch, its record."""
-        progress = self.progress
-        run.keep_epochs(progress.epochs)
-        if progress.epochs and all(record["epoch"] != progress.epochs for record in run.metrics()):
-            run.keep_epochs(progress.epochs - 1)
-            run.log(progress.record, progress.times)
-        if not progress.best:
-            return
-        epoch = progress.best["epoch"]
-        if epoch == progress.epochs and not progress.batches and saved_epoch(run) != epoch:
-            save_weights(run, self.step.judged, {"epoch": epoch})
-
     def _example(self, state: Any) -> dict[str, Any]:
         """What a state of this run looks like; the optimizer's is looked at by itself."""
         own = self.step.state()
-        dice = state.get("random") if isinstance(state, Mapping) else None
+        random = state.get("random") if isinstance(state, Mapping) else None
         return {
             **own,
             "optimizer": state.get("optimizer") if isinstance(state, Mapping) else None,
             # As many as there were processes, and of whatever kind of device.
-            "random": dice if isinstance(dice, list) and all(map(_is_dice, dice)) else own["random"],
-            "progress": Progress.example(state),
+            "random": random if isinstance(random, list) and all(map(_is_rng_state, random)) else own["random"],
+            "progress": RunProgress.example(state),
             "run": "",
         }
 
 
-def _is_dice(found: Any) -> bool:
+def _is_rng_state(found: Any) -> bool:
     kinds = {"cpu", "cuda"}
     return isinstance(found, dict) and found.keys() == kinds and all(isinstance(found[kind], Tensor) for kind in kinds)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from mixkit.registry import Features, Measurable, loss
 from mixkit.runs.environment import code, environment
 from mixkit.runs.folder import COMPLETE, Run
 from mixkit.training.device import deterministic
-from mixkit.training.display import Display, Quiet
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.distributed import RESTARTS, Processes, joined
 from mixkit.training.evaluate import evaluate
-from mixkit.training.fingerprint import changes, conditions
+from mixkit.training.fingerprint import changes, fingerprint
 from mixkit.training.fit import Fit
 from mixkit.training.metrics import lower_is_better
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.signals import Signals
+from mixkit.training.writer import Writer
 
 
 def train(
@@ -34,7 +34,7 @@ def train(
     runs: str | Path = "runs",
     name: str | None = None,
     device: str = "auto",
-    display: Display | None = None,
+    display: TrainingDisplay | None = None,
     *,
     go_on: bool = False,
     allow_changes: bool = False,
@@ -58,7 +58,7 @@ def train(
         Stopped: a signal asked for it; the state is saved, and `resume` goes on.
     """
     with Signals().listening() as signals, joined(device) as processes:
-        display = (display if processes.first else None) or Quiet()
+        display = processes.display(display)
         again = go_on or os.environ.get(RESTARTS, "0") != "0"
         started = processes.same(lambda: Run.started(recipe, Path(runs), name) if again else None)
         if started is not None:
@@ -68,18 +68,18 @@ def train(
                     "Choose another --name."
                 )
             return _resume(started, recipe, device, display, signals, processes, allow_changes)
-        if processes.first:
-            Run.place(recipe, Path(runs), name)
+        processes.same(lambda: Run.place(recipe, Path(runs), name))
         prepared = _prepared(recipe, device, display, processes)
         run = processes.same(lambda: _new(prepared, Path(runs), name, processes))
-        with run.hold() if processes.first else nullcontext():
-            return _complete(prepared, run, display, signals, processes, None)
+        writer = processes.writer(run)
+        with writer.hold():
+            return _complete(prepared, writer, display, signals, processes, None)
 
 
 def resume(
     folder: str | Path,
     device: str = "auto",
-    display: Display | None = None,
+    display: TrainingDisplay | None = None,
     plugins: tuple[str, ...] = (),
     *,
     allow_changes: bool = False,
@@ -105,30 +105,29 @@ def resume(
     with Signals().listening() as signals, joined(device) as processes:
         run = Run.open(Path(folder))
         recipe = recorded_recipe(run.folder / "recipe.gin", run.folder.name, plugins)
-        return _resume(
-            run, recipe, device, (display if processes.first else None) or Quiet(), signals, processes, allow_changes
-        )
+        display = processes.display(display)
+        return _resume(run, recipe, device, display, signals, processes, allow_changes)
 
 
 def _resume(
     run: Run,
     recipe: Recipe,
     device: str,
-    display: Display,
+    display: TrainingDisplay,
     signals: Signals,
     processes: Processes,
     allow_changes: bool,
 ) -> Run:
     if processes.same(lambda: run.complete):
         return run
-    with run.hold() if processes.first else nullcontext():
+    writer = processes.writer(run)
+    with writer.hold():
         fresh = not processes.same(lambda: bool(states(run)))
         prepared = _prepared(recipe, device, display, processes, fresh)
-        kept, now = run.environment(), conditions(prepared)
+        kept, now = run.environment(), fingerprint(prepared)
         if fresh:  # nothing was trained that could be spoilt
             kept |= {"conditions": now, "processes": processes.ranks}
-            if processes.first:
-                run.write_json("environment.json", kept)
+            writer.write_json("environment.json", kept)
         changed = changes(kept.get("conditions", {}), now)
         if changed and not allow_changes:
             raise RunError(
@@ -140,16 +139,15 @@ def _resume(
             changed.append(f"processes: {kept.get('processes', 1)}, now {processes.ranks}")
         if changed:
             display.say(f"The last bits of the figures may differ from an undisturbed run's: {'; '.join(changed)}.")
-        if processes.first:
-            run.event("resumed", changed=changed)
+        writer.event("resumed", changed=changed)
         state = processes.same(lambda: _newest(run, display))
-        return _complete(prepared, run, display, signals, processes, state)
+        return _complete(prepared, writer, display, signals, processes, state)
 
 
 def _new(prepared: Prepared, runs: Path, name: str | None, processes: Processes) -> Run:
     commit, difference = code(Path.cwd())
     kept = environment(str(prepared.device), prepared.precision)
-    kept |= {"processes": processes.ranks, "conditions": conditions(prepared), "code": commit}
+    kept |= {"processes": processes.ranks, "conditions": fingerprint(prepared), "code": commit}
     run = Run.create(prepared.recipe, runs, name, kept)
     if difference:
         run.write("code.diff", difference.encode())
@@ -158,7 +156,9 @@ def _new(prepared: Prepared, runs: Path, name: str | None, processes: Processes)
     return run
 
 
-def _prepared(recipe: Recipe, device: str, display: Display, processes: Processes, fresh: bool = True) -> Prepared:
+def _prepared(
+    recipe: Recipe, device: str, display: TrainingDisplay, processes: Processes, fresh: bool = True
+) -> Prepared:
     here = f"cuda:{processes.local}" if processes.ranks > 1 and processes.on_gpu else device
     # The first decodes all clips once; the others find them in the cache.
     prepared = prepare(recipe, here, display, fresh=fresh) if processes.first else None
@@ -166,7 +166,7 @@ def _prepared(recipe: Recipe, device: str, display: Display, processes: Processe
     return prepared or prepare(recipe, here, display, fresh=fresh)
 
 
-def _newest(run: Run, display: Display) -> tuple[Path, dict[str, Any]] | None:
+def _newest(run: Run, display: TrainingDisplay) -> tuple[Path, dict[str, Any]] | None:
     """The newest state that is whole; None where there is none yet."""
     faults = []
     for path in states(run):
@@ -183,8 +183,8 @@ def _newest(run: Run, display: Display) -> tuple[Path, dict[str, Any]] | None:
 
 def _complete(
     prepared: Prepared,
-    run: Run,
-    display: Display,
+    writer: Writer,
+    display: TrainingDisplay,
     signals: Signals,
     processes: Processes,
     saved: tuple[Path, Mapping[str, Any]] | None,
@@ -197,16 +197,16 @@ def _complete(
         features.load_state_dict(measured)
     prepared.model.to(prepared.device)
     with deterministic(prepared.recipe.train.deterministic):
-        fit = Fit(prepared, run if processes.first else None, display, signals, processes)
+        fit = Fit(prepared, writer, display, signals, processes)
         if saved is not None:
             fit.go_on(*saved)
-        elif processes.first:
-            run.keep_epochs(0)
+        else:
+            writer.keep_epochs(0)
             if prepared.start is not None:
-                run.event("started_from", **prepared.start.to_json())
+                writer.event("started_from", **prepared.start.to_json())
         best = fit()
-        _test(prepared, run, best, fit.progress.epochs, processes)
-    return run
+        writer.write_json(COMPLETE, _test(prepared, writer.run, best, fit.progress.epochs, processes))
+    return writer.run
 
 
 def _measured(features: Features, clips: Iterator[Tensor]) -> dict[str, Tensor]:
@@ -217,7 +217,7 @@ def _measured(features: Features, clips: Iterator[Tensor]) -> dict[str, Tensor]:
     return features.state_dict()
 
 
-def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> None:
+def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> dict[str, Any]:
     recipe, device, chosen = prepared.recipe, prepared.device, prepared.recipe.train.best
     if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best["epoch"]):
         raise DamagedError(
@@ -230,7 +230,7 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
     for split in ("valid", "test"):
         batches = prepared.splits.batches(split, device, processes.rank, processes.ranks)
         found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes).to_json()
-    results = {
+    return {
         "recipe": recipe.name,
         "task": recipe.task.name,
         "protocol": prepared.splits.protocol,
@@ -244,5 +244,3 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
         "parameters": sum(p.numel() for p in model.mixer.parameters()),
         **found,
     }
-    if processes.first:
-        run.write_json(COMPLETE, results)

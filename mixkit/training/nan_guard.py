@@ -1,4 +1,4 @@
-"""Numbers that are none: found at the step where they arise, and named."""
+"""The NaN guard: losses and gradients that are not finite, found at the step where they arise, and named."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from mixkit.data.batches import Batch
 from mixkit.errors import RunError, printable
 from mixkit.registry import Clip
-from mixkit.runs.folder import Run
 from mixkit.tasks.clip import some
-from mixkit.training.step import Outcome, Step
+from mixkit.training.step import Step, StepResult
+from mixkit.training.writer import Writer
 
 IN_A_ROW = 20
 """Steps left out one after the other, after which there is no hope."""
 
 
-class Guard:
+class NanGuard:
     """Looks at every step for losses and gradients that are not finite.
 
     On a CPU, and where such steps are to be left out, before the weights are moved. On a GPU one step later, so that
@@ -26,21 +26,21 @@ class Guard:
     Args:
         step: that is watched.
         clips: of the training split, to name those of a bad step.
-        run: that is told of steps left out.
+        writer: of the run, for an event for each step left out.
     """
 
-    def __init__(self, step: Step, clips: Sequence[Clip], run: Run | None):
+    def __init__(self, step: Step, clips: Sequence[Clip], writer: Writer):
         self.step = step
         self.clips = clips
-        self.run = run
+        self.writer = writer
         self.in_a_row = 0
-        self._late: tuple[Outcome, Batch, str, float, Any] | None = None
+        self._late: tuple[StepResult, Batch, str, float, Any] | None = None
 
-    def __call__(self, outcome: Outcome, batch: Batch, where: str) -> None:
+    def __call__(self, result: StepResult, batch: Batch, where: str) -> None:
         """Looks at a step.
 
         Args:
-            outcome: of the step.
+            result: of the step.
             batch: that it took.
             where: which step it was, for people.
 
@@ -52,15 +52,15 @@ class Guard:
             raise RunError(f"{where}: the learning rate is {rate}. Look at train.schedule.")
         self.settle()
         if self.step.looks:
-            self.in_a_row = self.in_a_row + 1 if outcome.left_out else 0
-            if outcome.left_out:
-                self._report(outcome, batch, where, rate)
+            self.in_a_row = self.in_a_row + 1 if result.left_out else 0
+            if result.left_out:
+                self._report(result, batch, where, rate)
             return
-        loss, norm = (number.to("cpu", non_blocking=True) for number in (outcome.loss, outcome.norm))
-        done = torch.cuda.Event() if outcome.loss.is_cuda else None
+        loss, norm = (number.to("cpu", non_blocking=True) for number in (result.loss, result.norm))
+        done = torch.cuda.Event() if result.loss.is_cuda else None
         if done:
             done.record()
-        self._late = Outcome(loss, norm), batch, where, rate, done
+        self._late = StepResult(loss, norm), batch, where, rate, done
 
     def settle(self) -> None:
         """Looks at the step that was not looked at yet.
@@ -70,21 +70,20 @@ class Guard:
         """
         if self._late is None:
             return
-        outcome, batch, where, rate, done = self._late
+        result, batch, where, rate, done = self._late
         self._late = None
         if done:
             done.synchronize()
         scaled = self.step.precision == "fp16"  # its gradients may overflow: the scaler leaves those steps out
-        if not (outcome.loss.isfinite() and (scaled or outcome.norm.isfinite())):
-            self._report(outcome, batch, where, rate)
+        if not (result.loss.isfinite() and (scaled or result.norm.isfinite())):
+            self._report(result, batch, where, rate)
 
-    def _report(self, outcome: Outcome, batch: Batch, where: str, rate: float) -> None:
+    def _report(self, result: StepResult, batch: Batch, where: str, rate: float) -> None:
         names = [str(self.clips[int(item)].path) for item in batch.items]
-        fault = f"{where}: the loss is {float(outcome.loss):.4g}, the norm of the gradients {float(outcome.norm):.4g}."
-        first = first_bad(self.step.model, batch, outcome.loss)
+        fault = f"{where}: the loss is {float(result.loss):.4g}, the norm of the gradients {float(result.norm):.4g}."
+        first = first_bad(self.step.model, batch, result.loss)
         if self.step.settings.on_bad_number == "skip" and self.in_a_row < IN_A_ROW:
-            if self.run:
-                self.run.event("left out", where=where, first_bad=first, clips=[printable(name) for name in names])
+            self.writer.event("left out", where=where, first_bad=first, clips=[printable(name) for name in names])
             return
         many = f" {IN_A_ROW} steps in a row were so." if self.in_a_row >= IN_A_ROW else ""
         raise RunError(

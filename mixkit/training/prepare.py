@@ -16,7 +16,7 @@ from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.protocol import PAPER_RANDOM
 from mixkit.training.device import choose_device, precision_of
-from mixkit.training.display import Display, Quiet
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
 
 
@@ -33,7 +33,9 @@ class Prepared:
     start: StartingWeights | None = None
 
 
-def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None, *, fresh: bool = True) -> Prepared:
+def prepare(
+    recipe: Recipe, device: str = "auto", display: TrainingDisplay | None = None, *, fresh: bool = True
+) -> Prepared:
     """Builds the network and opens the data, so that every mistake is found before hours are spent.
 
     Args:
@@ -45,7 +47,7 @@ def prepare(recipe: Recipe, device: str = "auto", display: Display | None = None
     Raises:
         MixkitError: of any kind: device, data, settings.
     """
-    display = display or Quiet()
+    display = display or TrainingDisplay()
     place = choose_device(device)
     source = task.build(recipe.task)
     check_splits(source)

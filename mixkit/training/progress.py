@@ -15,7 +15,7 @@ NUMBERS = {"epochs": 0, "batches": 0, "seconds": 0.0, "waiting": 0.0}
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is.
 
     Args:
@@ -47,7 +47,7 @@ class Progress:
         }
 
     @classmethod
-    def from_state(cls, path: Path, state: Mapping[str, Any]) -> "Progress":
+    def from_state(cls, path: Path, state: Mapping[str, Any]) -> "RunProgress":
         """What `to_state` made, of the right types already.
 
         Args:

@@ -16,12 +16,12 @@ from mixkit.model.classifier import Classifier
 from mixkit.registry import Loss, augmentation, schedule
 from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
-from mixkit.training.ema import Averaged
+from mixkit.training.ema import EMA
 from mixkit.training.prepare import Prepared
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepResult:
     """What a step came to.
 
     Args:
@@ -63,7 +63,7 @@ class Step:
         self.model.mixer.checkpointing = settings.checkpointing
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
-        self.average = Averaged(self.model, settings.average) if settings.average is not None else None
+        self.ema = EMA(self.model, settings.average) if settings.average is not None else None
         network: nn.Module = self.model.mixer
         if self.processes.ranks > 1:
             network = DistributedDataParallel(network)
@@ -72,31 +72,31 @@ class Step:
         self.looks = prepared.device.type == "cpu" or settings.on_bad_number == "skip"
 
     @property
-    def judged(self) -> Classifier:
+    def evaluated_model(self) -> Classifier:
         """The network that is validated and kept."""
-        return self.average.model if self.average else self.model
+        return self.ema.model if self.ema else self.model
 
-    def __call__(self, batch: Batch, epoch: float) -> Outcome:
+    def __call__(self, batch: Batch, epoch: float) -> StepResult:
         """A step, that many epochs into the run."""
         for group in self.steps.param_groups:
             group["lr"] = self.settings.learning_rate * self.rate(epoch)
         self.model.train()
-        spectrogram, target = self.heard(batch)
+        spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)
         loss = self._backward(spectrogram, target, batch.total or len(target))
         self.scaler.unscale_(self.steps)
         norm = self._clip()
         if self.looks and not self._is_sound(loss, norm):
             self.scaler.update()
-            return Outcome(loss, norm, left_out=True)
+            return StepResult(loss, norm, left_out=True)
         self.scaler.step(self.steps)
         self.scaler.update()
-        if self.average:
-            self.average.update(self.model.mixer)
-        return Outcome(loss, norm)
+        if self.ema:
+            self.ema.update(self.model.mixer)
+        return StepResult(loss, norm)
 
     @torch.no_grad()
-    def heard(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
 
         Clips are mixed over the whole batch, so every process sees all of it and then goes on with its own.
@@ -116,8 +116,8 @@ class Step:
             "model": self.model.state_dict(),
             "optimizer": self.steps.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "average": self.average.state_dict() if self.average else {},
-            "random": self.processes.all(self._dice()),
+            "average": self.ema.state_dict() if self.ema else {},
+            "random": self.processes.all(self._rng_state()),
         }
 
     def go_on(self, state: Mapping[str, Any]) -> None:
@@ -125,15 +125,15 @@ class Step:
         self.model.load_state_dict(state["model"])
         self.steps.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
+        if self.ema:
+            self.ema.load_state_dict(state["average"])
         if self.processes.rank < len(state["random"]):
-            dice = state["random"][self.processes.rank]
-            torch.set_rng_state(dice["cpu"])
-            if len(dice["cuda"]) and torch.cuda.is_available():
-                torch.cuda.set_rng_state(dice["cuda"])
+            random = state["random"][self.processes.rank]
+            torch.set_rng_state(random["cpu"])
+            if len(random["cuda"]) and torch.cuda.is_available():
+                torch.cuda.set_rng_state(random["cuda"])
 
-    def _dice(self) -> dict[str, Tensor]:
+    def _rng_state(self) -> dict[str, Tensor]:
         on_gpu = self.model.mixer.norm.weight.device.type == "cuda"
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
 

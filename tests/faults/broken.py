@@ -15,7 +15,7 @@ import torch
 
 def forget(*parts: str) -> None:
     """Resumes without those parts of the state."""
-    from mixkit.training.fit import Progress  # type: ignore[attr-defined]
+    from mixkit.training.progress import RunProgress
     from mixkit.training.step import Step
 
     real = Step.go_on
@@ -26,12 +26,12 @@ def forget(*parts: str) -> None:
 
     Step.go_on = forgetful  # type: ignore[method-assign]
     if "progress" in parts:
-        Progress.from_state = classmethod(lambda cls, path, state: cls())
+        RunProgress.from_state = classmethod(lambda cls, path, state: cls())
 
 
 def in_place() -> None:
     """Saves the state the plain way: over the one before, under one name, without a proof."""
-    from mixkit.training import fit, loop
+    from mixkit.training import loop, writer
 
     def save(run: Any, step: int, state: Mapping[str, Any]) -> None:
         folder = run.folder / "last"
@@ -48,7 +48,7 @@ def in_place() -> None:
             os.fsync(file.fileno())
         sign.unlink()
 
-    fit.save_state = save
+    writer.save_state = save
     loop.states = lambda run: list((run.folder / "last").glob("state.pt"))
     loop.load_state = lambda path: torch.load(path, map_location="cpu", weights_only=True)
 
@@ -149,9 +149,9 @@ def clock_back(step: int) -> None:
 
 
 def _after(count: int, act: Callable[[], Any]) -> None:
-    from mixkit.training import fit
+    from mixkit.training import writer
 
-    save, done = fit.save_state, 0
+    save, done = writer.save_state, 0
 
     def counted(*arguments: Any) -> None:
         nonlocal done
@@ -160,7 +160,7 @@ def _after(count: int, act: Callable[[], Any]) -> None:
         if done == count:
             act()
 
-    fit.save_state = counted
+    writer.save_state = counted
 
 
 def record(folder: str) -> None:
@@ -171,10 +171,10 @@ def record(folder: str) -> None:
 
 def stages(pause: float = 0.0) -> None:
     """Writes down when a step is taken, an epoch validated, a state saved, and lingers there."""
-    from mixkit.training import fit
+    from mixkit.training import fit, writer
     from mixkit.training.step import Step
 
-    told = fit.evaluate, fit.save_state, Step.__call__
+    told = fit.evaluate, writer.save_state, Step.__call__
 
     def step(self: Step, *arguments: Any) -> Any:
         note("stepping")
@@ -190,7 +190,7 @@ def stages(pause: float = 0.0) -> None:
         time.sleep(pause)
         told[1](*arguments)
 
-    fit.evaluate, fit.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
+    fit.evaluate, writer.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
 
 
 def deaf() -> None:
@@ -333,11 +333,11 @@ class _Judged:
 
 def unguarded(place: str, number: int, value: str) -> None:
     """The same, of a training that does not look."""
-    from mixkit.training.nan_guard import Guard
+    from mixkit.training.nan_guard import NanGuard
     from mixkit.training.step import Step
 
     Step._is_sound = lambda *_: True  # type: ignore[method-assign]
-    Guard.__call__ = lambda *_: None  # type: ignore[method-assign,assignment]
+    NanGuard.__call__ = lambda *_: None  # type: ignore[method-assign,assignment]
     bad_number(place, number, value)
 
 

@@ -16,9 +16,9 @@ from mixkit.errors import MixkitError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mixkit.cli.views.training import Live
     from mixkit.recipe.schema import Recipe
     from mixkit.runs.folder import Run
-    from mixkit.training.display import Display
 
 AUTO = "auto"
 
@@ -131,10 +131,10 @@ def _resume(
 def _dry_run(recipe: "Recipe", device: str) -> None:
     """Says what a run would take."""
     from mixkit.cli.views.training import Live
-    from mixkit.training.dry_run import rehearse
+    from mixkit.training.dry_run import dry_run
 
     console = stdout()
-    found = rehearse(recipe, device, Live(console))
+    found = dry_run(recipe, device, Live(console))
     hours, days = found.run_seconds / 3600, found.run_seconds / 86400
     whole = f"{days:.1f} days" if days >= 2 else f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"
     say(
@@ -153,15 +153,11 @@ def _is_complete(run: "Run", console: "Console") -> bool:
     return run.complete
 
 
-def _display(console: "Console", tensorboard: bool) -> "Display":
+def _display(console: "Console", tensorboard: bool) -> "Live":
+    from mixkit.cli.views.tensorboard import TensorBoard
     from mixkit.cli.views.training import Live
 
-    live = Live(console)
-    if not tensorboard:
-        return live
-    from mixkit.cli.views.tensorboard import TensorBoard
-
-    return TensorBoard(live)
+    return TensorBoard(console) if tensorboard else Live(console)
 
 
 def _close(console: "Console", run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:

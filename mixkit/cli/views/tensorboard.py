@@ -4,21 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from mixkit.cli.views.training import Live
 from mixkit.errors import MixkitError
-from mixkit.training.display import Display
 
 
-class TensorBoard:
-    """Writes each epoch's figures to `RUN/tensorboard` and hands everything on.
+class TensorBoard(Live):
+    """Writes each epoch's figures to `RUN/tensorboard` as well.
 
     Args:
-        display: that is told as well.
+        console: see `Live`.
 
     Raises:
         MixkitError: TensorBoard is not installed.
     """
 
-    def __init__(self, display: Display):
+    def __init__(self, console: Console):
+        super().__init__(console)
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -28,24 +31,11 @@ class TensorBoard:
         self._make = SummaryWriter
         self._writer: Any = None
         self._folder = Path()
-        self.display = display
 
     def opened(self, folder: Path) -> None:
         """A run folder is there."""
         self._folder = folder / "tensorboard"
-        self.display.opened(folder)
-
-    def say(self, text: str) -> None:
-        """A sentence for the user."""
-        self.display.say(text)
-
-    def start(self, epochs: int, batches: int) -> None:
-        """Training begins."""
-        self.display.start(epochs, batches)
-
-    def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
-        """A batch of an epoch is done."""
-        self.display.batch(epoch, batch, loss, clips_per_second)
+        super().opened(folder)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is done and validated."""
@@ -59,10 +49,10 @@ class TensorBoard:
         self._writer.add_scalar("learning_rate", record["learning_rate"], record["epoch"])
         self._writer.add_scalar("clips_per_second", record["clips_per_second"], record["epoch"])
         self._writer.flush()
-        self.display.epoch(record)
+        super().epoch(record)
 
     def stop(self) -> None:
         """Training has ended, or failed."""
         if self._writer is not None:
             self._writer.close()
-        self.display.stop()
+        super().stop()

@@ -1,7 +1,6 @@
 """How training looks in a terminal, and in a log file."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,10 +9,11 @@ from rich.text import Text
 
 from mixkit.cli.views.terminal import say
 from mixkit.recipe.schema import FIGURES
+from mixkit.training.display import TrainingDisplay
 from mixkit.training.metrics import per_cent
 
 
-class Live:
+class Live(TrainingDisplay):
     """A bar with epoch, batch, clips/s, time left, loss and validation; plain lines where there is no terminal."""
 
     def __init__(self, console: Console):
@@ -25,9 +25,6 @@ class Live:
     def say(self, text: str) -> None:
         """A sentence for the user."""
         say(self.console, text)
-
-    def opened(self, folder: Path) -> None:
-        """The run folder is there; its name is told at the end."""
 
     def start(self, epochs: int, batches: int) -> None:
         """Training begins."""
