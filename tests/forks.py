@@ -126,10 +126,10 @@ def mixkit_ends(arguments: list[str]) -> int:
 
 
 def python(words: list[str]) -> int:
-    """The exit code of `python WORDS`, run in this process: `-m MODULE ...` or `-c CODE ...`, perhaps behind `-P`."""
-    safe = words[0] == "-P"
-    kind, what, *arguments = words[safe:]
-    sys.path[:1] = [] if safe else [os.getcwd()]  # noqa: PTH109
+    """The exit code of `python WORDS`, run here: `-m MODULE ...` or `-c CODE ...`, perhaps behind -P or -u."""
+    flags = [word for word in words[:2] if word in ("-P", "-u")]
+    kind, what, *arguments = words[len(flags) :]
+    sys.path[:1] = [] if "-P" in flags else [os.getcwd()]  # noqa: PTH109
     sys.argv = [what if kind == "-m" else "-c", *arguments]
     if kind == "-m":
         return _code_of(lambda: runpy.run_module(what, run_name="__main__", alter_sys=True))

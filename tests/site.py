@@ -1,5 +1,6 @@
-"""The documentation, built once for all tests of a process, strictly and with no way to the network."""
+"""The documentation, built once for all tests, strictly and with no way to the network."""
 
+import fcntl
 import functools
 import os
 import subprocess
@@ -28,12 +29,22 @@ def build(folder: Path, source: Path = ROOT / "mkdocs.yml") -> subprocess.Comple
 
 
 @functools.cache
-def built(folder: Path) -> Path:
-    """The site of this checkout in a folder: made at the first call, for all test files of this process."""
-    done = build(folder)
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    return folder
+def built(base: Path) -> Path:
+    """The site of this checkout, made by whoever needs it first: for all files and all workers of a run of tests.
+
+    Args:
+        base: folder of this worker, in that of the run.
+    """
+    together = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    site, unfinished = together / "site", together / "site-unfinished"
+    with (together / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not site.exists():
+            done = build(unfinished)
+            assert done.returncode == 0, done.stderr
+            assert "WARNING" not in done.stderr
+            unfinished.rename(site)
+    return site
 
 
 @contextmanager

@@ -106,8 +106,7 @@ def heard(prepared: Prepared, workers: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("workers", [0, 2])
-def test_one_bad_file_among_a_thousand(thousand: Path, kind: str, workers: int) -> None:
+def test_one_bad_file_among_a_thousand(thousand: Path, kind: str) -> None:
     spoil, reason = KINDS[kind]
     path = thousand / "a" / "500.wav"
     whole = path.read_bytes()
@@ -125,7 +124,8 @@ def test_one_bad_file_among_a_thousand(thousand: Path, kind: str, workers: int) 
         assert skipped.path == str(path)
         assert skipped.reason.startswith(reason)
         assert display.lines[0] == f"left out of {skipped.split}: {path}: {skipped.reason}"
-        found = heard(prepared, workers)
+        found = heard(prepared, 0)
+        assert heard(prepared, 2) == found
         assert sum(found.values()) == 999
         assert display.lines[1].startswith(
             f"{found['train']} train, {found['valid']} valid, {found['test']} test clips"

@@ -24,7 +24,7 @@ ASSETS = {("script", "src"), ("link", "href"), ("img", "src"), ("source", "src")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.getbasetemp() / "site")
+    return built(tmp_path_factory.getbasetemp())
 
 
 class Page(HTMLParser):

@@ -25,7 +25,7 @@ DESK, TELEPHONE = 1280, 390
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.getbasetemp() / "site")
+    return built(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
 
 @pytest.mark.slow
 def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path) -> None:
-    """By `--gpus 2` and by torchrun, in fresh interpreters; said once, and written once."""
+    """By `--gpus 2`, in interpreters of its own, and by torchrun; said once, and written once."""
     ended = two(nursery, *command, "--runs", tmp_path, "--name", "gpus", fresh=FRESH).wait()
     assert ended.code == 0, ended.err
     assert ended.out.count("25 train, 7 valid, 5 test clips") == 1
@@ -67,8 +67,8 @@ def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path
     assert [record["epoch"] for record in Run(tmp_path / "gpus").metrics()] == list(range(1, EPOCHS + 1))
     expect_alike(tmp_path / "gpus", alone)
     assert json.loads((tmp_path / "gpus" / "environment.json").read_text())["processes"] == 2
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mixkit"]
-    ended = nursery.run(*command, "--runs", tmp_path, "--name", "torchrun", fresh=torchrun)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mixkit")
+    ended = nursery.run(*torchrun, *command, "--runs", tmp_path, "--name", "torchrun")
     assert ended.code == 0, ended.err
     expect_alike(tmp_path / "torchrun", alone)
     assert load_file(tmp_path / "torchrun" / "best.safetensors").keys()
