@@ -14,10 +14,10 @@ from comparing import Row, arguments, place, report
 
 import mixkit
 from mixkit.bench.memory import peak_memory
-from mixkit.bench.peak import product
+from mixkit.bench.peak_flops import product
 from mixkit.bench.plain import check_same
 from mixkit.bench.timing import Spread, interleaved, ratios
-from mixkit.bench.variant import CLASSES, Variant, work_of
+from mixkit.bench.variant import CLASSES, Variant, network_of
 from mixkit.model.cost import costs
 from mixkit.recipe.schema import Recipe
 from mixkit.training.device import precision_of
@@ -29,11 +29,13 @@ def speeds(recipe: Recipe, hidden: int, chosen: argparse.Namespace) -> list[Row]
     """Steps in float32 and bf16 against the plain form, and the share of the peak that bf16 reaches."""
     device, clock = place(chosen)
     default = precision_of("auto", device)
-    plain = work_of(recipe, PLAIN, chosen.batch, device)
-    ours = {precision: work_of(recipe, Variant(precision), chosen.batch, device) for precision in ("float32", "bf16")}
-    heard = plain.features(plain.batch.waveform.to(device))
-    check_same(ours["float32"].own, plain.own, heard[:2])
-    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.model, heard.shape[1], heard.shape[2], CLASSES))
+    plain = network_of(recipe, PLAIN, chosen.batch, device)
+    forms = [Variant(precision) for precision in ("float32", "bf16")]
+    ours = {form.precision: network_of(recipe, form, chosen.batch, device) for form in forms}
+    spectrogram = plain.features(plain.batch.waveform.to(device))
+    check_same(ours["float32"].own, plain.own, spectrogram[:2])
+    _, bins, frames = spectrogram.shape
+    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.model, bins, frames, CLASSES))
     multiply, operations = product(device, "bf16", clock)
     found = interleaved(
         {

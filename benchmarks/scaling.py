@@ -14,7 +14,7 @@ from comparing import arguments, place
 import mixkit
 from mixkit.bench.machine import machine, sentence
 from mixkit.bench.timing import Spread, interleaved
-from mixkit.bench.variant import Variant, work_of
+from mixkit.bench.variant import Variant, network_of
 
 SHAPES = {150: (66, 256), 300: (66, 506), 600: (126, 506), 1200: (126, 1006)}
 """Bins and frames that give so many patches of 16 x 16, one every 10: 6 x 25, 6 x 50, 12 x 50 and 12 x 100."""
@@ -46,7 +46,7 @@ def main() -> None:
             *chosen.set,
         ]
         recipe = mixkit.load_recipe(chosen.recipe, layers=["size/base"], settings=settings)
-        works[name] = work_of(recipe, Variant(chosen.precision), chosen.batch, device)
+        works[name] = network_of(recipe, Variant(chosen.precision), chosen.batch, device)
     found = interleaved(
         {name: (lambda work=work: work.step(clock)) for name, work in works.items()},
         chosen.rounds,

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import mixkit
-from mixkit.bench.figure import drawn
 from mixkit.bench.measure import Measured, bench, summary
 from mixkit.bench.memory import peak_memory
 from mixkit.bench.plain import check_same, plain
+from mixkit.bench.plot import plot
+from mixkit.bench.timed_network import PHASES
 from mixkit.bench.timing import EventClock, Spread, Stopwatch, WallClock, clock_of, interleaved, ratios
-from mixkit.bench.variant import Variant, variants, work_of
-from mixkit.bench.work import PHASES
+from mixkit.bench.variant import Variant, network_of, variants
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
@@ -52,7 +52,7 @@ def test_a_stopwatch_adds_up_phases_and_starts_anew_when_read() -> None:
 
 
 def test_a_step_is_split_in_its_phases() -> None:
-    work = work_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
+    work = network_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
     # Begin of the step; then begin and end of data, forward, backward and optimiser; end of the step.
     seconds = work.step(Ticks(0, 0, 1, 0, 10, 0, 100, 0, 1000, 0.5))
     assert seconds == {"data": 1, "forward": 10, "backward": 100, "optimiser": 1000, "step": 1111.5}
@@ -60,7 +60,7 @@ def test_a_step_is_split_in_its_phases() -> None:
 
 
 def test_a_step_moves_the_weights() -> None:
-    work = work_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
+    work = network_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
     before = {name: tensor.clone() for name, tensor in work.own.state_dict().items()}
     work.answer(WallClock())
     assert all(torch.equal(before[name], tensor) for name, tensor in work.own.state_dict().items())
@@ -187,7 +187,7 @@ def test_a_real_bench() -> None:
     ]
     assert sum(part.flops for part in found.parts) == 2 * found.flops
     assert json.loads(json.dumps(asdict(found)))["parts_of"] == "mixkit float32"
-    left, right = drawn(found).axes
+    left, right = plot(found).axes
     assert [label.get_text() for label in left.get_yticklabels()] == [form.name for form in forms]
     assert "2 x roll_time" in [label.get_text() for label in right.get_yticklabels()]
 

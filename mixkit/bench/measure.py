@@ -7,11 +7,11 @@ import torch
 
 from mixkit.bench.memory import peak_memory
 from mixkit.bench.parts import Part, parts
-from mixkit.bench.peak import product
+from mixkit.bench.peak_flops import product
 from mixkit.bench.plain import check_same
+from mixkit.bench.timed_network import PHASES, TimedNetwork
 from mixkit.bench.timing import Clock, Pass, Spread, clock_of, interleaved, ratios
-from mixkit.bench.variant import CLASSES, Variant, work_of
-from mixkit.bench.work import PHASES, Work
+from mixkit.bench.variant import CLASSES, Variant, network_of
 from mixkit.model.cost import costs
 from mixkit.recipe.schema import Recipe
 
@@ -107,20 +107,20 @@ def bench(
         MixkitError: a setting that cannot work, or a plain form that does not agree.
     """
     clock = clock_of(device)
-    works = {variant.name: work_of(recipe, variant, size, device) for variant in variants}
-    apart = _apart(works, variants)
+    networks = {variant.name: network_of(recipe, variant, size, device) for variant in variants}
+    apart = _apart(networks, variants)
     products = {
         precision: product(device, precision, clock) for precision in dict.fromkeys(v.precision for v in variants)
     }
-    passes = _passes(works, clock) | {f"peak {precision}": once for precision, (once, _) in products.items()}
+    passes = _passes(networks, clock) | {f"peak {precision}": once for precision, (once, _) in products.items()}
     rows = interleaved(passes, rounds, say=say)
     peaks = {
         precision: Spread.of([operations / one["product"] for one in rows[f"peak {precision}"]])
         for precision, (_, operations) in products.items()
     }
-    model = next(iter(works.values()))
-    heard = model.features(model.batch.waveform.to(device))
-    flops = {row.name: row.flops for row in costs(recipe.model, heard.shape[1], heard.shape[2], CLASSES)}
+    model = next(iter(networks.values()))
+    spectrogram = model.features(model.batch.waveform.to(device))
+    flops = {row.name: row.flops for row in costs(recipe.model, spectrogram.shape[1], spectrogram.shape[2], CLASSES)}
     used = [
         peak_memory(recipe, variant, size, str(device), plugins) if memory and not variant.compiled else None
         for variant in variants
@@ -131,7 +131,7 @@ def bench(
     ]
     own = next(variant for variant in variants if not variant.plain and not variant.compiled)
     say(f"each part by itself, {own.precision}")
-    mixer, peak = works[own.name].own, peaks[own.precision].median
+    mixer, peak = networks[own.name].own, peaks[own.precision].median
     return Bench(
         recipe=recipe.name,
         batch=size,
@@ -141,7 +141,7 @@ def bench(
         peaks=peaks,
         apart=apart,
         variants=measured,
-        parts=parts(mixer, recipe.model, heard, flops, own.precision, peak, clock, rounds),
+        parts=parts(mixer, recipe.model, spectrogram, flops, own.precision, peak, clock, rounds),
         parts_of=own.name,
     )
 
@@ -179,22 +179,22 @@ def summary(
     )
 
 
-def _passes(works: Mapping[str, Work], clock: Clock) -> dict[str, Pass]:
-    def training(work: Work) -> Pass:
-        return lambda: work.step(clock)
+def _passes(networks: Mapping[str, TimedNetwork], clock: Clock) -> dict[str, Pass]:
+    def training(network: TimedNetwork) -> Pass:
+        return lambda: network.step(clock)
 
-    def answering(work: Work) -> Pass:
-        return lambda: work.answer(clock)
+    def answering(network: TimedNetwork) -> Pass:
+        return lambda: network.answer(clock)
 
-    return {f"train {name}": training(work) for name, work in works.items()} | {
-        f"forward {name}": answering(work) for name, work in works.items()
+    return {f"train {name}": training(network) for name, network in networks.items()} | {
+        f"forward {name}": answering(network) for name, network in networks.items()
     }
 
 
-def _apart(works: Mapping[str, Work], variants: Sequence[Variant]) -> float | None:
+def _apart(networks: Mapping[str, TimedNetwork], variants: Sequence[Variant]) -> float | None:
     pairs = [variant for variant in variants if variant.plain]
     if not pairs:
         return None
-    ours = next(works[variant.name] for variant in variants if variant.precision == "float32" and not variant.plain)
-    heard = ours.features(ours.batch.waveform[:2].to(ours.device))
-    return check_same(ours.own, works[pairs[0].name].own, heard)
+    ours = next(networks[variant.name] for variant in variants if variant.precision == "float32" and not variant.plain)
+    spectrogram = ours.features(ours.batch.waveform[:2].to(ours.device))
+    return check_same(ours.own, networks[pairs[0].name].own, spectrogram)

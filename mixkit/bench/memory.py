@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
-from mixkit.bench.variant import Variant, work_of
+from mixkit.bench.variant import Variant, network_of
 from mixkit.recipe.schema import Recipe
 from mixkit.training.memory import held, keep_freed, peak
 
@@ -33,9 +33,9 @@ def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: 
     place = torch.device(device)
     _warm_up()
     before = 0 if place.type == "cuda" else held()
-    work = work_of(recipe, variant, size, place)
+    network = network_of(recipe, variant, size, place)
     for _ in range(STEPS):
-        work.step(WallClock())
+        network.step(WallClock())
     return peak(place) if place.type == "cuda" else held("VmHWM") - before
 
 

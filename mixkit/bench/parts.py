@@ -42,7 +42,7 @@ class Part:
 def parts(
     mixer: Mixer,
     model: Model,
-    heard: Tensor,
+    spectrogram: Tensor,
     flops: Mapping[str, int],
     precision: str,
     peak: float,
@@ -54,14 +54,14 @@ def parts(
     Args:
         mixer: the network.
         model: the same as data.
-        heard: log-mel spectrograms, `b m l`.
+        spectrogram: log-mel spectrograms, `b m l`.
         flops: of the parts for one clip forward, by the names of `mixkit.model.cost`.
         precision: of matrix products.
         peak: floating-point operations a second that the machine was seen to do.
         clock: of the device.
         rounds: how often each is measured.
     """
-    stages = _stages(mixer.eval(), model, heard, precision)
+    stages = _stages(mixer.eval(), model, spectrogram, precision)
     passes: dict[str, Callable[[], dict[str, float]]] = {
         name: _pass(module, x, precision, clock, name != INPUT) for name, module, x in stages
     }
@@ -69,7 +69,7 @@ def parts(
     kinds: dict[str, list[str]] = {}
     for name in passes:
         kinds.setdefault(name.partition(" ")[2] or name, []).append(name)
-    return [_part(kind, names, found, flops, len(heard), peak) for kind, names in kinds.items()]
+    return [_part(kind, names, found, flops, len(spectrogram), peak) for kind, names in kinds.items()]
 
 
 def _part(
@@ -80,7 +80,7 @@ def _part(
     batch: int,
     peak: float,
 ) -> Part:
-    work = batch * sum(flops.get(name, 0) for name in names)
+    operations = batch * sum(flops.get(name, 0) for name in names)
 
     def summed(phase: str) -> Spread:
         return Spread.of(
@@ -93,13 +93,13 @@ def _part(
         len(names),
         forward,
         training,
-        work,
-        work / max(forward.median, 1e-12) / peak,
-        (2 if kind == INPUT else 3) * work / max(training.median, 1e-12) / peak,
+        operations,
+        operations / max(forward.median, 1e-12) / peak,
+        (2 if kind == INPUT else 3) * operations / max(training.median, 1e-12) / peak,
     )
 
 
-def _stages(mixer: Mixer, model: Model, heard: Tensor, precision: str) -> list[tuple[str, nn.Module, Tensor]]:
+def _stages(mixer: Mixer, model: Model, spectrogram: Tensor, precision: str) -> list[tuple[str, nn.Module, Tensor]]:
     inputs: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
@@ -116,8 +116,8 @@ def _stages(mixer: Mixer, model: Model, heard: Tensor, precision: str) -> list[t
     stages += [("norm", mixer.norm), ("head", mixer.get_submodule("head"))]
     handles = [module.register_forward_pre_hook(keep(name)) for name, module in stages]
     try:
-        with torch.no_grad(), autocast(heard.device, precision):
-            mixer(heard)
+        with torch.no_grad(), autocast(spectrogram.device, precision):
+            mixer(spectrogram)
     finally:
         for handle in handles:
             handle.remove()

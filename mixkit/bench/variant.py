@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mixkit.bench.plain import plain
-from mixkit.bench.work import Work, made_up
+from mixkit.bench.timed_network import TimedNetwork, noise_batch
 from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
 
@@ -43,11 +43,11 @@ def variants(against_plain: bool, compiled: bool, precisions: tuple[str, ...] = 
     return forms + [Variant(precision, compiled=True) for precision in precisions if compiled]
 
 
-def work_of(recipe: Recipe, variant: Variant, size: int, device: torch.device) -> Work:
+def network_of(recipe: Recipe, variant: Variant, size: int, device: torch.device) -> TimedNetwork:
     """A variant with fresh weights, the same ones for each."""
     model = build(recipe, CLASSES)
     network = plain(model.mixer) if variant.plain else model.mixer
     network.checkpointing = recipe.train.checkpointing
     features: Callable[[Tensor], Tensor] = model.features.to(device)
-    batch = made_up(size, model.features.samples, CLASSES, device)
-    return Work(network, features, recipe.train, batch, device, variant.precision, variant.compiled)
+    batch = noise_batch(size, model.features.samples, CLASSES, device)
+    return TimedNetwork(network, features, recipe.train, batch, device, variant.precision, variant.compiled)

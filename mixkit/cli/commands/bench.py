@@ -51,10 +51,10 @@ def bench(
             say=lambda text: status.update(f"measuring: {text}"),
         )
     if out is not None:
-        from mixkit.bench.figure import drawn
+        from mixkit.bench.plot import plot
         from mixkit.cli.views.picture import write_png
 
-        write_png(out, drawn(found))
+        write_png(out, plot(found))
     where = machine(place)
     if as_json:
         print_json(asdict(found) | {"machine": where})

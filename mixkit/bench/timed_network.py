@@ -1,4 +1,4 @@
-"""What is timed: a network that answers, and one that learns, step by step as `mixkit train` takes them."""
+"""What is timed: a forward pass, and a training step as `mixkit train` takes it, of one network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PHASES = ("data", "forward", "backward", "optimiser")
 
 
 @dataclass(frozen=True)
-class Batch:
+class NoiseBatch:
     """What a step begins with.
 
     Args:
@@ -29,7 +29,7 @@ class Batch:
     target: Tensor
 
 
-class Work:
+class TimedNetwork:
     """One network at one precision, with an optimizer of its own.
 
     Args:
@@ -47,7 +47,7 @@ class Work:
         network: Mixer,
         features: Callable[[Tensor], Tensor],
         settings: Train,
-        batch: Batch,
+        batch: NoiseBatch,
         device: torch.device,
         precision: str,
         compiled: bool = False,
@@ -67,9 +67,9 @@ class Work:
         watch = Stopwatch(clock)
         with watch.phase("step"):
             with watch.phase("data"), torch.no_grad():
-                heard = self.features(self.batch.waveform.to(self.device, non_blocking=True))
+                spectrogram = self.features(self.batch.waveform.to(self.device, non_blocking=True))
             with watch.phase("forward"), autocast(self.device, self.precision):
-                cost = self.objective(self.network(heard), self.batch.target)
+                cost = self.objective(self.network(spectrogram), self.batch.target)
             with watch.phase("backward"):
                 cost.backward()
             with watch.phase("optimiser"):
@@ -81,18 +81,18 @@ class Work:
         """One forward pass without gradients, features left out: seconds as `forward`."""
         self.own.eval()
         with torch.no_grad():
-            heard = self.features(self.batch.waveform.to(self.device))
+            spectrogram = self.features(self.batch.waveform.to(self.device))
         watch = Stopwatch(clock)
         with watch.phase("forward"), torch.no_grad(), autocast(self.device, self.precision):
-            self.network(heard)
+            self.network(spectrogram)
         return watch.read()
 
 
-def made_up(size: int, samples: int, classes: int, device: torch.device, seed: int = 0) -> Batch:
+def noise_batch(size: int, samples: int, classes: int, device: torch.device, seed: int = 0) -> NoiseBatch:
     """Noise, with classes by chance; the same for the same seed."""
-    dice = torch.Generator().manual_seed(seed)
-    waveform = 0.1 * torch.randn(size, samples, generator=dice)
-    labels = torch.randint(classes, (size,), generator=dice)
+    generator = torch.Generator().manual_seed(seed)
+    waveform = 0.1 * torch.randn(size, samples, generator=generator)
+    labels = torch.randint(classes, (size,), generator=generator)
     if device.type == "cuda":
         waveform = waveform.pin_memory()
-    return Batch(waveform, nn.functional.one_hot(labels, classes).float().to(device))
+    return NoiseBatch(waveform, nn.functional.one_hot(labels, classes).float().to(device))

@@ -4,13 +4,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixkit.bench.measure import Bench
-from mixkit.bench.work import PHASES
+from mixkit.bench.timed_network import PHASES
 from mixkit.errors import printable
 
 COLOURS = dict(zip(PHASES, ("#9aa2a9", "#2a6f97", "#d9822b", "#4c956c"), strict=True))
 
 
-def drawn(found: Bench) -> Figure:
+def plot(found: Bench) -> Figure:
     """The phases of a training step on the left, the parts of the network on the right."""
     rows = max(len(found.variants), len(found.parts))
     figure = Figure(figsize=(10.4, 1.6 + 0.42 * rows), layout="constrained")
