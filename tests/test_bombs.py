@@ -153,6 +153,18 @@ def test_half_a_million_empty_members(tmp_path: Path, on_guard: None) -> None:
     expect_refusal(tmp_path / "b.tar", "the archive has more than 1,000 members", files=1000)
 
 
+def test_many_empty_files_where_many_files_may_be(tmp_path: Path) -> None:
+    """A data set of 150,000 recordings has room for them, and each costs the disk a name."""
+    for number, refused in ((2_000, False), (2_001, True)):
+        with tarfile.open(tmp_path / f"{number}.tar", "w") as tar:
+            for name in range(number):
+                put(tar, f"{name:07d}", b"")
+        if refused:
+            expect_refusal(tmp_path / f"{number}.tar", "the archive has more than 2,000 empty files")
+        else:  # the control
+            extract(tmp_path / f"{number}.tar", tmp_path / "to", FILES, SIZE)
+
+
 def test_headers_count_as_well(tmp_path: Path, on_guard: None) -> None:
     """Empty files with a long comment each: 40 MB of headers, and next to nothing packed."""
     with tarfile.open(tmp_path / "a.tar", "w:gz", compresslevel=1) as tar:

@@ -24,6 +24,7 @@ PACKINGS: dict[bytes, Callable[[Any], Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
+EMPTY = 2_000  # files without content; no data set has any, and a bomb of them costs nothing but time and names
 ENTRY = 160  # bytes of a member in a zip's listing, on average at most: 46, its name, and what packers add
 
 Open = Callable[[], IO[bytes]]
@@ -72,9 +73,13 @@ def members(archive: Path, files: int, size: int) -> Iterator[Member]:
     most = min(size, SLACK + RATIO * archive.stat().st_size)
     with archive.open("rb") as file:
         is_zip = file.read(2) == b"PK"
+    empty = 0
     for count, member in enumerate(_zip(archive, files) if is_zip else _tar(archive, most)):
         if count == files:
             raise _too_many(files)
+        empty += not member.size and not member.folder
+        if empty > EMPTY:
+            raise Refusal(None, f"has more than {EMPTY:,} empty files")
         most -= member.size
         if member.size < 0 or most < 0:
             raise Refusal(member.name, f"has {member.size:,} bytes, which is more than may come out: it is a bomb")
