@@ -13,6 +13,7 @@ from mixkit.recipe.schema import Block, Model, Recipe, Train
 from mixkit.registry import Spec
 from mixkit.runs.environment import environment
 from mixkit.runs.folder import Run
+from mixkit.training.writer import NoRun, Writer
 from tests.nursery import Nursery
 
 
@@ -87,6 +88,7 @@ import resource, signal, torch
 from pathlib import Path
 from mixkit.errors import RunError
 from mixkit.runs.folder import Run
+from mixkit.training.writer import NoRun, Writer
 from mixkit.checkpoints.state import save_state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -151,3 +153,10 @@ def test_opening_what_is_no_run(recipe: Recipe, tmp_path: Path) -> None:
         with pytest.raises(RunError) as caught:
             Run.open(folder)
         assert str(caught.value) == message
+
+
+def test_a_writer_of_nothing_has_each_method_of_the_writer() -> None:
+    """One that it lacked would write from every process."""
+    written, nothing = ({name for name in vars(kind) if not name.startswith("_")} for kind in (Writer, NoRun))
+    assert written == nothing
+    assert {"event", "hold", "keep_epochs", "mend", "save_epoch", "save_state", "write_json"} <= written
