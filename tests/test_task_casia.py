@@ -10,7 +10,7 @@ from mixkit.registry import task
 from mixkit.tasks.casia import CASIA
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.protocol import RANDOM_NOTE
+from mixkit.tasks.published import RANDOM_NOTE
 from tests.archives import CASIA_SPEAKERS as SPEAKERS
 from tests.archives import casia, put
 

@@ -10,7 +10,7 @@ from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.registry import Clip
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.protocol import PAPER_RANDOM, draw, keep_apart
+from mixkit.tasks.published import PAPER_RANDOM, draw, keep_apart
 
 FRAGMENTS = {
     "speech_commands": ("speech_commands", "official lists, V2-35"),

@@ -10,7 +10,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.protocol import RANDOM_NOTE
+from mixkit.tasks.published import RANDOM_NOTE
 from mixkit.tasks.ravdess import RAVDESS
 from tests.archives import by_actor, flat, nested, put, ravdess
 from tests.archives import ravdess_names as names

@@ -10,7 +10,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import Clip, task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.protocol import RANDOM_NOTE
+from mixkit.tasks.published import RANDOM_NOTE
 from mixkit.tasks.urbansound8k import LABELS, UrbanSound8K
 from tests.archives import URBANSOUND8K_HEADER as HEADER
 from tests.archives import put, urbansound8k

@@ -12,7 +12,7 @@ from mixkit.data.inspect import Heard, listen
 from mixkit.errors import printable
 from mixkit.registry import Task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.protocol import PAPER_RANDOM
+from mixkit.tasks.published import PAPER_RANDOM
 
 WORKERS = 4
 AT_ONCE = 500  # clips that wait for a reader

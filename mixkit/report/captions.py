@@ -8,7 +8,7 @@ from mixkit.report.differences import differing
 from mixkit.report.runs_by_arm import Arm, Entry, Evidence
 from mixkit.report.statistics import ALPHA, Difference, too_few
 from mixkit.report.tables import signed
-from mixkit.tasks.protocol import PAPER_RANDOM, RANDOM_NOTE
+from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 
 
 def caption(evidence: Evidence) -> str:

@@ -5,20 +5,8 @@ from typing import Literal
 
 from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
-from mixkit.tasks.protocol import (
-    PAPER_RANDOM,
-    RANDOM_FOLDS,
-    Listed,
-    Splits,
-    divide,
-    expect_fold,
-    find_root,
-    fold_names,
-    folders,
-    not_there,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Listed, Published, Splits
+from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
 from mixkit.values import Count, Positive
 
 EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
@@ -65,12 +53,7 @@ class CASIA(Published):
         sample_rate: Count = 16_000,
         seconds: Positive = 4.0,
     ):
-        self.root = root
-        self.folds = fold_names(RANDOM_FOLDS if protocol == PAPER_RANDOM else SPEAKERS)
-        self.fold = expect_fold(fold, len(self.folds))
-        self.protocol: str = protocol
-        self.sample_rate = sample_rate
-        self.seconds = seconds
+        super().__init__(root, sample_rate, seconds, protocol, fold, SPEAKERS)
 
     def _divided(self) -> Splits:
         listed = self._listed()
@@ -78,7 +61,7 @@ class CASIA(Published):
         if len(listed) not in PUBLISHED:
             known = " and ".join(f"{name} has {count:,}" for count, name in PUBLISHED.items())
             notes = (f"{len(listed):,} clips found; {known}.",)
-        return divide(listed, self.fold, len(self.folds), notes, self.protocol)
+        return self._by_fold(listed, notes)
 
     def _listed(self) -> list[Listed]:
         root = find_root("casia", self.root, (), (), ADVICE)

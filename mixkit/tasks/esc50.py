@@ -6,20 +6,8 @@ from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.protocol import (
-    Listed,
-    Splits,
-    base_folder,
-    divide,
-    expect_fold,
-    find_root,
-    fold_names,
-    folders,
-    found_of,
-    read_rows,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Listed, Published, Splits, found_of
+from mixkit.tasks.unpacked import base_folder, find_root, folders, read_rows, sounds
 from mixkit.values import Count, Positive
 
 _NAMES = """
@@ -78,8 +66,6 @@ class ESC50(Published):
     Paper: Piczak 2015, ESC: Dataset for Environmental Sound Classification, ACM Multimedia.
     """
 
-    folds = fold_names(FOLDS)
-
     def __init__(
         self,
         *,
@@ -89,18 +75,15 @@ class ESC50(Published):
         sample_rate: Count = 16_000,
         seconds: Positive = 5.0,
     ):
-        self.root = root
+        protocol = "official" if subset == "esc50" else "official, ESC-10"
+        super().__init__(root, sample_rate, seconds, protocol, fold, FOLDS)
         self.subset = subset
-        self.protocol = "official" if subset == "esc50" else "official, ESC-10"
-        self.fold = expect_fold(fold, FOLDS)
         self.labels = LABELS if subset == "esc50" else tuple(name for name in LABELS if name in ESC10.values())
         self.published = PUBLISHED[subset]
-        self.sample_rate = sample_rate
-        self.seconds = seconds
 
     def _divided(self) -> Splits:
         listed = self._listed()
-        return divide(listed, self.fold, FOLDS, found_of(len(listed), self.published))
+        return self._by_fold(listed, found_of(len(listed), self.published))
 
     def _listed(self) -> list[Listed]:
         old = self._old_root()

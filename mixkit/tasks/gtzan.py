@@ -5,17 +5,8 @@ from pathlib import Path
 
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.protocol import (
-    Splits,
-    base_folder,
-    find_root,
-    keep_apart,
-    not_there,
-    read_lines,
-    sizes_of,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Published, Splits, keep_apart, sizes_of
+from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
 from mixkit.values import Count, Positive
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -57,14 +48,10 @@ class GTZAN(Published):
     """
 
     labels = GENRES
-    folds: tuple[str, ...] = ()
-    protocol = "fault-filtered"
 
     def __init__(self, *, root: str = "", lists: str = "", sample_rate: Count = 16_000, seconds: Positive = 30.0):
-        self.root = root
+        super().__init__(root, sample_rate, seconds, "fault-filtered")
         self.lists = lists
-        self.sample_rate = sample_rate
-        self.seconds = seconds
 
     def _divided(self) -> Splits:
         root = find_root("gtzan", self.root, GENRES, ("genres", "genres_original"), ADVICE)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS, expect_whole, some
-from mixkit.tasks.protocol import PAPER_RANDOM
+from mixkit.tasks.published import PAPER_RANDOM
 
 _Splits = Mapping[str, Sequence[Clip]]
 

@@ -7,21 +7,8 @@ from typing import Literal
 
 from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
-from mixkit.tasks.protocol import (
-    PAPER_RANDOM,
-    RANDOM_FOLDS,
-    Listed,
-    Splits,
-    divide,
-    expect_fold,
-    find_root,
-    fold_names,
-    folders,
-    found_of,
-    not_there,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Listed, Published, Splits, found_of
+from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
 from mixkit.values import Count, Positive
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08
@@ -77,15 +64,10 @@ class RAVDESS(Published):
         sample_rate: Count = 16_000,
         seconds: Positive = 5.0,
     ):
-        self.root = root
-        self.folds = fold_names(RANDOM_FOLDS if protocol == PAPER_RANDOM else FOLDS)
-        self.fold = expect_fold(fold, len(self.folds))
-        self.protocol: str = protocol
+        super().__init__(root, sample_rate, seconds, protocol, fold, FOLDS)
         self.channel = channel
         self.labels = EMOTIONS[:SUNG] if channel == "song" else EMOTIONS
         self.published = PUBLISHED[channel]
-        self.sample_rate = sample_rate
-        self.seconds = seconds
 
     def _divided(self) -> Splits:
         advice = ADVICE_SONG if self.channel == "song" else ADVICE
@@ -104,7 +86,7 @@ class RAVDESS(Published):
         if not listed:
             raise not_there("ravdess", self.root, f"no file of {self.channel} is found", advice)
         notes = (*found_of(len(listed), self.published), *_doubled(doubles))
-        return divide(list(listed.values()), self.fold, len(self.folds), notes, self.protocol)
+        return self._by_fold(list(listed.values()), notes)
 
 
 def _files(folder: Path, root: Path, depth: int = 0) -> Iterator[Path]:

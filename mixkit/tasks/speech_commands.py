@@ -8,19 +8,8 @@ from typing import Literal
 from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.protocol import (
-    Splits,
-    base_folder,
-    draw,
-    find_root,
-    found_of,
-    keep_apart,
-    not_there,
-    read_lines,
-    sizes_of,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Published, Splits, draw, found_of, keep_apart, sizes_of
+from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
 from mixkit.values import Count, Positive
 
 _WORDS = """
@@ -81,8 +70,6 @@ class SpeechCommands(Published):
         set was made is not published; it may stem from the same noises.
     """
 
-    folds: tuple[str, ...] = ()
-
     def __init__(
         self,
         *,
@@ -94,16 +81,13 @@ class SpeechCommands(Published):
     ):
         if test == "archive" and variant == "v2-35":
             raise SettingError("test", "is 'archive', which has 12 classes. Use 'lists', or variant = 'v2-12'.")
-        self.root = root
+        source = "official lists" if test == "lists" else "official lists and test set"
+        super().__init__(root, sample_rate, seconds, f"{source}, {variant.upper()}")
         self.variant = variant
         self.test = test
         self.version = "0.01" if variant == "v1-12" else "0.02"
         self.words = tuple(word for word in WORDS if self.version == "0.02" or word not in ADDED)
         self.labels = WORDS if variant == "v2-35" else (SILENCE, UNKNOWN, *COMMANDS)
-        source = "official lists" if test == "lists" else "official lists and test set"
-        self.protocol = f"{source}, {variant.upper()}"
-        self.sample_rate = sample_rate
-        self.seconds = seconds
 
     def _divided(self) -> Splits:
         root = self._find()

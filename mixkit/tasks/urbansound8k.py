@@ -4,18 +4,8 @@ from typing import Literal
 
 from mixkit.errors import DataError
 from mixkit.registry import Clip, task
-from mixkit.tasks.protocol import (
-    Listed,
-    Splits,
-    divide,
-    expect_fold,
-    find_root,
-    fold_names,
-    found_of,
-    read_rows,
-    sounds,
-)
-from mixkit.tasks.published import Published
+from mixkit.tasks.published import Listed, Published, Splits, found_of
+from mixkit.tasks.unpacked import find_root, read_rows, sounds
 from mixkit.values import Count, Positive
 
 LABELS = (  # the published order of classID
@@ -64,7 +54,6 @@ class UrbanSound8K(Published):
     """
 
     labels = LABELS
-    folds = fold_names(FOLDS)
     published = 8_732
 
     def __init__(
@@ -76,15 +65,11 @@ class UrbanSound8K(Published):
         sample_rate: Count = 16_000,
         seconds: Positive = 4.0,
     ):
-        self.root = root
-        self.fold = expect_fold(fold, FOLDS)
-        self.protocol: str = protocol
-        self.sample_rate = sample_rate
-        self.seconds = seconds
+        super().__init__(root, sample_rate, seconds, protocol, fold, FOLDS)
 
     def _divided(self) -> Splits:
         listed = self._listed()
-        return divide(listed, self.fold, FOLDS, found_of(len(listed), self.published), self.protocol)
+        return self._by_fold(listed, found_of(len(listed), self.published))
 
     def _listed(self) -> list[Listed]:
         root = find_root("urbansound8k", self.root, (TABLE, "audio"), ("UrbanSound8K",), ADVICE)

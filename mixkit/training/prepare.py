@@ -14,7 +14,7 @@ from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, Clip, StartingWeights, augmentation, metric, task, weights
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.protocol import PAPER_RANDOM
+from mixkit.tasks.published import PAPER_RANDOM
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
