@@ -7,24 +7,44 @@ place.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mixkit.registry import Clip, augmentation, features, head, loss, metric, operator, optimizer, schedule, task
+from mixkit.errors import DataError, MixkitError, SettingError
+from mixkit.registry import (
+    Clip,
+    Spec,
+    augmentation,
+    features,
+    head,
+    loss,
+    metric,
+    operator,
+    optimizer,
+    schedule,
+    task,
+)
+from mixkit.values import Count, NotNegative, Positive, Range, Rate, Share, Whole
 from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mixkit.checkpoints.weights import load as load
+    from mixkit.conformance import checks as checks
+    from mixkit.draw import Draw as Draw
     from mixkit.model.classifier import build as build
     from mixkit.model.site import Grid as Grid
     from mixkit.model.site import Site as Site
+    from mixkit.plugins.load import load_plugins as load_plugins
     from mixkit.recipe.gin_file import load_recipe as load_recipe
     from mixkit.recipe.writer import to_gin as to_gin
     from mixkit.training.loop import train as train
 
 # Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
 _LAZY = {
+    "Draw": "mixkit.draw",
     "Grid": "mixkit.model.site",
     "Site": "mixkit.model.site",
     "build": "mixkit.model.classifier",
+    "checks": "mixkit.conformance",
     "load": "mixkit.checkpoints.weights",
+    "load_plugins": "mixkit.plugins.load",
     "load_recipe": "mixkit.recipe.gin_file",
     "to_gin": "mixkit.recipe.writer",
     "train": "mixkit.training.loop",
@@ -32,13 +52,27 @@ _LAZY = {
 
 __all__ = [
     "Clip",
+    "Count",
+    "DataError",
+    "Draw",
     "Grid",
+    "MixkitError",
+    "NotNegative",
+    "Positive",
+    "Range",
+    "Rate",
+    "SettingError",
+    "Share",
     "Site",
+    "Spec",
+    "Whole",
     "augmentation",
     "build",
+    "checks",
     "features",
     "head",
     "load",
+    "load_plugins",
     "load_recipe",
     "loss",
     "metric",

@@ -7,8 +7,7 @@ mixkit train mlp_mixer --plugin plugins/dilated_roll.py \
 import torch
 from torch import Tensor, nn
 
-from mixkit import Site, operator
-from mixkit.values import Count
+from mixkit import Count, Site, operator
 
 
 @operator("dilated_roll", mixes={"time"}, paper="after ASM-RH, arXiv:2402.18007, II-B, and WaveNet, arXiv:1609.03499")

@@ -7,8 +7,7 @@ mixkit train recipes/mlp_mixer.gin --plugin plugins/gated_time.py \
 from einops import rearrange
 from torch import Tensor, nn
 
-from mixkit import operator
-from mixkit.model.site import Site
+from mixkit import Site, operator
 
 
 @operator("gated_time", mixes={"time", "channel"}, paper="after gMLP, arXiv:2105.08050")

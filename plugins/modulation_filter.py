@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from mixkit import Site, operator
-from mixkit.values import NotNegative
+from mixkit import NotNegative, Site, operator
 
 
 @operator("modulation_filter", mixes={"time"}, paper="after GFNet, arXiv:2107.00645, equations 4 and 5")

@@ -109,7 +109,7 @@ def _home(name: str, tree: ast.Module, module: ModuleType) -> str:
     """Where a name that the module uses comes from."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
-            return node.module
+            return "mixkit" if name in mixkit.__all__ else node.module
     return module.__name__
 
 
