@@ -10,13 +10,13 @@ FACTORS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 
 
 class Draw:
-    """Dice for a batch. Row i depends on seed, epoch, item i, stream and what was drawn before, and on nothing else.
+    """Random numbers for a batch: row i depends on seed, epoch, item i, stream and what was drawn before, no more.
 
     Args:
         seed: of the run.
         epoch: pass over the data, so that an item differs from one to the next.
         items: which item each row is, `b`, or a single one.
-        stream: which use of randomness this is: two with the same number see the same dice.
+        stream: which use of randomness this is: two with the same number draw the same.
         device: where to draw; None for where `items` are.
     """
 

@@ -50,7 +50,7 @@ def test_the_card_of_an_operator(mixkit_command: Command) -> None:
     said = mixkit_command("show", "operator.roll_time")
     for part in (
         "Equation\n  z = roll(x)",
-        "Cost\n  parameters: 2*c*h + c + h + bend",
+        "Cost\n  parameters: 2*c*h + c + h + acon",
         "groups",
         "16",
         "Paper\n  ASM-RH",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.conformance import ConformanceError, NotTried, checks
-from mixkit.conformance.starting import small_mixer
+from mixkit.conformance.weights import small_mixer
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.training.loss import CrossEntropy
 from mixkit.weights.start import Start

@@ -11,7 +11,7 @@ from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.registry import task
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.entry import Entry
+from mixkit.tasks.entry import ClipEntry
 from mixkit.tasks.folder import Folder
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.split import hold_out
@@ -175,7 +175,7 @@ def test_shares_keep_groups_whole(tmp_path: Path) -> None:
 
 
 def test_holding_out_spares_the_last_group_of_a_label() -> None:
-    entries = [Entry("a", "cat", "ann"), Entry("b", "dog", "bob"), Entry("c", "dog", "cem")]
+    entries = [ClipEntry("a", "cat", "ann"), ClipEntry("b", "dog", "bob"), ClipEntry("c", "dog", "cem")]
     assert hold_out(entries, 0.5) in ({"bob"}, {"cem"})
     assert hold_out(entries[:2], 0.5) == set()
     assert hold_out(entries, 0.0) == set()

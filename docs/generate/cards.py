@@ -149,8 +149,9 @@ def _cost(name: str) -> str:
         grid = f"{site.grid.frequency} x {site.grid.time} tokens of {site.width}"
         rows.append(f"| {size} | {grid} | {_parameters(name, size):,} | {flops:,.1f} |")
     return (
-        "One operator, one clip, forward. A multiply-add of a matrix product counts two; what moves values or bends "
-        "them counts nothing.\n\n| size | grid | parameters | MFLOP |\n| --- | --- | ---: | ---: |\n" + "\n".join(rows)
+        "One operator, one clip, forward. A multiply-add of a matrix product counts two; what moves values "
+        "or activates them counts nothing.\n\n| size | grid | parameters | MFLOP |\n| --- | --- | ---: | ---: |\n"
+        + "\n".join(rows)
     )
 
 

@@ -112,18 +112,18 @@ def _text(name: str) -> str:
 
 
 def _heard(recipe: Recipe) -> str:
-    heard = build_features(recipe)
-    grid = patch_grid(heard.bins, heard.frames, recipe.model.patch, recipe.model.stride)
+    features, rate = build_features(recipe), recipe.task.params["sample_rate"]
+    grid = patch_grid(features.bins, features.frames, recipe.model.patch, recipe.model.stride)
     return (
-        f"task `{recipe.task.name}`, {heard.samples / heard.sample_rate:.2f} s at {heard.sample_rate:,} Hz, "
-        f"{heard.bins} bins x {heard.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "
+        f"task `{recipe.task.name}`, {features.samples / rate:.2f} s at {rate:,} Hz, "
+        f"{features.bins} bins x {features.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "
         f"{recipe.train.epochs} epochs in batches of {recipe.train.batch_size}."
     )
 
 
 def _size(label: str, recipe: Recipe) -> str:
-    heard = build_features(recipe)
-    rows = costs(recipe.model, heard.bins, heard.frames, _classes(recipe))
+    features = build_features(recipe)
+    rows = costs(recipe.model, features.bins, features.frames, _classes(recipe))
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     return f"| {label} | {recipe.model.width} x {recipe.model.depth} | {parameters:,} | {flops / 1e9:,.2f} |"
 

@@ -5,9 +5,9 @@
 
 from collections.abc import Callable, Mapping
 
-from mixkit.conformance.answers import check_head, check_loss, check_metric, check_optimizer, check_schedule
-from mixkit.conformance.listening import check_augmentation, check_features, check_task
-from mixkit.conformance.mixing import (
+from mixkit.conformance.harness import SITES, ConformanceError, NotTried
+from mixkit.conformance.heads_and_losses import check_head, check_loss, check_metric, check_optimizer, check_schedule
+from mixkit.conformance.operators import (
     check_autocast,
     check_batch,
     check_gradient,
@@ -17,9 +17,9 @@ from mixkit.conformance.mixing import (
     check_shape,
     check_stands,
 )
-from mixkit.conformance.starting import check_weights
-from mixkit.conformance.survival import check_compile, check_device, check_export, check_pickle, check_state_dict
-from mixkit.conformance.trial import SITES, ConformanceError, NotTried
+from mixkit.conformance.portability import check_compile, check_device, check_export, check_pickle, check_state_dict
+from mixkit.conformance.tasks_and_features import check_augmentation, check_features, check_task
+from mixkit.conformance.weights import check_weights
 from mixkit.registry import Spec
 
 Check = Callable[[Spec], None]

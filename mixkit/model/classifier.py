@@ -41,7 +41,7 @@ class Classifier(nn.Module):
         Args:
             sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array, from -1 to 1.
             sample_rate: of a waveform, in Hz; a file says its own.
-            overlap: share of a window that the next one hears again, at least; 0 to 0.95.
+            overlap: share of a window that the next one repeats, at least; 0 to 0.95.
 
         Raises:
             MixkitError: the network has no labels, or an argument is not as it has to be.
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
         Args:
             sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array, from -1 to 1.
             sample_rate: of a waveform, in Hz; a file says its own.
-            overlap: share of a window that the next one hears again, at least; 0 to 0.95.
+            overlap: share of a window that the next one repeats, at least; 0 to 0.95.
 
         Returns:
             float32 on the CPU; as many values as the recipe's `model.width`.

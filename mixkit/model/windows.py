@@ -1,4 +1,4 @@
-"""What a trained network says of sound of any length: heard in windows that overlap, averaged over them."""
+"""What a trained network says of sound of any length: in windows that overlap, averaged over them."""
 
 import math
 from collections import deque
@@ -108,8 +108,8 @@ def predict(
         model: with its labels.
         sound: a path, or a waveform `s` or `channels s`.
         sample_rate: of a waveform, in Hz.
-        overlap: share of a window that the next one hears again, at least; 0 to 0.95.
-        batch_size: windows that are heard at once.
+        overlap: share of a window that the next one repeats, at least; 0 to 0.95.
+        batch_size: windows in a batch.
 
     Raises:
         MixkitError: the model has no labels, or an argument is not as it has to be.
@@ -129,8 +129,8 @@ def predict_all(
     Args:
         model: with its labels.
         sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
-        overlap: share of a window that the next one hears again, at least.
-        batch_size: windows that are heard at once.
+        overlap: share of a window that the next one repeats, at least.
+        batch_size: windows in a batch.
 
     Yields:
         A prediction, or the error in place of one.
@@ -143,14 +143,14 @@ def predict_all(
     def scores(waveform: Tensor) -> Tensor:
         return objective.scores(model(waveform))
 
-    for heard in _hear(model, scores, sounds, overlap, batch_size):
-        if isinstance(heard, MixkitError):
-            yield heard
+    for recording in _rows_of(model, scores, sounds, overlap, batch_size):
+        if isinstance(recording, MixkitError):
+            yield recording
             continue
-        windows = torch.stack(heard.rows)
-        starts = tuple(start / rate for start in heard.starts)
+        windows = torch.stack(recording.rows)
+        starts = tuple(start / rate for start in recording.starts)
         mean = windows.double().mean(0).float()
-        yield Prediction(model.labels, mean, windows, starts, size / rate, heard.samples / rate)
+        yield Prediction(model.labels, mean, windows, starts, size / rate, recording.samples / rate)
 
 
 def embed_all(
@@ -161,14 +161,14 @@ def embed_all(
     Args:
         model: trained.
         sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
-        overlap: share of a window that the next one hears again, at least.
-        batch_size: windows that are heard at once.
+        overlap: share of a window that the next one repeats, at least.
+        batch_size: windows in a batch.
 
     Yields:
         A vector on the CPU, or the error in place of one.
     """
-    for heard in _hear(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
-        yield heard if isinstance(heard, MixkitError) else torch.stack(heard.rows).double().mean(0).float()
+    for recording in _rows_of(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
+        yield recording if isinstance(recording, MixkitError) else torch.stack(recording.rows).double().mean(0).float()
 
 
 def embed(
@@ -191,7 +191,7 @@ def window_starts(samples: int, size: int, overlap: float) -> list[int]:
     Args:
         samples: of the recording.
         size: samples of a window.
-        overlap: share of a window that the next one hears again, at least.
+        overlap: share of a window that the next one repeats, at least.
 
     Raises:
         MixkitError: the overlap is none that works.
@@ -206,7 +206,7 @@ def window_starts(samples: int, size: int, overlap: float) -> list[int]:
 
 
 @dataclass
-class _Heard:
+class _Recording:
     """A recording on its way through the network: a row of results for each window."""
 
     samples: int
@@ -214,25 +214,25 @@ class _Heard:
     rows: list[Tensor] = field(default_factory=list)
 
 
-def _hear(
+def _rows_of(
     model: WindowModel,
     compute: Callable[[Tensor], Tensor],
     sounds: Iterable[Callable[[], Tensor]],
     overlap: float,
     batch_size: int,
-) -> Iterator[_Heard | MixkitError]:
+) -> Iterator[_Recording | MixkitError]:
     """Each recording with its rows, in order. No more than one batch of windows waits at a time."""
     if batch_size < 1:
         raise MixkitError(f"batch_size is {batch_size}. Use 1 or more.")
     size = model.features.samples
-    waiting: deque[_Heard | MixkitError] = deque()
-    batch: list[tuple[_Heard, Tensor]] = []
+    waiting: deque[_Recording | MixkitError] = deque()
+    batch: list[tuple[_Recording, Tensor]] = []
 
     def flush() -> None:
-        with _listening(model) as device:
+        with _evaluating(model) as device:
             rows = compute(torch.stack([window for _, window in batch]).to(device)).float().cpu()
-        for (heard, _), row in zip(batch, rows, strict=True):
-            heard.rows.append(row)
+        for (recording, _), row in zip(batch, rows, strict=True):
+            recording.rows.append(row)
         batch.clear()
 
     for sound in sounds:
@@ -241,11 +241,11 @@ def _hear(
         except MixkitError as error:
             waiting.append(error)
         else:
-            heard = _Heard(len(waveform), window_starts(len(waveform), size, overlap))
-            waiting.append(heard)
-            for start in heard.starts:
+            recording = _Recording(len(waveform), window_starts(len(waveform), size, overlap))
+            waiting.append(recording)
+            for start in recording.starts:
                 window = waveform[start : start + size]
-                batch.append((heard, torch.nn.functional.pad(window, (0, size - len(window)))))
+                batch.append((recording, torch.nn.functional.pad(window, (0, size - len(window)))))
                 if len(batch) == batch_size:
                     flush()
         while waiting and _is_done(waiting[0]):
@@ -255,13 +255,13 @@ def _hear(
     yield from waiting
 
 
-def _is_done(heard: _Heard | MixkitError) -> bool:
-    return isinstance(heard, MixkitError) or len(heard.rows) == len(heard.starts)
+def _is_done(recording: _Recording | MixkitError) -> bool:
+    return isinstance(recording, MixkitError) or len(recording.rows) == len(recording.starts)
 
 
 @contextmanager
-def _listening(model: WindowModel) -> Iterator[torch.device]:
-    """The network as it is for listening, in full precision; afterwards as it was."""
+def _evaluating(model: WindowModel) -> Iterator[torch.device]:
+    """The network in evaluation, in full precision; afterwards as it was."""
     training = model.training
     model.train(False)
     try:

@@ -57,6 +57,6 @@ class Attention(nn.Module):
         """Attend."""
         query, key, value = self.qkv(x).unflatten(-1, self._heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout.p if self.training else 0.0
-        heard = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        projected: Tensor = self.dropout(self.projection(heard.transpose(1, 2).flatten(2)))
+        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        projected: Tensor = self.dropout(self.projection(attended.transpose(1, 2).flatten(2)))
         return projected

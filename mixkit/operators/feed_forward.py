@@ -1,4 +1,4 @@
-"""The small network that operators share: two linear maps with a bend between them."""
+"""The small network that operators share: two linear maps with an activation between them."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Activation = Literal["gelu", "silu", "mish", "acon_c"]
 
 
 class AconC(nn.Module):
-    """A bend that learns for every hidden unit how much of it to keep straight.
+    """An activation that learns for every hidden unit how much of it to keep linear.
 
     `(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x`.
 
@@ -35,13 +35,13 @@ class AconC(nn.Module):
         self.beta = nn.Parameter(torch.ones(hidden))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bend."""
-        bent = (self.p1 - self.p2) * x
-        return bent * torch.sigmoid(self.beta * bent) + self.p2 * x
+        """Activate."""
+        gated = (self.p1 - self.p2) * x
+        return gated * torch.sigmoid(self.beta * gated) + self.p2 * x
 
 
 class FeedForward(nn.Module):
-    """Recombines the values along the last axis: into hidden units, through a bend, and back.
+    """Recombines the values along the last axis: into hidden units, through an activation, and back.
 
     Weights start as those of `torch.nn.Linear` do.
 
@@ -51,8 +51,8 @@ class FeedForward(nn.Module):
     Args:
         length: values along the axis, n.
         hidden: hidden units, h.
-        activation: the bend; `gelu` is the exact one (erf).
-        dropout: probability of silencing a value after the bend, and after the second map.
+        activation: its name; `gelu` is the exact one (erf).
+        dropout: probability of silencing a value after the activation, and after the second map.
 
     Paper: Tolstikhin et al. 2021, arXiv:2105.01601, eq. 1.
     """

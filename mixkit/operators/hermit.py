@@ -117,13 +117,13 @@ class HermitFrequency(nn.Module):
         norm: ortho divides X and y by √N each, forward X alone by N
 
     Cost:
-        parameters: 2*d*h + d + h + bend
+        parameters: 2*d*h + d + h + acon
         FLOPs: 4*r*m*(m + h)
         r: n if axis == "channel" else c  # rows that are transformed
         m: (n + c - r)//2 + 1 if variant == "paper" else n + c - r  # distinct columns of the spectrum
         d: n if axis == "channel" else m  # values of a vector that is recombined
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands.
@@ -133,8 +133,8 @@ class HermitFrequency(nn.Module):
         axis: transform along `channel`, as the paper does, and mix tokens; or along `token`, and mix its spectrum.
         expansion: hidden units, as a multiple of the model's width.
         hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
+        activation: the function between the two linear maps.
+        dropout: probability of silencing a value after the activation, and after the second map.
 
     Raises:
         SettingError: `lossless` along an axis of length 1.

@@ -34,11 +34,11 @@ class Perspective(nn.Module):
         v = every vector of values that differ along axes only, φ = activation
 
     Cost:
-        parameters: 2*d*h + d + h + bend
+        parameters: 2*d*h + d + h + acon
         FLOPs: 4*n*c*h
         d: length(axes)  # values of a vector
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands. Frequency or time alone needs the bare grid.
@@ -46,8 +46,8 @@ class Perspective(nn.Module):
         expansion: hidden units, as a multiple of the model's width, whatever the axes (the Mixer convention: at a
             width of 768, 0.5 is 384 units over tokens and 4 is 3072 over channels).
         hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
+        activation: the function between the two linear maps.
+        dropout: probability of silencing a value after the activation, and after the second map.
 
     Raises:
         SettingError: no axis is named, or one is named twice.
@@ -99,10 +99,10 @@ class Token(Perspective):
         j = channel, φ = activation
 
     Cost:
-        parameters: 2*n*h + n + h + bend
+        parameters: 2*n*h + n + h + acon
         FLOPs: 4*n*c*h
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands.
@@ -126,10 +126,10 @@ class Channel(Perspective):
         i = token, φ = activation
 
     Cost:
-        parameters: 2*c*h + c + h + bend
+        parameters: 2*c*h + c + h + acon
         FLOPs: 4*n*c*h
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands.
@@ -153,10 +153,10 @@ class Time(Perspective):
         i = row of the grid, j = channel, φ = activation
 
     Cost:
-        parameters: 2*t*h + t + h + bend
+        parameters: 2*t*h + t + h + acon
         FLOPs: 4*n*c*h
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands; it needs the bare grid.
@@ -181,10 +181,10 @@ class Frequency(Perspective):
         i = moment, j = channel, φ = activation
 
     Cost:
-        parameters: 2*f*h + f + h + bend
+        parameters: 2*f*h + f + h + acon
         FLOPs: 4*n*c*h
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands; it needs the bare grid.

@@ -177,10 +177,10 @@ class RollTime(nn.Module):
         i = token, φ = activation
 
     Cost:
-        parameters: 2*c*h + c + h + bend
+        parameters: 2*c*h + c + h + acon
         FLOPs: 4*n*c*h
         h: hidden or round(expansion*c)  # hidden units
-        bend: 3*h if activation == "acon_c" else 0  # numbers that the bend learns
+        acon: 3*h if activation == "acon_c" else 0  # numbers that the activation learns
 
     Args:
         site: where it stands.
@@ -188,8 +188,8 @@ class RollTime(nn.Module):
         bands: rows of a group are n / bands.
         expansion: hidden units, as a multiple of the model's width.
         hidden: hidden units outright; `expansion` then has no effect.
-        activation: the bend between the two linear maps.
-        dropout: probability of silencing a value after the bend, and after the second map.
+        activation: the function between the two linear maps.
+        dropout: probability of silencing a value after the activation, and after the second map.
 
     Raises:
         SettingError: `bands` does not divide the tokens, or `groups` does not divide width * bands.

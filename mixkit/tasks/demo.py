@@ -142,11 +142,11 @@ class Demo:
             (folder / label).mkdir()
         for take in self._takes():
             place = LABELS.index(take.label), SPLITS.index(take.split), take.number
-            dice = RandomState([self.seed, 2, *place])
-            sound = SOUNDS[take.label](dice, self._samples)
+            rng = RandomState([self.seed, 2, *place])
+            sound = SOUNDS[take.label](rng, self._samples)
             with wave.open(str(folder / take.path), "wb") as file:
                 file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
-                file.writeframes(record(sound, recorders[take.recorder], dice).astype("<i2").tobytes())
+                file.writeframes(record(sound, recorders[take.recorder], rng).astype("<i2").tobytes())
 
 
 def _has_size(path: Path, size: int) -> bool:

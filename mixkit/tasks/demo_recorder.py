@@ -44,16 +44,16 @@ class Recorder:
     gain: float
 
     @classmethod
-    def draw(cls, dice: RandomState) -> "Recorder":
+    def draw(cls, rng: RandomState) -> "Recorder":
         """A device that nobody has seen before."""
         return cls(
-            low_cut=log_uniform(dice, 40, 250),
-            high_cut=log_uniform(dice, 3000, 7000),
-            tilt=dice.uniform(-3, 3),
-            peaks=tuple((log_uniform(dice, 200, 5000), dice.uniform(1, 4), dice.uniform(-0.7, 2.0)) for _ in range(3)),
-            noise=dice.uniform(-40, -22),
-            colour=dice.uniform(0, 1),
-            gain=dice.uniform(-6, 6),
+            low_cut=log_uniform(rng, 40, 250),
+            high_cut=log_uniform(rng, 3000, 7000),
+            tilt=rng.uniform(-3, 3),
+            peaks=tuple((log_uniform(rng, 200, 5000), rng.uniform(1, 4), rng.uniform(-0.7, 2.0)) for _ in range(3)),
+            noise=rng.uniform(-40, -22),
+            colour=rng.uniform(0, 1),
+            gain=rng.uniform(-6, 6),
         )
 
     def response(self, samples: int) -> Spectrum:
@@ -66,19 +66,19 @@ class Recorder:
         return response
 
 
-def record(sound: Wave, recorder: Recorder, dice: RandomState) -> NDArray[np.int16]:
+def record(sound: Wave, recorder: Recorder, rng: RandomState) -> NDArray[np.int16]:
     """A clip of 16 bit: the sound in a random street, at a random level, through the device."""
     samples = len(sound)
-    street = _noise(dice, samples, dice.uniform(0, 1.8)) * 10 ** (-dice.uniform(*ABOVE_STREET) / 20)
-    scene = _level(_colour(np.fft.rfft(sound), dice)) + street
-    own = _noise(dice, samples, recorder.colour) * 10 ** (recorder.noise / 20)
+    street = _noise(rng, samples, rng.uniform(0, 1.8)) * 10 ** (-rng.uniform(*ABOVE_STREET) / 20)
+    scene = _level(_colour(np.fft.rfft(sound), rng)) + street
+    own = _noise(rng, samples, recorder.colour) * 10 ** (recorder.noise / 20)
     heard = np.fft.irfft(_level(scene * recorder.response(samples)) + own, samples)
-    loudness = 10 ** ((dice.uniform(*LOUDNESS) + recorder.gain) / 20)
+    loudness = 10 ** ((rng.uniform(*LOUDNESS) + recorder.gain) / 20)
     heard *= min(loudness, PEAK / float(np.abs(heard).max()))
     return np.round(heard * 32767).astype(np.int16)
 
 
-def _colour(spectrum: Spectrum, dice: RandomState) -> Spectrum:
+def _colour(spectrum: Spectrum, rng: RandomState) -> Spectrum:
     """A sound with its average spectrum flattened in part, and bent to a random curve.
 
     Distance, walls and weather do this to a sound. Here they do it so strongly that the average spectrum says little
@@ -89,15 +89,15 @@ def _colour(spectrum: Spectrum, dice: RandomState) -> Spectrum:
     parts = np.split(spectrum, np.searchsorted(octave, (bands[1:] + bands[:-1]) / 2))
     power = np.array([np.mean(np.abs(part) ** 2) for part in parts])
     loud = 10 * np.log10(power / power.max() + 10 ** (-DEEPEST / 10))
-    bent = dice.uniform(-BENT, BENT, len(bands)) + dice.uniform(-TILTED, TILTED) * (bands - bands.mean())
+    bent = rng.uniform(-BENT, BENT, len(bands)) + rng.uniform(-TILTED, TILTED) * (bands - bands.mean())
     gain = np.interp(octave, bands, bent - FLATTENED * loud)
     coloured: Spectrum = spectrum * 10 ** (gain / 20)
     return coloured
 
 
-def _noise(dice: RandomState, samples: int, colour: float) -> Spectrum:
+def _noise(rng: RandomState, samples: int, colour: float) -> Spectrum:
     """Noise whose power falls as frequency to the `colour`, at a root mean square of 1."""
-    return _level(np.fft.rfft(hiss(dice, samples)) * np.maximum(_frequencies(samples), 50) ** (-colour / 2))
+    return _level(np.fft.rfft(hiss(rng, samples)) * np.maximum(_frequencies(samples), 50) ** (-colour / 2))
 
 
 def _level(spectrum: Spectrum) -> Spectrum:

@@ -25,14 +25,14 @@ def times(samples: int) -> Wave:
     return np.arange(samples) / RATE
 
 
-def log_uniform(dice: RandomState, low: float, high: float) -> float:
+def log_uniform(rng: RandomState, low: float, high: float) -> float:
     """A draw that favours no octave."""
-    return float(np.exp(dice.uniform(np.log(low), np.log(high))))
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def hiss(dice: RandomState, samples: int) -> Wave:
+def hiss(rng: RandomState, samples: int) -> Wave:
     """White noise. Its samples are evenly spread, so that they come out the same on every machine."""
-    return dice.uniform(-1.0, 1.0, samples)
+    return rng.uniform(-1.0, 1.0, samples)
 
 
 def tone(pitch: Wave, partials: Wave) -> Wave:
@@ -51,10 +51,10 @@ def tone(pitch: Wave, partials: Wave) -> Wave:
     return sound
 
 
-def timbre(dice: RandomState, count: int, dark: float, bright: float) -> Wave:
+def timbre(rng: RandomState, count: int, dark: float, bright: float) -> Wave:
     """Strengths of partials: a random slope between the two, each partial a little off it."""
-    slope = dice.uniform(bright, dark)
-    return np.arange(1, count + 1) ** -slope * dice.uniform(0.4, 1.6, count)
+    slope = rng.uniform(bright, dark)
+    return np.arange(1, count + 1) ** -slope * rng.uniform(0.4, 1.6, count)
 
 
 def swell(samples: int, attack: float, release: float) -> Wave:
@@ -63,10 +63,10 @@ def swell(samples: int, attack: float, release: float) -> Wave:
     return np.minimum(np.minimum(time / attack, (samples / RATE - time) / release), 1.0)
 
 
-def drift(dice: RandomState, samples: int, rate: float) -> Wave:
+def drift(rng: RandomState, samples: int, rate: float) -> Wave:
     """A random curve between -1 and 1 that turns about `rate` times a second."""
     knots = int(samples / RATE * rate) + 3
-    curve: Wave = np.interp(times(samples) * rate, np.arange(knots), dice.uniform(-1, 1, knots))
+    curve: Wave = np.interp(times(samples) * rate, np.arange(knots), rng.uniform(-1, 1, knots))
     return curve
 
 
@@ -85,18 +85,18 @@ def place(clip: Wave, sound: Wave, start: int) -> None:
     clip[start : start + len(part)] += part
 
 
-def strikes(dice: RandomState, samples: int, rate: float, unevenness: float = 0.0) -> list[int]:
+def strikes(rng: RandomState, samples: int, rate: float, unevenness: float = 0.0) -> list[int]:
     """Where a hammer falls that strikes `rate` times a second, give or take a share of the beat."""
-    beats = np.arange(dice.uniform(0, 1), samples / RATE * rate, 1.0)
-    beats = beats + unevenness * dice.uniform(-1, 1, len(beats))
+    beats = np.arange(rng.uniform(0, 1), samples / RATE * rate, 1.0)
+    beats = beats + unevenness * rng.uniform(-1, 1, len(beats))
     return [int(beat / rate * RATE) for beat in beats if 0 <= beat / rate * RATE < samples]
 
 
-def spread(dice: RandomState, samples: int, fewest: float, most: float, longest: float) -> list[int]:
+def spread(rng: RandomState, samples: int, fewest: float, most: float, longest: float) -> list[int]:
     """Starts of events that do not crowd: between `fewest` and `most` a second, each in a stretch of its own.
 
     The last is early enough that `longest` seconds of it are heard.
     """
-    count = max(1, round(dice.uniform(fewest, most) * samples / RATE))
+    count = max(1, round(rng.uniform(fewest, most) * samples / RATE))
     room = max(samples - samples_of(longest), samples // 4)
-    return [int((number + dice.uniform(0, 0.6)) * room / count) for number in range(count)]
+    return [int((number + rng.uniform(0, 0.6)) * room / count) for number in range(count)]

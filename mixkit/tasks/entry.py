@@ -15,7 +15,7 @@ _SPLIT_WORDS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClipEntry:
     """A clip as its name or row describes it.
 
     Args:
@@ -51,7 +51,7 @@ def is_split_word(word: str) -> bool:
 
 def make_entry(
     where: str, path: str, said: dict[str, str], start: float | None, stop: float | None, multi_label: bool = False
-) -> Entry:
+) -> ClipEntry:
     """An entry from the words that a name or row gives.
 
     Args:
@@ -75,7 +75,7 @@ def make_entry(
         raise DataError(f"{where}: the split is {split!r}. Use train, valid or test.")
     fold = said.get("fold")
     tags = _tags(where, said["label"]) if multi_label else None
-    return Entry(
+    return ClipEntry(
         path=path,
         label=said["label"].strip() if tags is None else SEPARATOR.join(tags),
         group=said.get("group", path).strip(),

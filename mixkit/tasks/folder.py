@@ -7,7 +7,7 @@ from pathlib import Path
 from mixkit.errors import SettingError
 from mixkit.registry import Clip, task
 from mixkit.tasks.clip import expect_split, some
-from mixkit.tasks.entry import SEPARATOR, Entry
+from mixkit.tasks.entry import SEPARATOR, ClipEntry
 from mixkit.tasks.listing import Skip, audio_files, show
 from mixkit.tasks.pattern import compile_pattern, read_names
 from mixkit.tasks.split import Division, folds_of
@@ -135,11 +135,11 @@ class Folder:
         )
 
     @cached_property
-    def _parts(self) -> dict[str, tuple[Entry, ...]]:
+    def _parts(self) -> dict[str, tuple[ClipEntry, ...]]:
         return self._division.part(self._entries)
 
     @cached_property
-    def _entries(self) -> list[Entry]:
+    def _entries(self) -> list[ClipEntry]:
         skip = Skip(self.skip)
         if self.table is None:
             entries = read_names(self._root, audio_files(self._root, skip), self._pattern, self.multi_label)

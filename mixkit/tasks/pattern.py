@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixkit.errors import DataError, SettingError, did_you_mean
 from mixkit.tasks.clip import some
-from mixkit.tasks.entry import Entry, is_split_word, make_entry
+from mixkit.tasks.entry import ClipEntry, is_split_word, make_entry
 from mixkit.tasks.listing import show
 
 FOLDER_PER_CLASS = r"(?P<label>[^/]+)/.+"
@@ -37,7 +37,7 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 def read_names(
     root: Path, paths: Sequence[str], pattern: re.Pattern[str] | None, multi_label: bool = False
-) -> list[Entry]:
+) -> list[ClipEntry]:
     """Entries from file names; without a pattern, the topmost folder is the label.
 
     Args:

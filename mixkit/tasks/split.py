@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from mixkit.errors import DataError, SettingError, did_you_mean
 from mixkit.tasks.clip import SPLITS, some
-from mixkit.tasks.entry import Entry
+from mixkit.tasks.entry import ClipEntry
 
 
-def folds_of(entries: Sequence[Entry]) -> tuple[str, ...]:
+def folds_of(entries: Sequence[ClipEntry]) -> tuple[str, ...]:
     """Names of the folds that entries come in; numbers in their order, ahead of words."""
     folds = {entry.fold for entry in entries if entry.fold is not None}
     return tuple(sorted(folds, key=lambda fold: (0, int(fold), "") if fold.isdecimal() else (1, 0, fold)))
@@ -35,7 +35,7 @@ class Division:
     valid_share: float
     test_share: float
 
-    def protocol(self, entries: Sequence[Entry]) -> str:
+    def protocol(self, entries: Sequence[ClipEntry]) -> str:
         """By what rule the entries are parted, in words that stand beside a figure."""
         whole = "files" if all(entry.group == entry.path for entry in entries) else "groups"
         if self.test_groups:
@@ -46,7 +46,7 @@ class Division:
             return f"given splits, by {whole}"
         return f"{self.test_share:.0%} of the clips, by {whole}"
 
-    def part(self, entries: Sequence[Entry]) -> dict[str, tuple[Entry, ...]]:
+    def part(self, entries: Sequence[ClipEntry]) -> dict[str, tuple[ClipEntry, ...]]:
         """Entries by split, in the order they came.
 
         Raises:
@@ -61,7 +61,7 @@ class Division:
             _cut(entries, splits, "valid", self.valid_share)
         return {name: tuple(e for e, split in zip(entries, splits, strict=True) if split == name) for name in SPLITS}
 
-    def _said(self, entries: Sequence[Entry]) -> list[str]:
+    def _said(self, entries: Sequence[ClipEntry]) -> list[str]:
         """The split of each entry by its fold, or by its own word."""
         if self.test_groups:
             return ["train"] * len(entries)
@@ -78,7 +78,7 @@ class Division:
             )
         return ["train"] * len(entries)
 
-    def _by_fold(self, entries: Sequence[Entry]) -> list[str]:
+    def _by_fold(self, entries: Sequence[ClipEntry]) -> list[str]:
         folds = folds_of(entries)
         if str(self.fold) not in folds:
             known = f"the folds are {', '.join(folds)}" if folds else "nothing says which fold a clip is in"
@@ -90,7 +90,7 @@ class Division:
         name = {fold: "test" if at == test else "valid" if at == valid else "train" for at, fold in enumerate(folds)}
         return [name[str(entry.fold)] for entry in entries]
 
-    def _chosen(self, entry: Entry, said: str) -> str:
+    def _chosen(self, entry: ClipEntry, said: str) -> str:
         """What was said, unless a list of groups says otherwise."""
         if entry.group in self.test_groups:
             return "test"
@@ -98,7 +98,7 @@ class Division:
             return "valid"
         return "train" if self.valid_groups and said == "valid" else said
 
-    def _expect_groups(self, entries: Sequence[Entry]) -> None:
+    def _expect_groups(self, entries: Sequence[ClipEntry]) -> None:
         groups = {entry.group for entry in entries}
         for setting in ("valid_groups", "test_groups"):
             for group in getattr(self, setting):
@@ -109,7 +109,7 @@ class Division:
                     raise SettingError(f"task.folder.{setting}", f"names {group!r}, which is no group.{hint}")
 
 
-def hold_out(entries: Sequence[Entry], share: float) -> set[str]:
+def hold_out(entries: Sequence[ClipEntry], share: float) -> set[str]:
     """Groups that together have about a share of the clips of every label, and never all of a label.
 
     The order of trying is by a hash of the group's name, so a new group moves hardly any other. A group is taken if
@@ -143,12 +143,12 @@ def hold_out(entries: Sequence[Entry], share: float) -> set[str]:
     return held or set(spare[:1])
 
 
-def _strata(entry: Entry) -> tuple[str, ...]:
+def _strata(entry: ClipEntry) -> tuple[str, ...]:
     return entry.labels or ("",)
 
 
 def _turns(
-    entries: Sequence[Entry], groups: Sequence[str], counts: Mapping[str, Counter[str]], clips: Counter[str]
+    entries: Sequence[ClipEntry], groups: Sequence[str], counts: Mapping[str, Counter[str]], clips: Counter[str]
 ) -> Iterator[tuple[str, Collection[str]]]:
     """Groups in the order in which they are tried, each with the labels for which it is."""
     if all(entry.tags is None for entry in entries):
@@ -162,14 +162,14 @@ def _turns(
         yield from ((group, (label,)) for group in having[label])
 
 
-def _cut(entries: Sequence[Entry], splits: list[str], split: str, share: float) -> None:
+def _cut(entries: Sequence[ClipEntry], splits: list[str], split: str, share: float) -> None:
     held = hold_out([entry for entry, its in zip(entries, splits, strict=True) if its == "train"], share)
     for at, entry in enumerate(entries):
         if splits[at] == "train" and entry.group in held:
             splits[at] = split
 
 
-def _expect_all(entries: Sequence[Entry], what: str) -> None:
+def _expect_all(entries: Sequence[ClipEntry], what: str) -> None:
     mute = [entry.path for entry in entries if getattr(entry, what) is None]
     if mute:
         raise DataError(f"{len(mute)} of {len(entries)} clips name no {what}: {some(mute)}. Name one for every clip.")

@@ -9,13 +9,13 @@ from typing import TextIO
 
 from mixkit.errors import DataError
 from mixkit.tasks.clip import SUFFIXES, is_audio, some
-from mixkit.tasks.entry import Entry, make_entry
+from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.listing import Skip, inside, show
 
 WORDS = ("label", "split", "fold", "group")
 
 
-def read_table(root: Path, table: str, skip: Skip, multi_label: bool = False) -> list[Entry]:
+def read_table(root: Path, table: str, skip: Skip, multi_label: bool = False) -> list[ClipEntry]:
     """Entries from a table below the root, sorted by path and start.
 
     Args:
@@ -42,7 +42,7 @@ def read_table(root: Path, table: str, skip: Skip, multi_label: bool = False) ->
     return sorted(entries, key=lambda entry: (entry.path, entry.start or 0.0, entry.stop or math.inf))
 
 
-def _entries(root: Path, path: Path, file: TextIO, skip: Skip, multi_label: bool) -> Iterator[Entry]:
+def _entries(root: Path, path: Path, file: TextIO, skip: Skip, multi_label: bool) -> Iterator[ClipEntry]:
     rows = csv.reader(file, strict=True)
     columns = [cell.strip().lower() for cell in next(rows, [])]
     for column in ("path", "label"):
@@ -64,7 +64,7 @@ def _entries(root: Path, path: Path, file: TextIO, skip: Skip, multi_label: bool
             yield _entry(root, row, where, multi_label)
 
 
-def _entry(root: Path, row: Mapping[str, str], where: str, multi_label: bool) -> Entry:
+def _entry(root: Path, row: Mapping[str, str], where: str, multi_label: bool) -> ClipEntry:
     path = row["path"]
     _expect_below(root, path, f"{where}: path")
     if not os.path.isfile(root / path):  # noqa: PTH113

@@ -6,37 +6,37 @@ from rich.console import Console
 from rich.text import Text
 
 from mixkit.cli.views.terminal import say
-from mixkit.conformance.examination import Outcome, examine
+from mixkit.conformance.run_checks import CheckResult, run_checks
 from mixkit.errors import printable
 from mixkit.registry import REGISTRIES, Spec
 
 _INDENT = 21  # of what is said of a check, behind its mark and its name
 
 
-def show_checks(console: Console, spec: Spec) -> list[Outcome]:
+def show_checks(console: Console, spec: Spec) -> list[CheckResult]:
     """Runs every check of its kind and prints each as it ends."""
     where = REGISTRIES[spec.kind].entry(spec.name).where
     say(console, f"{spec.kind} {spec.name}, {_short(where)}", "bold")
     outcomes, left = [], []
-    for outcome in examine(spec):
-        outcomes.append(outcome)
-        if outcome.tried:
-            _line(console, outcome)
+    for result in run_checks(spec):
+        outcomes.append(result)
+        if result.tried:
+            _line(console, result)
         else:
-            left.append(outcome)
+            left.append(result)
     if left:
-        names = ", ".join(_words(outcome) for outcome in left)
+        names = ", ".join(_words(result) for result in left)
         _hang(console, "-", "not tried", f"{names}: {left[0].fault}", "dim", "dim")
     return outcomes
 
 
-def _line(console: Console, outcome: Outcome) -> None:
-    if outcome.fails:
-        _hang(console, "fails", _words(outcome), outcome.fault or "", "bold red")
+def _line(console: Console, result: CheckResult) -> None:
+    if result.fails:
+        _hang(console, "fails", _words(result), result.fault or "", "bold red")
     else:
-        _hang(console, "ok", _words(outcome), outcome.promise, "green", "dim")
-    if outcome.look:
-        _hang(console, "", "", f"look at {_short(outcome.look)}", "", "cyan")
+        _hang(console, "ok", _words(result), result.promise, "green", "dim")
+    if result.look:
+        _hang(console, "", "", f"look at {_short(result.look)}", "", "cyan")
 
 
 def _hang(console: Console, mark: str, name: str, text: str, style: str, tone: str = "") -> None:
@@ -50,8 +50,8 @@ def _hang(console: Console, mark: str, name: str, text: str, style: str, tone: s
         head = Text(" " * _INDENT)
 
 
-def _words(outcome: Outcome) -> str:
-    return outcome.check.replace("_", " ")
+def _words(result: CheckResult) -> str:
+    return result.check.replace("_", " ")
 
 
 def _short(place: str) -> str:

@@ -7,8 +7,8 @@ from numbers import Real
 import torch
 from torch import nn
 
-from mixkit.conformance.survival import expect_on_cuda
-from mixkit.conformance.trial import close, dice, expect, given, saying
+from mixkit.conformance.harness import close, expect, given, saying, seeded
+from mixkit.conformance.portability import expect_on_cuda
 from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
 
 WIDTH, CLASSES = 16, 3
@@ -19,7 +19,7 @@ def check_head(spec: Spec) -> None:
     with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = head.build(spec, WIDTH, CLASSES).eval()
-    x = torch.randn(5, WIDTH, generator=dice(0), requires_grad=True)
+    x = torch.randn(5, WIDTH, generator=seeded(0), requires_grad=True)
     with saying(f"{spec.name}: fails in forward"):
         out = given(spec, made(x))
     expect(spec, out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
@@ -27,7 +27,7 @@ def check_head(spec: Spec) -> None:
     alone = torch.cat([made(row[None]) for row in x])
     expect(spec, close(out, alone, 1e-5), "a clip comes out otherwise in a batch than alone")
     with saying(f"{spec.name}: fails going backward"):
-        (out * torch.randn(out.shape, generator=dice(1))).sum().backward()
+        (out * torch.randn(out.shape, generator=seeded(1))).sum().backward()
     for name, parameter in made.named_parameters():
         alive = parameter.grad is not None and bool(parameter.grad.any())
         expect(spec, alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
@@ -43,7 +43,7 @@ def check_loss(spec: Spec) -> None:
             made = loss.build(spec, weights)
         target = torch.eye(CLASSES)[torch.arange(6) % CLASSES]
         for scale in (1.0, 1000.0):
-            logits = (scale * torch.randn(6, CLASSES, generator=dice(0))).requires_grad_()
+            logits = (scale * torch.randn(6, CLASSES, generator=seeded(0))).requires_grad_()
             with saying(f"{spec.name}: fails in forward"):
                 found = given(spec, made(logits, target))
             expect(spec, found.shape == (), f"it gives the shape {list(found.shape)}. Return one number, the mean")
@@ -72,7 +72,7 @@ def check_metric(spec: Spec) -> None:
         "clips with several labels, or none": several | torch.eye(CLASSES, dtype=torch.long)[torch.arange(12) // 4],
     }
     for name, target in splits.items():
-        scores = torch.rand(target.shape, generator=dice(0))
+        scores = torch.rand(target.shape, generator=seeded(0))
         kept = scores.clone()
         with saying(f"{spec.name}: fails for {name}"):
             found, again = (_plain(made(scores, target)) for _ in range(2))

@@ -7,25 +7,25 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mixkit.conformance.trial import as_module, built, close, expect, saying, trials
+from mixkit.conformance.harness import as_module, built, cases, close, expect, saying
 from mixkit.registry import Spec
 
 
 def check_device(spec: Spec) -> None:
     """On a CUDA device nothing is left on the CPU. The device is a fake one: no GPU is needed."""
-    for trial in trials(spec):
-        trial.run(trial.input())  # so that what forward puts aside is there
-        for name in _stray(trial.module):
-            trial.expect(False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
+    for case in cases(spec):
+        case.run(case.input())  # so that what forward puts aside is there
+        for name in _stray(case.module):
+            case.expect(False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
         remedy = "create tensors on x.device, and decide nothing by their values"
-        with FakeTensorMode(), torch.no_grad(), trial.saying(f"fails on a CUDA device ({remedy})"):
+        with FakeTensorMode(), torch.no_grad(), case.saying(f"fails on a CUDA device ({remedy})"):
             moved = {
                 name: torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda:0")
-                for name, tensor in (*trial.module.named_parameters(), *trial.module.named_buffers())
+                for name, tensor in (*case.module.named_parameters(), *case.module.named_buffers())
             }
-            x = torch.empty((3, trial.site.tokens, trial.site.width), device="cuda:0")
-            out = torch.func.functional_call(trial.module, moved, (x,))
-        trial.expect(out.device == x.device, f"a batch on {x.device} came out on {out.device}. Keep it on x.device")
+            x = torch.empty((3, case.site.tokens, case.site.width), device="cuda:0")
+            out = torch.func.functional_call(case.module, moved, (x,))
+        case.expect(out.device == x.device, f"a batch on {x.device} came out on {out.device}. Keep it on x.device")
 
 
 def expect_on_cuda(spec: Spec, made: object, *shapes: tuple[int, ...]) -> None:
@@ -44,49 +44,49 @@ def expect_on_cuda(spec: Spec, made: object, *shapes: tuple[int, ...]) -> None:
 
 def check_state_dict(spec: Spec) -> None:
     """The state dict holds all that it learns: another one loads it and does the same."""
-    for trial in trials(spec):
-        other = built(spec, trial.site, seed=1)
+    for case in cases(spec):
+        other = built(spec, case.site, seed=1)
         file = io.BytesIO()
-        torch.save(trial.module.state_dict(), file)
+        torch.save(case.module.state_dict(), file)
         file.seek(0)
-        with trial.saying("cannot load its own state dict"):
+        with case.saying("cannot load its own state dict"):
             other.load_state_dict(torch.load(file, weights_only=True))
-        same = torch.equal(trial.run(trial.input(), module=other), trial.run(trial.input()))
-        trial.expect(same, "it does otherwise after load_state_dict. Make every tensor a parameter or a buffer")
+        same = torch.equal(case.run(case.input(), module=other), case.run(case.input()))
+        case.expect(same, "it does otherwise after load_state_dict. Make every tensor a parameter or a buffer")
 
 
 def check_pickle(spec: Spec) -> None:
     """It survives pickle: copies of a model need that."""
-    for trial in trials(spec):
-        with trial.saying("cannot be pickled"):
-            copy = pickle.loads(pickle.dumps(trial.module))
-        same = torch.equal(trial.run(trial.input(), module=copy), trial.run(trial.input()))
-        trial.expect(same, "it does otherwise after pickle. Keep in attributes what it needs")
+    for case in cases(spec):
+        with case.saying("cannot be pickled"):
+            copy = pickle.loads(pickle.dumps(case.module))
+        same = torch.equal(case.run(case.input(), module=copy), case.run(case.input()))
+        case.expect(same, "it does otherwise after pickle. Keep in attributes what it needs")
 
 
 def check_compile(spec: Spec) -> None:
     """`torch.compile` takes it whole, forward and backward. Traced with `aot_eager`, which needs no C++ compiler."""
-    for trial in trials(spec)[:2]:  # tracing is slow
+    for case in cases(spec)[:2]:  # tracing is slow
         torch._dynamo.reset()
-        leaf, twin = trial.input().requires_grad_(), trial.input().requires_grad_()
-        out = trial.run(leaf, learning=True)
-        with trial.saying("torch.compile(fullgraph=True) does not take it whole"):
-            compiled = torch.compile(trial.module, fullgraph=True, backend="aot_eager", dynamic=False)(twin)
+        leaf, twin = case.input().requires_grad_(), case.input().requires_grad_()
+        out = case.run(leaf, learning=True)
+        with case.saying("torch.compile(fullgraph=True) does not take it whole"):
+            compiled = torch.compile(case.module, fullgraph=True, backend="aot_eager", dynamic=False)(twin)
             (out.square().sum() + compiled.square().sum()).backward()
         same = close(compiled, out, 1e-5) and _gradients_close(leaf, twin)
-        trial.expect(same, "it does otherwise when compiled. Change no state in forward")
+        case.expect(same, "it does otherwise when compiled. Change no state in forward")
     torch._dynamo.reset()
 
 
 def check_export(spec: Spec) -> None:
     """`torch.export` takes it, for batches of any size."""
-    for trial in trials(spec):
-        with trial.saying("torch.export does not take it for every size of batch"):
+    for case in cases(spec):
+        with case.saying("torch.export does not take it for every size of batch"):
             batch = ({0: torch.export.Dim("batch")},)
-            program = torch.export.export(trial.module, (trial.input(),), dynamic_shapes=batch).module()
-        x = trial.input(batch=5)
-        same = close(trial.run(x, module=program), trial.run(x), 1e-5)
-        trial.expect(same, "it does otherwise when exported. Read no Python number off a tensor")
+            program = torch.export.export(case.module, (case.input(),), dynamic_shapes=batch).module()
+        x = case.input(batch=5)
+        same = close(case.run(x, module=program), case.run(x), 1e-5)
+        case.expect(same, "it does otherwise when exported. Read no Python number off a tensor")
 
 
 def _gradients_close(leaf: Tensor, twin: Tensor) -> bool:

@@ -12,7 +12,7 @@ from mixkit.registry import REGISTRIES, Spec
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """What came of a check.
 
     Args:
@@ -35,31 +35,31 @@ class Outcome:
         return self.tried and self.fault is not None
 
 
-def examine(spec: Spec) -> Iterator[Outcome]:
+def run_checks(spec: Spec) -> Iterator[CheckResult]:
     """Runs every check of its kind.
 
     Args:
         spec: what to check, with its settings.
 
     Yields:
-        An outcome a check. After a fault in one of `FIRST` the others are not tried: they would mislead.
+        A result a check. After a fault in one of `FIRST` the others are not tried: they would mislead.
     """
     target = REGISTRIES[spec.kind].entry(spec.name).target
     stopped = ""
     for check in checks(spec.kind):
         name, promise = check.__name__.removeprefix("check_"), (check.__doc__ or "").split("\n\n")[0]
         if stopped:
-            yield Outcome(name, promise, f"{stopped} fails, and so they would mislead", tried=False)
+            yield CheckResult(name, promise, f"{stopped} fails, and so they would mislead", tried=False)
             continue
         try:
             check(spec)
         except NotTried as error:
-            yield Outcome(name, promise, str(error), tried=False)
+            yield CheckResult(name, promise, str(error), tried=False)
         except MixkitError as error:
-            yield Outcome(name, promise, str(error), _look(error, target, check))
+            yield CheckResult(name, promise, str(error), _look(error, target, check))
             stopped = name if check in FIRST else ""
         else:
-            yield Outcome(name, promise)
+            yield CheckResult(name, promise)
 
 
 _PLACES = {"stands": "__init__", "state_dict": "__init__", "pickle": "__init__", "mixing": ""}

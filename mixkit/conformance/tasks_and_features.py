@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mixkit.conformance.survival import expect_on_cuda
-from mixkit.conformance.trial import ConformanceError, NotTried, close, dice, expect, given, saying
+from mixkit.conformance.harness import ConformanceError, NotTried, close, expect, given, saying, seeded
+from mixkit.conformance.portability import expect_on_cuda
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError
 from mixkit.registry import Features, Spec, augmentation, features, lacks, task
@@ -39,7 +39,7 @@ def check_features(spec: Spec) -> None:
         made = features.build(spec, RATE, SECONDS).eval()
     missing = lacks(made, Features)
     expect(spec, missing is None, f"it has no {missing!r}. Set it in __init__, as mixkit.audio.features does")
-    x = 0.1 * torch.randn(3, made.samples, generator=dice(0))
+    x = 0.1 * torch.randn(3, made.samples, generator=seeded(0))
     wanted = [3, made.bins, made.frames]
     for length in (made.samples, made.samples // 2, made.samples + 100):
         sound = torch.nn.functional.pad(x, (0, max(0, length - made.samples)))[:, :length]
@@ -57,7 +57,7 @@ def check_features(spec: Spec) -> None:
 
 
 def check_augmentation(spec: Spec) -> None:
-    """It keeps shapes, draws from the dice it is given and no others, and does nothing in evaluation."""
+    """It keeps shapes, draws from the generator it is given and no other, and does nothing in evaluation."""
     on = augmentation.entry(spec.name).facts["on"]
     expect(spec, on in ("waveform", "features"), f"on is {on!r}. Write on='waveform' or on='features'")
     with saying(f"{spec.name}: cannot be built"):
@@ -65,7 +65,7 @@ def check_augmentation(spec: Spec) -> None:
             made = augmentation.build(spec, RATE)
         except MixkitError as error:
             raise NotTried(f"{spec.name} cannot be tried with its defaults: {error}") from None
-    x = torch.randn((6, RATE) if on == "waveform" else (6, 32, 98), generator=dice(0))
+    x = torch.randn((6, RATE) if on == "waveform" else (6, 32, 98), generator=seeded(0))
     target = torch.eye(3)[torch.arange(6) % 3]
     tried = []
     for training in (False, True, True):

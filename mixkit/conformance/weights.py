@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mixkit.conformance.trial import NotTried, expect, saying
+from mixkit.conformance.harness import NotTried, expect, saying
 from mixkit.errors import MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Block, Branch, Model

@@ -30,7 +30,7 @@ class NotTried(MixkitError):
 
 
 @dataclass(frozen=True)
-class Trial:
+class Case:
     """An operator in evaluation mode, with weights that are the same every time.
 
     Args:
@@ -45,7 +45,7 @@ class Trial:
 
     def input(self, batch: int = 3, dtype: torch.dtype = torch.float32) -> Tensor:
         """Random tokens, the same every time: `b n c`."""
-        return torch.randn(batch, self.site.tokens, self.site.width, generator=dice(0), dtype=dtype)
+        return torch.randn(batch, self.site.tokens, self.site.width, generator=seeded(0), dtype=dtype)
 
     def run(self, x: Tensor, *, module: nn.Module | None = None, learning: bool = False) -> Tensor:
         """What the operator, or another module in its place, makes of x."""
@@ -85,7 +85,7 @@ def expect(spec: Spec, holds: bool | Tensor, message: str) -> None:
         raise ConformanceError(f"{spec.name}: {message}.")
 
 
-def trials(spec: Spec, sites: Iterable[Site] = SITES) -> list[Trial]:
+def cases(spec: Spec, sites: Iterable[Site] = SITES) -> list[Case]:
     """The operator on every site that it does not refuse.
 
     Raises:
@@ -94,7 +94,7 @@ def trials(spec: Spec, sites: Iterable[Site] = SITES) -> list[Trial]:
     found, refusals = [], []
     for site in sites:
         try:
-            found.append(Trial(spec, site, built(spec, site)))
+            found.append(Case(spec, site, built(spec, site)))
         except ConformanceError:
             raise
         except MixkitError as error:
@@ -106,8 +106,8 @@ def trials(spec: Spec, sites: Iterable[Site] = SITES) -> list[Trial]:
 
 def built(spec: Spec, site: Site, seed: int = 0) -> nn.Module:
     """The operator in evaluation mode, its weights a little off their start: a gain of 0 must not hide what it does."""
-    trial = Trial(spec, site, nn.Identity())
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), trial.saying("cannot be built"):
+    case = Case(spec, site, nn.Identity())
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), case.saying("cannot be built"):
         torch.manual_seed(seed)
         module = as_module(spec, operator.build(spec, site))
         for parameter in module.parameters():
@@ -116,7 +116,7 @@ def built(spec: Spec, site: Site, seed: int = 0) -> nn.Module:
         return module.eval()
 
 
-def dice(seed: int) -> torch.Generator:
+def seeded(seed: int) -> torch.Generator:
     """A source of random numbers of its own, so that a check leaves the caller's as it was."""
     return torch.Generator().manual_seed(seed)
 
