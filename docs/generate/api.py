@@ -2,29 +2,39 @@
 
 import importlib
 from collections.abc import Iterator
+from typing import Annotated, get_origin
 
 import mixkit
+from mixkit.errors import MixkitError
 from mixkit.registry import Registry
+from mixkit.values import describe
 
 CLASSES = ("mixkit.model.windows.Prediction", "mixkit.runs.folder.Run", "mixkit.model.classifier.Classifier")
-WORDS = {"Site": "Where an operator stands", "Spec": "What is to be built, as data"}
+PROTOCOLS = ("Operator", "Task", "Features", "Augmentation", "Head", "Loss", "Metric", "Schedule", "StartingWeights")
 
 
 def pages() -> Iterator[tuple[str, str]]:
     """One page with every public name."""
-    registries, things = [], []
+    registries, numbers, things = [], [], []
     for name in mixkit.__all__:
         found = getattr(mixkit, name)
-        (registries if isinstance(found, Registry) else things).append(name)
+        if isinstance(found, Registry):
+            registries.append(name)
+        elif get_origin(found) is Annotated:
+            numbers.append(name)
+        elif not (isinstance(found, type) and issubclass(found, MixkitError)):  # errors have a part of their own
+            things.append(name)
     parts = [
         "# Python\n\nMade from the code when this site is built. All of it is imported from `mixkit`.",
         *(f"::: {_home(name)}" for name in things),
         "## Registries\n\nDecorators for code of your own, and lists of what there is: "
         + ", ".join(f"`mixkit.{name}`" for name in registries)
         + ". [Write an operator](../plugins.md) shows them at work.",
-        "::: mixkit.registry.Registry",
-        "::: mixkit.registry.Spec",
-        "::: mixkit.registry.Entry",
+        "::: mixkit.registry.registry.Registry",
+        "::: mixkit.registry.registry.Entry",
+        "What each kind is given and gives back:",
+        *(f"::: mixkit.registry.kinds.{name}" for name in PROTOCOLS),
+        "## Numbers with bounds\n\n" + "\n".join(f"- `mixkit.{n}`: {describe(getattr(mixkit, n))}" for n in numbers),
         "## What functions return",
         *(f"::: {path}" for path in CLASSES),
         "## Errors",
