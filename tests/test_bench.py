@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mixkit
-from mixkit.bench.measure import Measured, bench, summary
+from mixkit.bench.measure import VariantSpeed, bench, summary
 from mixkit.bench.memory import peak_memory
 from mixkit.bench.plain import check_same, plain
 from mixkit.bench.plot import plot
@@ -101,7 +101,7 @@ def test_what_rounds_come_to() -> None:
         "forward mixkit float32": [{"forward": 0.5}, {"forward": 0.5}],
     }
     found = summary(Variant("float32"), rows, "plain float32", size=8, flops=100, peak=2000.0, memory=5)
-    assert found == Measured(
+    assert found == VariantSpeed(
         name="mixkit float32",
         precision="float32",
         training_clips=4.0,

@@ -71,7 +71,8 @@ def test_every_room_says_what_it_is() -> None:
         assert 20 < len(said) < 120, f"{room}: {said}"
 
 
-SHARED = {f"mixkit.operators.{part}" for part in ("axes", "feed_forward", "hermit_pair", "preset")}  # these register nothing
+# These register nothing.
+SHARED = {f"mixkit.operators.{part}" for part in ("axes", "feed_forward", "hermit_pair", "preset")}
 
 
 def test_operators_do_not_import_each_other() -> None:

@@ -19,7 +19,7 @@ Rows = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class VariantSpeed:
     """One variant.
 
     Args:
@@ -75,7 +75,7 @@ class Bench:
     flops: int
     peaks: Mapping[str, Spread]
     apart: float | None
-    variants: Sequence[Measured]
+    variants: Sequence[VariantSpeed]
     parts: Sequence[Part]
     parts_of: str
 
@@ -148,7 +148,7 @@ def bench(
 
 def summary(
     variant: Variant, rows: Rows, reference: str, size: int, flops: int, peak: float, memory: int | None
-) -> Measured:
+) -> VariantSpeed:
     """What the rounds of a variant come to.
 
     Args:
@@ -163,7 +163,7 @@ def summary(
     train, answers = rows[f"train {variant.name}"], rows[f"forward {variant.name}"]
     steps, forwards = [one["step"] for one in train], [one["forward"] for one in answers]
     step, forward = Spread.of(steps), Spread.of(forwards)
-    return Measured(
+    return VariantSpeed(
         name=variant.name,
         precision=variant.precision,
         training_clips=size / step.median,
