@@ -135,7 +135,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 def test_another_version_is_another_entry(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     path = noise(tmp_path / "a.flac")
     AudioCache(store).read(path, RATE)
-    monkeypatch.setattr(cache, "_version", lambda: "another")
+    monkeypatch.setattr(cache, "_version", lambda *_: "another")
     AudioCache(store).read(path, RATE)
     assert len(entries(store)) == 2
 
@@ -275,21 +275,26 @@ def test_writers_at_once_and_a_clear_in_between(tmp_path: Path, store: Store) ->
         assert all(pool.map(work, range(12)))
 
 
-def test_a_set_that_was_heard_is_known_until_a_file_changes(tmp_path: Path, store: Store) -> None:
-    paths = [noise(tmp_path / f"{number}.wav", seed=number) for number in range(3)]
-    sections = [(path, None, None) for path in paths]
-    kept = AudioCache(store)
-    assert not kept.knows_sound(sections, RATE)
-    kept.note_sound(sections, RATE)
-    assert kept.knows_sound(sections, RATE)
-    assert not kept.knows_sound(sections, 8000)
-    assert not kept.knows_sound(sections[:2], RATE)
-    paths[1].write_bytes(paths[1].read_bytes())
-    assert not kept.knows_sound(sections, RATE)
-    paths[1].unlink()
-    kept.note_sound(sections, RATE)
-    assert not kept.knows_sound(sections, RATE)
-    assert not AudioCache(None).knows_sound([], RATE)
+def test_what_is_known_of_a_recording_is_kept_until_it_changes(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+    real = cache.examine
+    monkeypatch.setattr(cache, "examine", lambda path, *rest: decoded.append(path) or real(path, *rest))
+    path = noise(tmp_path / "a.flac")
+    facts, audio = AudioCache(store).examine(path, RATE)
+    assert audio is not None
+    assert torch.equal(audio, AudioCache(store).read(path, RATE))
+    assert AudioCache(store).examine(path, RATE) == (facts, None)
+    assert AudioCache(store).examine(shutil.copy(path, tmp_path / "b.flac"), RATE) == (facts, None)
+    assert len(decoded) == 1
+    section, _ = AudioCache(store).examine(path, RATE, 0.1, 0.2)
+    assert section.digest != facts.digest
+    assert len(decoded) == 2
+    noise(path, seed=1)
+    assert AudioCache(store).examine(path, RATE)[0] != facts
+    assert len(decoded) == 3
+    assert AudioCache(None).examine(path, RATE)[1] is not None
 
 
 def test_the_size_is_said_in_gib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

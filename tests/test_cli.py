@@ -101,7 +101,7 @@ def test_a_copy_in_two_splits_is_a_leak(mixkit_command: Command, tmp_path: Path,
     said = mixkit_command("train", "asm_rh", *quick(tones), *held_out, "--name", "leaking")
     assert said.code == 2
     assert said.err == (
-        "error: the same recording, byte for byte, stands in two splits (1 times). Leave one of each pair out:\n"
+        "error: the same recording, sample for sample, stands in two splits (1 times). Leave one of each pair out:\n"
         f"  {tones}/low/0.wav (train) = {copied} (test)\n"
     )
     assert not (tmp_path / "runs" / "leaking").exists()

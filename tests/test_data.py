@@ -13,6 +13,7 @@ from mixkit.audio import cache
 from mixkit.data import waveforms
 from mixkit.data.batches import Batch, Batches, ClipAudio, Order, fit_length
 from mixkit.data.unusable import survey
+from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError
 from mixkit.registry import Clip
 
@@ -156,7 +157,7 @@ def test_a_file_that_goes_bad_is_named(clips: list[Clip], workers: int) -> None:
 
 
 def test_the_survey_counts_lengths(clips: list[Clip]) -> None:
-    found = survey(clips, 0.3)
+    found = survey(map(Waveforms(8000).examine, clips), 0.3)
     lengths = [(400 * (number + 1) + 400) / 8000 for number in range(10)]
     assert (found.clips, found.shorter, found.longer) == (
         10,
@@ -164,8 +165,8 @@ def test_the_survey_counts_lengths(clips: list[Clip]) -> None:
         sum(x > 0.3 for x in lengths),
     )
     assert found.seconds == pytest.approx(sum(lengths))
-    section = [Clip(clips[9].path, "a", "g", start=0.1, stop=0.2)]
-    assert survey(section, 0.3).seconds == pytest.approx(0.1)
+    section = Clip(clips[9].path, "a", "g", start=0.1, stop=0.2)
+    assert survey([Waveforms(8000).examine(section)], 0.3).seconds == pytest.approx(0.1)
 
 
 @pytest.mark.slow

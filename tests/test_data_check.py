@@ -13,9 +13,7 @@ import soundfile
 
 from mixkit import registry
 from mixkit.data.check import FAULTS, REMARKS, Report, check
-from mixkit.data.duplicates import Duplicate, find_duplicates
 from mixkit.data.plot import draw
-from mixkit.errors import DataError
 from mixkit.registry import Clip
 from tests.conftest import Said
 
@@ -181,10 +179,9 @@ def test_silence_is_no_leak(tmp_path: Path) -> None:
     report = look(Listed(listed))
     assert report.clean
     assert [kind for kind, findings in found(report).items() for _ in findings] == ["silent", "silent"]
-    assert find_duplicates(listed) == []
     for split in ("train", "test"):
         listed[split].append(clip(write(tmp_path / split / "almost.wav", np.full(8000, 2.0**-15))))
-    assert [pair.leaks for pair in find_duplicates(listed)] == [True]
+    assert [name for _, name, _ in found(look(Listed(listed)))["leaked_audio"]] == ["almost.wav"]
 
 
 def test_the_protocol_paper_random_mixes_groups_and_nothing_else(tmp_path: Path) -> None:
@@ -197,38 +194,6 @@ def test_the_protocol_paper_random_mixes_groups_and_nothing_else(tmp_path: Path)
     assert [(kind, len(findings)) for kind, findings in found(report).items()] == [("mixed_group", 2)]
     listed["test"].append(listed["train"][0])
     assert not look(Listed(listed, protocol="paper-random")).clean
-
-
-def test_duplicates_by_bytes(tmp_path: Path) -> None:
-    listed = good(tmp_path)
-    original = listed["train"][0].path
-    copies = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
-    for copy in copies:
-        shutil.copyfile(original, copy)
-    listed["train"].append(clip(copies[0]))
-    listed["test"] += [clip(copies[1]), clip(copies[2])]
-    listed["test"].append(clip(original, start=0.1, stop=0.2))  # a section of a file is no other file
-    pairs = find_duplicates(listed)
-    assert pairs == [
-        Duplicate(original, "train", copies[0], "train"),
-        Duplicate(original, "train", copies[1], "test"),
-        Duplicate(original, "train", copies[2], "test"),
-    ]
-    assert [pair.leaks for pair in pairs] == [False, True, True]
-    samples, _ = soundfile.read(original)
-    other = {"train": [clip(original)], "test": [clip(write(tmp_path / "other_container.flac", samples))]}
-    assert find_duplicates(other) == []  # which is why `check` compares what is heard
-    for name in ("empty1", "empty2"):
-        (tmp_path / name).touch()
-    assert find_duplicates({"train": [clip(tmp_path / "empty1")], "test": [clip(tmp_path / "empty2")]}) == []
-    with pytest.raises(DataError) as caught:
-        find_duplicates({"train": [clip(tmp_path / "gone.wav")]})
-    assert str(caught.value) == (
-        f"{tmp_path / 'gone.wav'}: cannot be read (No such file or directory). Check the listing of the task."
-    )
-    os.mkfifo(tmp_path / "pipe.wav")
-    with pytest.raises(DataError, match=r"pipe.wav: is not a regular file\. Check the listing of the task\.$"):
-        find_duplicates({"train": [clip(tmp_path / "pipe.wav")]})
 
 
 def test_special_files_do_not_hang(tmp_path: Path) -> None:
@@ -245,14 +210,14 @@ def test_special_files_do_not_hang(tmp_path: Path) -> None:
 def test_a_decoder_that_breaks_costs_one_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixkit.data import inspect
 
-    honest = inspect.read
+    honest = inspect.examine
 
     def breaking(path: Path, *rest: object) -> object:
         if path.name == "3.wav":
             raise RuntimeError("out of\x1b order")
         return honest(path, *rest)
 
-    monkeypatch.setattr(inspect, "read", breaking)
+    monkeypatch.setattr(inspect, "examine", breaking)
     report = look(Listed(good(tmp_path)))
     assert [detail for _, _, detail in found(report)["unreadable"]] == ["RuntimeError: out of\\x1b order"] * 3
     assert len(report.good) == 15

@@ -5,9 +5,9 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import soundfile
@@ -15,9 +15,13 @@ import torch
 import torchaudio
 from torch import Tensor
 
+from mixkit.audio import facts as examining
 from mixkit.audio import read as reading
 from mixkit.audio import resample as resampling
+from mixkit.audio import sketch as sketching
+from mixkit.audio.facts import AudioFacts, examine
 from mixkit.audio.read import inspect, read
+from mixkit.audio.resample import resample
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
 from mixkit.storage.folders import data_folder
@@ -26,8 +30,6 @@ VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less
 SETTLED = 2.0  # seconds since the last change, after which the times of a file tell every later one
 PLAIN = ("AIFF", "WAV", "WAVEX")
-
-Section = tuple[Path, float | None, float | None]  # file, start and stop in seconds
 
 
 class AudioCache:
@@ -80,7 +82,7 @@ class AudioCache:
         digest = self._digest(path, stamp)
         if digest is None:
             return read(path, sample_rate, start, stop)
-        key = _key("audio", _version(), digest.hex(), sample_rate, start, stop)
+        key = _audio_key(digest, sample_rate, start, stop)
         if known := self.store.get(key):
             return torch.frombuffer(known, dtype=torch.float32)
         audio = read(path, sample_rate, start, stop)
@@ -88,20 +90,32 @@ class AudioCache:
             self.store.put(key, audio.numpy().tobytes())
         return audio
 
-    def knows_sound(self, sections: Iterable[Section], sample_rate: int) -> bool:
-        """Whether `note_sound` was told of exactly these sections, and no file has changed since."""
-        key = self._set_key(sections, sample_rate)
-        return self.store is not None and key is not None and self.store.get(key) is not None
+    def examine(
+        self, path: str | os.PathLike[str], sample_rate: int, start: float | None = None, stop: float | None = None
+    ) -> tuple[AudioFacts, Tensor | None]:
+        """What is known of a recording, decoded for it if need be; then the audio, which is kept, comes as well.
 
-    def note_sound(self, sections: Iterable[Section], sample_rate: int) -> None:
-        """Remembers that all of these can be decoded."""
-        key = self._set_key(sections, sample_rate)
-        if self.store is not None and key is not None:
-            self.store.put(key, b"sound")
+        Args:
+            path: as for `read`.
+            sample_rate: of the audio, in Hz.
+            start: as for `read`.
+            stop: as for `read`.
 
-    def _set_key(self, sections: Iterable[Section], sample_rate: int) -> bytes | None:
-        parts = [(os.fspath(path), start, stop, _stamp(path)) for path, start, stop in sections]
-        return None if any(part[-1] is None for part in parts) else _key("sound", _version(), sample_rate, parts)
+        Raises:
+            DataError: the recording cannot be used.
+        """
+        stamp = _stamp(path)
+        digest = self._digest(path, stamp) if self.store is not None and stamp is not None else None
+        key = _key("facts", _version(reading, examining, sketching), (digest or b"").hex(), start, stop)
+        if self.store is not None and digest is not None and (known := self.store.get(key)):
+            return AudioFacts.from_bytes(known), None
+        facts, samples = examine(path, start, stop)
+        audio = resample(torch.from_numpy(samples), facts.sample_rate, sample_rate)
+        if self.store is not None and digest is not None and _stamp(path) == stamp:
+            if not _is_plain(path, sample_rate):
+                self.store.put(_audio_key(digest, sample_rate, start, stop), audio.numpy().tobytes())
+            self.store.put(key, facts.to_bytes())
+        return facts, audio
 
     def _digest(self, path: str | os.PathLike[str], stamp: str) -> bytes | None:
         assert self.store is not None
@@ -187,10 +201,14 @@ def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
     return header.kind in PLAIN and header.sample_rate == sample_rate
 
 
+def _audio_key(digest: bytes, sample_rate: int, start: float | None, stop: float | None) -> bytes:
+    return _key("audio", _version(reading, resampling), digest.hex(), sample_rate, start, stop)
+
+
 @cache
-def _version() -> str:
-    """All that decides the samples of a recording besides its bytes."""
-    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (reading, resampling))
+def _version(*modules: ModuleType) -> str:
+    """All that decides what is made of a recording besides its bytes."""
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
     libraries = (soundfile.__libsndfile_version__, torch.__version__, torchaudio.__version__, np.__version__)
     processor = torch.backends.cpu.get_cpu_capability()
     return " ".join((hashlib.sha256(code).hexdigest(), *libraries, processor))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mixkit.audio.flac import excess
@@ -112,6 +113,14 @@ def read(
     Raises:
         DataError: the file cannot be used; it has the path, the reason and a kind of `FIXES`.
     """
+    waveform, header = decode(path, start, stop, longest)
+    return resample(torch.from_numpy(waveform), header.sample_rate, sample_rate)
+
+
+def decode(
+    path: str | os.PathLike[str], start: float | None = None, stop: float | None = None, longest: float = 3600.0
+) -> tuple[NDArray[np.float32], Header]:
+    """As `read`, at the sample rate of the file, with what its header says."""
     with _open(path) as (stream, header):
         first, wanted = _section(header, start, stop)
         most = int(longest * min(header.sample_rate, 48_000))
@@ -119,8 +128,7 @@ def read(
             raise _too_long(header, most)
         buffer = np.empty((max(BLOCK // header.channels, 1), header.channels), np.float32)
         _skip(stream, header, first, buffer)
-        waveform = _decode(stream, header, wanted, most, buffer)
-    return resample(torch.from_numpy(waveform), header.sample_rate, sample_rate)
+        return _decode(stream, header, wanted, most, buffer), header
 
 
 def fix_alone(kind: str) -> str:
@@ -229,7 +237,7 @@ def _skip(stream: _Stream, header: Header, frames: int, buffer: Any) -> None:
         frames -= dropped
 
 
-def _decode(stream: _Stream, header: Header, wanted: int | None, most: int, buffer: Any) -> Any:
+def _decode(stream: _Stream, header: Header, wanted: int | None, most: int, buffer: Any) -> NDArray[np.float32]:
     blocks, count = [], 0
     while wanted is None or count < wanted:
         block = stream.read(out=buffer if wanted is None else buffer[: wanted - count])

@@ -1,16 +1,18 @@
 """A look at every recording of a task before hours are spent on it: what is damaged, what leaks, what is odd."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mixkit.data.inspect import Heard, listen
-from mixkit.errors import printable
-from mixkit.registry import Task
+from mixkit.audio.facts import AudioFacts
+from mixkit.data.inspect import CheckedClip, inspect_clip
+from mixkit.data.leaks import find_copies
+from mixkit.errors import DataError, printable
+from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.published import PAPER_RANDOM
 
@@ -29,7 +31,9 @@ FAULTS: Mapping[str, str] = {
 
 REMARKS: Mapping[str, str] = {
     "mixed_group": "group in two splits, as the protocol paper-random has it",
+    "mixed_audio": "same audio in two splits, which the protocol paper-random lets through",
     "duplicate": "same audio twice in a split",
+    "likely_copy": "likely the same recording at another sample rate or with other channels",
     "silent": "never above -60 dB",
     "clipped": "cut off at full scale",
     "shorter": "shorter than the model hears",
@@ -41,7 +45,7 @@ REMARKS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClipFinding:
     """Something about a clip.
 
     Args:
@@ -72,7 +76,7 @@ class Report:
         protocol: by which it is split; `paper-random` mixes groups on purpose.
         labels: of the task, in its order.
         seconds: that the model hears.
-        heard: every clip.
+        clips: every clip.
     """
 
     task: str
@@ -81,17 +85,17 @@ class Report:
     protocol: str
     labels: tuple[str, ...]
     seconds: float
-    heard: tuple[Heard, ...]
+    clips: tuple[CheckedClip, ...]
 
     @cached_property
-    def good(self) -> tuple[Heard, ...]:
-        """The clips that can be read."""
-        return tuple(heard for heard in self.heard if heard.fault is None)
+    def good(self) -> tuple[tuple[str, Clip, AudioFacts], ...]:
+        """The clips that can be read, with their splits and what is known of them."""
+        return tuple((one.split, one.clip, one.found) for one in self.clips if isinstance(one.found, AudioFacts))
 
     @cached_property
-    def findings(self) -> Mapping[str, tuple[Finding, ...]]:
+    def findings(self) -> Mapping[str, tuple[ClipFinding, ...]]:
         """What was found, by kind; every kind is there."""
-        found: dict[str, list[Finding]] = {kind: [] for kind in (*FAULTS, *REMARKS)}
+        found: dict[str, list[ClipFinding]] = {kind: [] for kind in (*FAULTS, *REMARKS)}
         for finding in (*self._alone(), *self._same_audio(), *self._apart()):
             found[finding.kind].append(finding)
         return {kind: tuple(findings) for kind, findings in found.items()}
@@ -104,30 +108,34 @@ class Report:
     @property
     def rates(self) -> Counter[int]:
         """How many clips have which sample rate."""
-        return Counter(heard.sample_rate for heard in self.good)
+        return Counter(facts.sample_rate for _, _, facts in self.good)
 
     @property
     def channels(self) -> Counter[int]:
         """How many clips have how many channels."""
-        return Counter(heard.channels for heard in self.good)
+        return Counter(facts.channels for _, _, facts in self.good)
 
     def balance(self, split: str) -> dict[str, int]:
         """Clips of each label in a split; in a multi-label set, a clip counts for each of its labels."""
-        counts = Counter(label for heard in self.heard if heard.split == split for label in heard.clip.labels)
+        counts = Counter(label for one in self.clips if one.split == split for label in one.clip.labels)
         return {label: counts[label] for label in dict.fromkeys((*self.labels, *counts))}
 
     @property
     def multi_label(self) -> bool:
         """Whether clips may have several labels, or none."""
-        return any(heard.clip.tags is not None for heard in self.heard)
+        return any(one.clip.tags is not None for one in self.clips)
 
     def unlabelled(self, split: str) -> int:
         """Clips of a split without any label."""
-        return sum(heard.split == split and not heard.clip.labels for heard in self.heard)
+        return sum(one.split == split and not one.clip.labels for one in self.clips)
+
+    def lengths(self, split: str) -> list[float]:
+        """Seconds of each clip of a split that can be read."""
+        return [facts.seconds for its, _, facts in self.good if its == split]
 
     def groups(self, split: str) -> int:
         """Groups in a split."""
-        return len({heard.clip.group for heard in self.heard if heard.split == split})
+        return len({one.clip.group for one in self.clips if one.split == split})
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -143,9 +151,9 @@ class Report:
             "channels": {str(number): count for number, count in self.channels.most_common()},
             "splits": {
                 split: {
-                    "clips": sum(heard.split == split for heard in self.heard),
+                    "clips": sum(one.split == split for one in self.clips),
                     "groups": self.groups(split),
-                    "seconds": round(sum(heard.seconds for heard in self.good if heard.split == split), 3),
+                    "seconds": round(sum(self.lengths(split)), 3),
                     "labels": {printable(label): count for label, count in self.balance(split).items()},
                     **({"unlabelled": self.unlabelled(split)} if self.multi_label else {}),
                 }
@@ -154,53 +162,51 @@ class Report:
             "findings": {kind: [finding.to_json() for finding in found] for kind, found in self.findings.items()},
         }
 
-    def _alone(self) -> Iterator[Finding]:
+    def _alone(self) -> Iterator[ClipFinding]:
         """What is seen of one clip at a time."""
         rate = self.rates.most_common(1)[0][0] if self.good else 0
         channels = self.channels.most_common(1)[0][0] if self.good else 0
-        for heard in self.heard:
-            split, path = heard.split, heard.clip.path
-            if heard.fault is not None:
-                kind = "empty" if heard.fault.kind == "empty" else "unreadable"
-                yield Finding(kind, split, path, heard.fault.without_path)
-                continue
+        for one in self.clips:
+            if isinstance(one.found, DataError):
+                kind = "empty" if one.found.kind == "empty" else "unreadable"
+                yield ClipFinding(kind, one.split, one.clip.path, one.found.without_path)
+        for split, clip, facts in self.good:
             for kind, applies, detail in (
-                ("silent", heard.silent, f"highest sample {heard.peak:.5f}"),
-                ("clipped", heard.clipped, f"highest sample {heard.peak:.3f}"),
-                ("shorter", heard.seconds < self.seconds - TOLERANCE, f"{heard.seconds:.3f} s"),
-                ("longer", heard.seconds > self.seconds + TOLERANCE, f"{heard.seconds:.3f} s"),
-                ("odd_rate", heard.sample_rate != rate, f"{heard.sample_rate} Hz"),
-                ("odd_channels", heard.channels != channels, f"{heard.channels}"),
+                ("silent", facts.silent, f"highest sample {facts.peak:.5f}"),
+                ("clipped", facts.clipped, f"highest sample {facts.peak:.3f}"),
+                ("shorter", facts.seconds < self.seconds - TOLERANCE, f"{facts.seconds:.3f} s"),
+                ("longer", facts.seconds > self.seconds + TOLERANCE, f"{facts.seconds:.3f} s"),
+                ("odd_rate", facts.sample_rate != rate, f"{facts.sample_rate} Hz"),
+                ("odd_channels", facts.channels != channels, f"{facts.channels}"),
             ):
                 if applies:
-                    yield Finding(kind, split, path, detail)
+                    yield ClipFinding(kind, split, clip.path, detail)
 
-    def _same_audio(self) -> Iterator[Finding]:
-        """Clips with the same samples; each is compared with the first of them."""
-        first: dict[bytes, Heard] = {}
-        for heard in self.good:
-            if heard.peak > 0:  # digital silence of one length is all the same, and said to be silent already
-                known = first.setdefault(heard.digest, heard)
-                if known is not heard:
-                    kind = "duplicate" if known.split == heard.split else "leaked_audio"
-                    yield Finding(kind, heard.split, heard.clip.path, f"same as {known.clip.path} in {known.split}")
+    def _same_audio(self) -> Iterator[ClipFinding]:
+        """Clips with the same samples, or likely with the same recording."""
+        leak = "mixed_audio" if self.protocol == PAPER_RANDOM else "leaked_audio"
+        for copy in find_copies(self.good):
+            kind = "likely_copy" if not copy.exact else leak if copy.leaks else "duplicate"
+            yield ClipFinding(
+                kind, copy.second_split, copy.second.path, f"same as {copy.first.path} in {copy.first_split}"
+            )
 
-    def _apart(self) -> Iterator[Finding]:
+    def _apart(self) -> Iterator[ClipFinding]:
         """Groups and files that stand in more than one split."""
         mixed = "mixed_group" if self.protocol == PAPER_RANDOM else "leaked_group"
         for kind, name in ((mixed, "group"), ("leaked_file", "path")):
-            places: dict[Any, dict[str, Heard]] = defaultdict(dict)
-            for heard in self.heard:
-                places[getattr(heard.clip, name)].setdefault(heard.split, heard)
+            places: dict[Any, dict[str, CheckedClip]] = defaultdict(dict)
+            for one in self.clips:
+                places[getattr(one.clip, name)].setdefault(one.split, one)
             for shared, splits in places.items():
                 first, *others = splits.values()
                 for other in others:
                     detail = f"{name} {shared} is in {first.split} too, such as {first.clip.path}"
-                    yield Finding(kind, other.split, other.clip.path, detail)
+                    yield ClipFinding(kind, other.split, other.clip.path, detail)
 
 
 def check(task: Task, name: str, progress: Callable[[str, int, int], None], settings: str = "") -> Report:
-    """Listen to every clip of a task.
+    """Decode every clip of a task.
 
     Args:
         task: what lists the clips.
@@ -212,16 +218,15 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
         MixkitError: the task cannot list its clips.
     """
     clips = [(split, clip) for split in SPLITS for clip in task.clips(split)]
-    heard: list[Heard] = []
+    done: list[CheckedClip] = []
     with ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, len(clips), AT_ONCE):
-            for one in pool.map(_listen, clips[start : start + AT_ONCE]):
-                heard.append(one)
-                progress("listening", len(heard), len(clips))
+            for one in pool.map(_inspect, clips[start : start + AT_ONCE]):
+                done.append(one)
+                progress("listening", len(done), len(clips))
     notes, protocol = getattr(task, "notes", ()), getattr(task, "protocol", "")
-    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(heard))
+    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(done))
 
 
-def _listen(entry: Sequence[Any]) -> Heard:
-    split, clip = entry
-    return listen(split, clip)
+def _inspect(entry: tuple[str, Clip]) -> CheckedClip:
+    return inspect_clip(*entry)

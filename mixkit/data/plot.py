@@ -21,7 +21,7 @@ def draw(report: Report) -> bytes:
     _balance(classes, report, labels)
     _lengths(lengths, report)
     verdict = "nothing to mend" if report.clean else "to be mended, see the report"
-    title = f"{printable(report.task)}: {len(report.heard):,} clips, {verdict}"
+    title = f"{printable(report.task)}: {len(report.clips):,} clips, {verdict}"
     figure.suptitle(title, x=0.01, ha="left", parse_math=False)
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=120)
@@ -34,7 +34,7 @@ def _balance(axes: Axes, report: Report, labels: list[str]) -> None:
     for split in SPLITS:
         counts = report.balance(split)
         values = [counts.get(label, 0) for label in labels]
-        clips = sum(heard.split == split for heard in report.heard)
+        clips = sum(one.split == split for one in report.clips)
         axes.barh(rows, values, left=left, color=COLOURS[split], label=f"{split}, {clips:,} clips", height=0.75)
         left = [below + value for below, value in zip(left, values, strict=True)]
     axes.set_yticks(rows, [_short(label) for label in labels], parse_math=False)
@@ -46,9 +46,9 @@ def _balance(axes: Axes, report: Report, labels: list[str]) -> None:
 
 
 def _lengths(axes: Axes, report: Report) -> None:
-    seconds = [[heard.seconds for heard in report.good if heard.split == split] for split in SPLITS]
+    seconds = [report.lengths(split) for split in SPLITS]
     if report.good:
-        longest = max(report.seconds, *(heard.seconds for heard in report.good))
+        longest = max(report.seconds, *(length for lengths in seconds for length in lengths))
         axes.hist(seconds, bins=40, range=(0, longest), stacked=True, color=[COLOURS[split] for split in SPLITS])
     axes.axvline(report.seconds, color=INK, linewidth=1, linestyle=":", label="what the model hears")
     axes.set_xlabel("seconds")

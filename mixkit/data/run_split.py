@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mixkit.data.batches import Batches, ClipAudio, Order
-from mixkit.data.unusable import Skipped, usable
+from mixkit.data.unusable import Facts, Skipped, usable
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError
 from mixkit.recipe.schema import Recipe
@@ -63,8 +63,8 @@ class RunSplits:
         return torch.stack([audio.cut(item) for item in items])
 
 
-def usable_splits(network: Network, source: Task, say: Callable[[str], None]) -> RunSplits:
-    """All splits of a task, every clip decoded once, so that no bad one comes up later.
+def usable_splits(network: Network, source: Task, say: Callable[[str], None]) -> tuple[RunSplits, Facts]:
+    """All splits of a task, every clip decoded once, so that no bad one comes up later; and what is known of the clips.
 
     Args:
         network: with the labels of the task.
@@ -75,8 +75,8 @@ def usable_splits(network: Network, source: Task, say: Callable[[str], None]) ->
         DataError: clips cannot be used, and `task.on_bad_file` does not leave them out.
     """
     waveforms = Waveforms(network.sample_rate)
-    clips, skipped = usable(_listed(source), network.recipe.on_bad_file, waveforms, say)
-    return RunSplits(network, source.protocol, clips, skipped, waveforms)
+    clips, skipped, facts = usable(_listed(source), network.recipe.on_bad_file, waveforms, say)
+    return RunSplits(network, source.protocol, clips, skipped, waveforms), facts
 
 
 def run_splits(network: Network, say: Callable[[str], None] = _log.warning) -> RunSplits:
@@ -99,7 +99,7 @@ def run_splits(network: Network, say: Callable[[str], None] = _log.warning) -> R
             f"on {some(network.labels, 10)}. Name the recordings that it was trained on."
         )
     if recipe.on_bad_file == "skip":
-        return usable_splits(network, source, say)
+        return usable_splits(network, source, say)[0]
     return RunSplits(network, source.protocol, _listed(source), (), Waveforms(network.sample_rate))
 
 

@@ -2,11 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-from mixkit.audio.read import inspect
+from mixkit.audio.facts import AudioFacts
 from mixkit.data.waveforms import ReadingFailed, Waveforms
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip
@@ -20,6 +20,7 @@ AT_ONCE = 1000  # clips that wait for a reader
 MANY = 5000  # clips whose first decoding takes long enough to be announced
 
 Splits = Mapping[str, Sequence[Clip]]
+Facts = Mapping[Clip, AudioFacts]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Survey:
-    """Lengths of clips against what the model sees.
+    """Lengths of clips against what the network takes.
 
     Args:
         clips: how many.
@@ -60,11 +61,11 @@ class Survey:
 
 def usable(
     splits: Splits, on_bad_file: str, waveforms: Waveforms, say: Callable[[str], None]
-) -> tuple[dict[str, tuple[Clip, ...]], list[Skipped]]:
-    """The clips that can be decoded, by split, and what was left out.
+) -> tuple[dict[str, tuple[Clip, ...]], list[Skipped], Facts]:
+    """The clips that can be decoded, by split, what was left out, and what is known of the others.
 
-    Every clip is decoded once, whatever the size of the set: this fills the cache, and is not done again as long as
-    no file changes. Without a cache it costs as much as reading for one epoch.
+    Every clip is decoded once, whatever the size of the set: this fills the cache, and of a good clip is not done
+    again as long as its file does not change. Without a cache it costs as much as reading for one epoch.
 
     Args:
         splits: all clips of the task.
@@ -77,14 +78,9 @@ def usable(
         ReadingFailed: a clip cannot be read for another reason than what is in it, which leaves nothing out.
     """
     clips = [clip for split in splits.values() for clip in split]
-    sections = [(clip.path, clip.start, clip.stop) for clip in clips]
-    if waveforms.cache.knows_sound(sections, waveforms.sample_rate):
-        return {split: tuple(listed) for split, listed in splits.items()}, []
     if len(clips) > MANY:
         say(f"Decoding {len(clips):,} clips once, to find those that cannot be used.")
-    faults = _faults(clips, waveforms)
-    if not faults:
-        waveforms.cache.note_sound(sections, waveforms.sample_rate)
+    facts, faults = _examined(clips, waveforms)
     bad = [
         Skipped(split, printable(str(clip.path)), faults[clip].without_path)
         for split, listed in splits.items()
@@ -100,46 +96,41 @@ def usable(
     _expect_all(splits, good)
     for one in bad:
         say(f"left out of {one.split}: {one.path}: {one.reason}")
-    return good, bad
+    return good, bad, facts
 
 
-def survey(clips: Sequence[Clip], seconds: float) -> Survey:
-    """Lengths of all clips, from their headers.
-
-    Raises:
-        DataError: one cannot be read.
-    """
-    lengths = []
-    for clip in clips:
-        header = inspect(clip.path)
-        end = header.frames / header.sample_rate if header.frames is not None else seconds
-        lengths.append((end if clip.stop is None else min(end, clip.stop)) - (clip.start or 0.0))
+def survey(facts: Iterable[AudioFacts], seconds: float) -> Survey:
+    """Lengths of all clips."""
+    lengths = [one.seconds for one in facts]
     tolerance = 1e-3
     return Survey(
-        clips=len(clips),
+        clips=len(lengths),
         shorter=sum(length < seconds - tolerance for length in lengths),
         longer=sum(length > seconds + tolerance for length in lengths),
         seconds=sum(lengths),
     )
 
 
-def _faults(clips: Sequence[Clip], waveforms: Waveforms) -> dict[Clip, DataError]:
-    def fault(clip: Clip) -> DataError | None:
+def _examined(clips: Sequence[Clip], waveforms: Waveforms) -> tuple[dict[Clip, AudioFacts], dict[Clip, DataError]]:
+    def examine(clip: Clip) -> AudioFacts | DataError:
         try:
-            waveforms.read(clip)
+            return waveforms.examine(clip)
         except ReadingFailed:
             raise
         except DataError as error:
             return error
-        return None
 
-    found: dict[Clip, DataError] = {}
+    facts: dict[Clip, AudioFacts] = {}
+    faults: dict[Clip, DataError] = {}
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:  # decoder and resampler leave Python alone
         for start in range(0, len(clips), AT_ONCE):
             some_clips = clips[start : start + AT_ONCE]
-            reasons = zip(some_clips, pool.map(fault, some_clips), strict=True)
-            found |= {clip: reason for clip, reason in reasons if reason is not None}
-    return found
+            for clip, found in zip(some_clips, pool.map(examine, some_clips), strict=True):
+                if isinstance(found, AudioFacts):
+                    facts[clip] = found
+                else:
+                    faults[clip] = found
+    return facts, faults
 
 
 def _listed(bad: Sequence[Skipped], splits: Splits, verdict: str = "") -> str:

@@ -1,5 +1,7 @@
 """Decoded clips in memory, over the cache on disk, over the decoder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -7,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mixkit.audio.cache import AudioCache
+from mixkit.audio.facts import AudioFacts
 from mixkit.errors import DataError, MixkitError, printable
 from mixkit.registry import Clip
 
@@ -42,33 +45,39 @@ class Waveforms:
             DataError: it cannot be used; it is named.
             ReadingFailed: it cannot be read, for another reason than what is in the file.
         """
-        place = str(clip.path), clip.start, clip.stop
-        if (kept := self._kept.get(place)) is not None:
+        if (kept := self._kept.get(_place(clip))) is not None:
             return kept
-        audio = self._decoded(clip)
-        with self._lock:
-            if audio.nbytes <= self._room and place not in self._kept:
-                self._room -= audio.nbytes
-                self._kept[place] = audio
+        with _naming(clip):
+            audio = self.cache.read(clip.path, self.sample_rate, clip.start, clip.stop)
+        self._keep(clip, audio)
         return audio
+
+    def examine(self, clip: Clip) -> AudioFacts:
+        """What is known of a clip, decoded for it unless the cache on disk knows.
+
+        Raises:
+            DataError: it cannot be used; it is named.
+            ReadingFailed: it cannot be read, for another reason than what is in the file.
+        """
+        with _naming(clip):
+            facts, audio = self.cache.examine(clip.path, self.sample_rate, clip.start, clip.stop)
+        if audio is not None:
+            self._keep(clip, audio)
+        return facts
 
     def share(self, workers: int) -> None:
         """In a data worker: what memory is left is for all of them together."""
         self._room //= workers
 
-    def _decoded(self, clip: Clip) -> Tensor:
-        try:
-            audio = self.cache.read(clip.path, self.sample_rate, clip.start, clip.stop)
-        except DataError:
-            raise
-        except MixkitError as error:
-            raise DataError(str(error)) from None
-        except Exception as error:  # of any kind: it has to name the clip, and not every kind survives pickling
-            raise ReadingFailed(f"reading it failed ({in_words(error)}).", clip.path) from None
+    def _keep(self, clip: Clip, audio: Tensor) -> None:
         if not isinstance(audio, Tensor) or audio.ndim != 1 or audio.dtype != torch.float32 or not len(audio):
             found = f"{audio.dtype} {list(audio.shape)}" if isinstance(audio, Tensor) else type(audio).__name__
             raise ReadingFailed(f"was read as {found}, and not as a row of samples.", clip.path)
-        return audio
+        place = _place(clip)
+        with self._lock:
+            if audio.nbytes <= self._room and place not in self._kept:
+                self._room -= audio.nbytes
+                self._kept[place] = audio
 
     def __getstate__(self) -> dict[str, Any]:
         """For a worker that does not inherit this memory: the samples stay here, the budget is whole again."""
@@ -76,6 +85,23 @@ class Waveforms:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["sample_rate"], state["cache"])  # type: ignore[misc]
+
+
+def _place(clip: Clip) -> _Place:
+    return str(clip.path), clip.start, clip.stop
+
+
+@contextmanager
+def _naming(clip: Clip) -> Iterator[None]:
+    """Errors of any kind become one that names the clip, and that survives pickling."""
+    try:
+        yield
+    except DataError:
+        raise
+    except MixkitError as error:
+        raise DataError(str(error)) from None
+    except Exception as error:
+        raise ReadingFailed(f"reading it failed ({in_words(error)}).", clip.path) from None
 
 
 def in_words(error: BaseException) -> str:

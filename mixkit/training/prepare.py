@@ -1,20 +1,18 @@
 """All that can be found wrong with a run before it writes anything: device, recordings, splits, network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from mixkit.data.duplicates import find_duplicates
+from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, usable_splits
 from mixkit.data.unusable import Survey, survey
-from mixkit.errors import DataError, printable
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Augmentation, Clip, StartingWeights, augmentation, metric, task, weights
+from mixkit.registry import Augmentation, StartingWeights, augmentation, metric, task, weights
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.published import PAPER_RANDOM
 from mixkit.training.device import choose_device, precision_of
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
@@ -64,26 +62,13 @@ def prepare(
     for measure in recipe.train.metrics:
         metric.build(measure)
     augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
-    splits = usable_splits(model, source, display.say)
+    splits, facts = usable_splits(model, source, display.say)
     seconds = model.features.samples / model.sample_rate
-    lengths = survey([clip for split in SPLITS for clip in splits.clips[split]], seconds)
-    if splits.protocol != PAPER_RANDOM:
-        _refuse_copies(splits.clips)
-    display.say(_lengths(splits, lengths, seconds))
+    examined = [(split, clip, facts[clip]) for split in SPLITS for clip in splits.clips[split]]
+    for note in refuse_leaks(examined, splits.protocol):
+        display.say(note)
+    display.say(_lengths(splits, survey((found for _, _, found in examined), seconds), seconds))
     return Prepared(recipe, place, precision_of(recipe.train.precision, place), model, splits, augmentations, start)
-
-
-def _refuse_copies(clips: Mapping[str, Sequence[Clip]]) -> None:
-    leaks = [pair for pair in find_duplicates(clips) if pair.leaks]
-    if leaks:
-        pairs = "\n".join(
-            f"  {printable(str(pair.first))} ({pair.first_split}) = {printable(str(pair.second))} ({pair.second_split})"
-            for pair in leaks[:10]
-        )
-        raise DataError(
-            f"the same recording, byte for byte, stands in two splits ({len(leaks)} times). "
-            f"Leave one of each pair out:\n{pairs}"
-        )
 
 
 def _lengths(splits: RunSplits, lengths: Survey, seconds: float) -> str:

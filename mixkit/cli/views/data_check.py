@@ -31,9 +31,9 @@ def show(report: Report, console: Console) -> None:
 def _splits(report: Report) -> Table:
     rows = table("split", "clips", "groups", "minutes", "shortest s", "longest s", title="splits")
     for split in SPLITS:
-        lengths = [clip.seconds for clip in report.good if clip.split == split]
+        lengths = report.lengths(split)
         bounds = (f"{min(lengths):.2f}", f"{max(lengths):.2f}") if lengths else ("", "")
-        clips = sum(clip.split == split for clip in report.heard)
+        clips = sum(clip.split == split for clip in report.clips)
         rows.add_row(split, f"{clips:,}", f"{report.groups(split):,}", f"{sum(lengths) / 60:,.1f}", *bounds)
     return rows
 
