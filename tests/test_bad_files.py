@@ -276,11 +276,11 @@ def test_training_and_evaluation_leave_out_the_same(
             path.write_bytes(b"")
         run = train(recipe(thousand, SKIP), tmp_path, device="cpu")
         results = run.results()
-        assert sorted(entry["path"] for entry in results["skipped"]) == sorted(map(str, bad))
+        assert sorted(entry["path"] for entry in results.skipped) == sorted(map(str, bad))
         model = mixkit.load(run.folder)
         found = evaluate_split(model, "test", CPU)
-        assert found.to_json() == results["test"]
-        assert [line.split(": ")[1] for line in caplog.messages] == [entry["path"] for entry in results["skipped"]]
+        assert found == results.test
+        assert [line.split(": ")[1] for line in caplog.messages] == [entry["path"] for entry in results.skipped]
     finally:
         for path, content in zip(bad, whole, strict=True):
             path.write_bytes(content)

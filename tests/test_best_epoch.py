@@ -8,9 +8,10 @@ import pytest
 
 from mixkit.errors import MixkitError
 from mixkit.plugins.load import load_plugins
-from mixkit.recipe.schema import CHOICES, Train
+from mixkit.recipe.figures import LOSS, figure, standard
+from mixkit.recipe.schema import Train
 from mixkit.registry import Spec
-from mixkit.training.metrics import Figures, lower_is_better, rank
+from mixkit.training.figures import chosen_by, rank
 from tests.conftest import Said
 
 PLUGIN = """
@@ -80,12 +81,12 @@ def test_a_name_that_nothing_has() -> None:
             (Spec("metric", "strange"),),
             "strang",
             "train.best is 'strang', which is no figure to choose by. Did you mean 'strange'? "
-            "Known: accuracy, auc, f1, map, strange. A metric has to stand in train.metrics, too.",
+            "Known: accuracy, auc, f1, loss, map, recall, strange. A metric has to stand in train.metrics, too.",
         ),
         (
             (),
             "strange",
-            "train.best is 'strange', which is no figure to choose by. Known: accuracy, auc, f1, map. "
+            "train.best is 'strange', which is no figure to choose by. Known: accuracy, auc, f1, loss, map, recall. "
             "A metric has to stand in train.metrics, too.",
         ),
     ):
@@ -102,14 +103,20 @@ def test_an_arm_that_takes_the_metric_away_is_told_at_once(trained: Callable[...
 
 
 def test_what_can_be_chosen_by_is_measured_in_every_run() -> None:
-    assert set(CHOICES) <= set(Figures.__dataclass_fields__)
-    assert not any(lower_is_better(figure) for figure in CHOICES)
+    for name in (*standard(), LOSS):
+        assert Train(best=name).best == name
+        assert figure(name).lower_is_better is (name == LOSS)
+    assert [chosen_by(name) for name in ("recall", LOSS)] == [
+        "highest recall on valid; at a tie the lower loss",
+        "lowest loss on valid",
+    ]
 
 
 def test_ranks(tmp_path: Path) -> None:
     (tmp_path / "strange.py").write_text(PLUGIN.replace("FIGURES", "").replace("FACTS", ", lower_is_better=True"))
     load_plugins([str(tmp_path / "strange.py")])
     good, bad = {"strange": 0.1, "accuracy": 0.9, "loss": 1.0}, {"strange": 0.2, "accuracy": 0.8, "loss": 1.0}
-    for figure in ("strange", "accuracy"):
-        assert rank(good, figure) > rank(bad, figure)
-        assert rank({**good, "loss": 0.5}, figure) > rank(good, figure)
+    for name in ("strange", "accuracy"):
+        assert rank(good, name) > rank(bad, name)
+        assert rank({**good, "loss": 0.5}, name) > rank(good, name)
+    assert rank({**bad, "loss": 0.5}, "loss") > rank(good, "loss")

@@ -191,7 +191,7 @@ def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path: Path, monkeypa
     run = train(recipe("train.epochs = 10", "train.patience = 2"), tmp_path, device="cpu")
     results = run.results()
     assert [record["epoch"] for record in run.metrics()] == [1, 2, 3, 4]
-    assert (results["best_epoch"], results["epochs"]) == (2, 4)
+    assert (results.best_epoch, results.epochs) == (2, 4)
 
 
 FAULTS = """

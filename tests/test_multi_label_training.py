@@ -15,8 +15,8 @@ from mixkit.draw import Draw
 from mixkit.errors import MixkitError, SettingError
 from mixkit.registry import Clip, loss, task
 from mixkit.tasks.clip import SPLITS
+from mixkit.training.figures import figures
 from mixkit.training.labels import check_labels
-from mixkit.training.metrics import figures
 from tests.conftest import Said
 
 
@@ -38,18 +38,18 @@ TARGET = torch.tensor([[1.0, 1, 0], [1, 0, 1], [0, 1, 0], [0, 0, 0]])
 
 def test_figures_by_hand() -> None:
     found = figures(SCORES, TARGET, 0.5, ("a", "b", "c"), multi_label=True)
-    assert found.accuracy == pytest.approx(2 / 4), "the first and the last have every label right"
-    assert found.average_precision == pytest.approx({"a": 1.0, "b": 1.0, "c": 1.0})
-    assert found.map == pytest.approx(1.0)
-    assert found.auc == pytest.approx(1.0)
-    assert found.per_class == pytest.approx({"a": 1.0, "b": 1.0, "c": 0.0})
-    assert found.recall == pytest.approx(2 / 3)
-    assert found.f1 == pytest.approx((4 / 5 + 1 + 0) / 3)
+    assert found.value("accuracy") == pytest.approx(2 / 4), "the first and the last have every label right"
+    assert found.per_class["map"] == pytest.approx({"a": 1.0, "b": 1.0, "c": 1.0})
+    assert found.value("map") == pytest.approx(1.0)
+    assert found.value("auc") == pytest.approx(1.0)
+    assert found.per_class["recall"] == pytest.approx({"a": 1.0, "b": 1.0, "c": 0.0})
+    assert found.value("recall") == pytest.approx(2 / 3)
+    assert found.value("f1") == pytest.approx((4 / 5 + 1 + 0) / 3)
     assert (found.confusion, found.threshold) == (None, 0.5)
     worse = figures(SCORES.roll(1, 0), TARGET, 0.5, ("a", "b", "c"), multi_label=True)
     by_hand = {"a": (1 / 1 + 2 / 4) / 2, "b": (1 / 3 + 2 / 4) / 2, "c": 1 / 4}
-    assert worse.average_precision == pytest.approx(by_hand)
-    assert worse.map == pytest.approx(sum(by_hand.values()) / 3)
+    assert worse.per_class["map"] == pytest.approx(by_hand)
+    assert worse.value("map") == pytest.approx(sum(by_hand.values()) / 3)
 
 
 def test_figures_agree_with_scikit_learn() -> None:
@@ -59,11 +59,11 @@ def test_figures_agree_with_scikit_learn() -> None:
     target[:, 3] = 0  # a class that the split does not hold
     found = figures(scores, target, 0.0, ("a", "b", "c", "none"), multi_label=True)
     held, asked, answered = scores[:, :3].numpy(), target[:, :3].numpy(), (scores > 0.5).long().numpy()
-    assert found.map == pytest.approx(metrics.average_precision_score(asked, held, average="macro"), abs=1e-6)
-    assert found.auc == pytest.approx(metrics.roc_auc_score(asked, held, average="macro"), abs=1e-6)
-    assert found.f1 == pytest.approx(metrics.f1_score(asked, answered[:, :3], average="macro"), abs=1e-6)
-    assert found.accuracy == pytest.approx(metrics.accuracy_score(target.numpy(), answered), abs=1e-6)
-    assert list(found.average_precision) == ["a", "b", "c"]
+    assert found.value("map") == pytest.approx(metrics.average_precision_score(asked, held, average="macro"), abs=1e-6)
+    assert found.value("auc") == pytest.approx(metrics.roc_auc_score(asked, held, average="macro"), abs=1e-6)
+    assert found.value("f1") == pytest.approx(metrics.f1_score(asked, answered[:, :3], average="macro"), abs=1e-6)
+    assert found.value("accuracy") == pytest.approx(metrics.accuracy_score(target.numpy(), answered), abs=1e-6)
+    assert list(found.per_class["map"]) == ["a", "b", "c"]
 
 
 def settings(root: Path, *lines: str) -> list[str]:

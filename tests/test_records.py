@@ -121,7 +121,7 @@ def test_the_list_of_runs(mixkit_command: Command, tmp_path: Path) -> None:
     assert mixkit_command("train", "asm_rh", *LINES, "--runs", str(tmp_path), "--name", "done").code == 0
     run = Run.open(tmp_path / "done")
     done = lines()["done"]
-    assert (done["state"], done["epochs"], done["test"]) == ("complete", 2, run.results()["test"]["accuracy"])
+    assert (done["state"], done["epochs"], done["test"]) == ("complete", 2, run.results().test.value("accuracy"))
     assert done["valid"] == max(record["valid"]["accuracy"] for record in run.metrics())
     (run.folder / "results.json").unlink()
     assert lines()["done"]["state"] == "stopped"

@@ -31,7 +31,7 @@ def test_they_are_the_wrong_answers_with_the_lowest_scores(run: Path) -> None:
     found = worst(run, 1_000, CPU)
     measured = evaluate_split(model, "test", CPU)
     assert found.clips == len(clips) == measured.clips
-    assert found.wrong == len(found.mistakes) == round((1 - measured.accuracy) * measured.clips)
+    assert found.wrong == len(found.mistakes) == round((1 - measured.value("accuracy")) * measured.clips)
     scores = [mistake.right[0][1] for mistake in found.mistakes]
     assert scores == sorted(scores)
     for mistake in found.mistakes:

@@ -22,8 +22,8 @@ def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
         (lambda: Train(epochs=-1), "train.epochs is -1. It takes an int, at least 1."),
         (lambda: Train(gradient_clip=0), "train.gradient_clip is 0. It takes a float, above 0 or None."),
         (
-            lambda: Train(best="loss"),
-            "train.best is 'loss', which is no figure to choose by. Known: accuracy, auc, f1, map. "
+            lambda: Train(best="clips"),
+            "train.best is 'clips', which is no figure to choose by. Known: accuracy, auc, f1, loss, map, recall. "
             "A metric has to stand in train.metrics, too.",
         ),
         (

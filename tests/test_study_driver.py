@@ -15,6 +15,7 @@ from mixkit.study.driver import Progress, StudyFailed, drive
 from mixkit.study.engine import Ended, Job
 from mixkit.study.plan import Plan, plan
 from mixkit.study.record import ArmRun, Record, read_study
+from tests.fake_runs import fake_results
 
 ARMS = {"A": ("train.epochs = 1",), "B": ("train.epochs = 2",)}
 
@@ -54,7 +55,7 @@ class Pretended:
             run = Path(job.arguments[3]) / key
             run.mkdir(parents=True, exist_ok=True)
             (run / "recipe.gin").write_bytes(Path(job.arguments[1]).read_bytes())
-            (run / "results.json").write_text(json.dumps({"test": {"accuracy": 0.5}}))
+            (run / "results.json").write_text(json.dumps(fake_results(accuracy=0.5)))
         elif code == 2:
             with job.log.open("a") as log:
                 log.write("Reading.\nerror: mine.wav: 0 samples of audio.\nRemove the file.\n")

@@ -127,7 +127,7 @@ FAULTS = {
     "a figure that is none": (
         BASE + ARMS + "paper.value = {'A': {'acuracy': 97.6}}\n",
         "{file}:3: paper.value['A'] has 'acuracy', which is no figure. Did you mean 'accuracy'? "
-        "Known: accuracy, auc, f1, recall.",
+        "Known: accuracy, auc, f1, map, recall, top_accuracy.",
     ),
     "a figure that is no number": (
         BASE + ARMS + "paper.value = {'A': {'accuracy': '97.6'}}\n",

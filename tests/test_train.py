@@ -93,8 +93,8 @@ def test_it_learns(tmp_path: Path) -> None:
     settings += ["train.epochs = 15", "train.batch_size = 8", "train.learning_rate = 4e-3"]
     run = train(mixkit.load_recipe("asm_rh", settings=settings), tmp_path)
     results = run.results()
-    assert results["test"]["accuracy"] > 0.3
-    assert results["test"]["auc"] > 0.7
+    assert results.test.value("accuracy") > 0.3
+    assert results.test.value("auc") > 0.7
     assert run.metrics()[-1]["train"]["loss"] < 0.85 * run.metrics()[0]["train"]["loss"]
 
 
@@ -103,9 +103,9 @@ def test_the_best_epoch_is_kept_and_measured(tmp_path: Path) -> None:
     records, results = run.metrics(), run.results()
     assert [record["epoch"] for record in records] == [1, 2, 3]
     best = max(records, key=lambda r: (r["valid"]["accuracy"], -r["valid"]["loss"]))
-    assert results["best_epoch"] == best["epoch"]
-    assert results["valid"]["accuracy"] == pytest.approx(best["valid"]["accuracy"])
-    assert results["valid"]["loss"] == pytest.approx(best["valid"]["loss"], rel=1e-5)
+    assert results.best_epoch == best["epoch"]
+    assert results.valid.value("accuracy") == pytest.approx(best["valid"]["accuracy"])
+    assert results.valid.loss == pytest.approx(best["valid"]["loss"], rel=1e-5)
     trained = mixkit.load(run.folder)
     assert trained.labels[0] == "air_conditioner"
     assert trained.sample_rate == 16_000
@@ -148,7 +148,7 @@ def test_the_statistics_of_the_training_split_travel_with_the_weights(tmp_path: 
 )
 def test_each_way_to_train_ends_with_figures(tmp_path: Path, line: str) -> None:
     run = train(recipe("task.demo.clips = 4", "train.epochs = 1", line), tmp_path)
-    assert 0 <= run.results()["test"]["accuracy"] <= 1
+    assert 0 <= run.results().test.value("accuracy") <= 1
     assert run.metrics()[0]["train"]["loss"] > 0
 
 

@@ -61,9 +61,10 @@ def check_loss(spec: Spec) -> None:
 
 
 def check_metric(spec: Spec) -> None:
-    """Scores and targets of a split, however small or one-sided, give a number, the same one every time."""
+    """Scores and targets of a split, however small or one-sided, give a number, or one a class, the same every time."""
     with saying(f"{spec.name}: cannot be built"):
         made = metric.build(spec)
+    each = metric.entry(spec.name).facts["per_class"]
     several = torch.eye(CLASSES, dtype=torch.long)[torch.arange(12) % CLASSES]
     splits = {
         "12 clips of 3 classes": several,
@@ -76,8 +77,12 @@ def check_metric(spec: Spec) -> None:
         kept = scores.clone()
         with saying(f"{spec.name}: fails for {name}"):
             found, again = (_plain(made(scores, target)) for _ in range(2))
-        expect(spec, isinstance(found, Real), f"it gives {found!r} for {name}. Return a number, or float('nan')")
-        same = found == again or found != found
+        if each:
+            fits = isinstance(found, torch.Tensor) and found.shape == (CLASSES,)
+            expect(spec, fits, f"it gives {found!r} for {name}. Return a tensor of {CLASSES} numbers, one a class")
+        else:
+            expect(spec, isinstance(found, Real), f"it gives {found!r} for {name}. Return a number, or float('nan')")
+        same = torch.equal(torch.as_tensor(found).nan_to_num(), torch.as_tensor(again).nan_to_num())
         expect(spec, same, f"it gives another number the second time for {name}")
         expect(spec, torch.equal(scores, kept), "the scores were changed in place. Work on new tensors")
 

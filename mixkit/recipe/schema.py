@@ -5,26 +5,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean
+from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
 from mixkit.values import Count, Positive, Rate, Whole, fit, show
-
-FIGURES = (
-    "clips",
-    "loss",
-    "accuracy",
-    "auc",
-    "f1",
-    "recall",
-    "map",
-    "per_class",
-    "average_precision",
-    "confusion",
-    "threshold",
-)
-"""What every run is measured by; a metric that a recipe asks for needs another name."""
-
-CHOICES = ("accuracy", "auc", "f1", "map")
-"""Figures by which the best epoch can be chosen, beside the metrics that a recipe asks for."""
 
 HOMES: Mapping[str, str] = {"on_bad_file": "task"}
 """Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
@@ -156,8 +139,8 @@ class Train(Section):
         checkpointing: compute activations twice instead of keeping them, to save memory.
         compile: let torch.compile make the network faster; the first steps take minutes.
         deterministic: only operations that give the same bits every time, also on a GPU.
-        best: the figure on the validation split by which the best epoch is chosen: `accuracy`, `auc`, `f1`, `map`, or
-            the name of one of `metrics`.
+        best: the figure on the validation split by which the best epoch is chosen: `loss`, a metric that every run has,
+            such as `accuracy`, `recall` or `map`, or the name of one of `metrics`.
         patience: epochs without a better one after which training ends early; None for never.
         on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
         save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
@@ -200,15 +183,16 @@ class Train(Section):
             _expect_kind(spec, "augmentation", "train.augmentations")
         if self.init is not None:
             _expect_kind(self.init, "weights", "train.init")
-        names = [spec.name for spec in self.metrics]
+        names, known = [spec.name for spec in self.metrics], standard()
         for spec in self.metrics:
             _expect_kind(spec, "metric", "train.metrics")
-            if spec.name in FIGURES or names.count(spec.name) > 1:
-                fault = "which every run has anyway" if spec.name in FIGURES else "twice"
+            anyway = spec.name in (*KEYS, *known)
+            if anyway or names.count(spec.name) > 1:
+                fault = "which every run has anyway" if anyway else "twice"
                 raise SettingError("train.metrics", f"names {spec.name}, {fault}. Each figure needs a name of its own.")
-        if self.best not in (*CHOICES, *names):
-            known = did_you_mean(self.best, (*CHOICES, *names))
-            fault = f"is {show(self.best)}, which is no figure to choose by.{known}"
+        if self.best not in (LOSS, *known, *names):
+            hint = did_you_mean(self.best, (LOSS, *known, *names))
+            fault = f"is {show(self.best)}, which is no figure to choose by.{hint}"
             raise SettingError("train.best", f"{fault} A metric has to stand in train.metrics, too.")
 
 

@@ -162,8 +162,11 @@ class Loss(TorchModule, Protocol):
 class Metric(Protocol):
     """A number for a whole split."""
 
-    def __call__(self, scores: Tensor, target: Tensor, /) -> float:
-        """From scores and targets, both `n k`; not-a-number where the split does not determine it."""
+    def __call__(self, scores: Tensor, target: Tensor, /) -> float | Tensor:
+        """From scores and targets, both `n k`; not-a-number where the split does not determine it.
+
+        One that says `per_class` in its decorator gives `k` numbers.
+        """
 
 
 class Schedule(Protocol):
@@ -202,7 +205,17 @@ augmentation: Registry[Augmentation] = Registry(
 )
 head: Registry[Head] = Registry("head", "mixkit.model", ("width", "classes"))
 loss: Registry[Loss] = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
-metric: Registry[Metric] = Registry("metric", "mixkit.training", lower_is_better=False)
+metric: Registry[Metric] = Registry(
+    "metric",
+    "mixkit.training",
+    title="",
+    several_title="",
+    percent=False,
+    lower_is_better=False,
+    macro=False,
+    per_class="",
+    place=(0, 0),
+)
 optimizer: Registry[torch.optim.Optimizer] = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
 schedule: Registry[Schedule] = Registry("schedule", "mixkit.training", ("epochs",))
 weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mixer",), paper="")

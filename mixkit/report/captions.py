@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from mixkit.report.comparison import NAMES, Answer, Row, comparable
+from mixkit.report.comparison import Answer, Row, comparable
 from mixkit.report.differences import differing
 from mixkit.report.runs_by_arm import Arm, Entry, Evidence
 from mixkit.report.statistics import ALPHA, Difference, too_few
@@ -13,14 +13,14 @@ from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 
 def caption(evidence: Evidence) -> str:
     """What was measured, how often, by which protocol."""
-    done = [entry for entry in evidence.entries if entry.measured]
-    measured = [entry.measured for entry in done if entry.measured]
-    tasks = sorted({f"{one.task} ({one.protocol})" for one in measured})
+    done = [entry for entry in evidence.entries if entry.results]
+    results = [entry.results for entry in done if entry.results]
+    tasks = sorted({f"{one.task} ({one.protocol})" for one in results})
     parts = [_count(len({entry.seed for entry in done}), "seed")]
     if any(entry.fold is not None for entry in done):
         parts.append(_count(len({entry.fold for entry in done}), "fold"))
     planned = "" if len(done) == len(evidence.entries) else f" of {len(evidence.entries)}"
-    clips = sorted({one.clips for one in measured})
+    clips = sorted({one.test.clips for one in results})
     tested = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
     spread = (
         " Mean ± standard deviation (ddof = 1) over the runs of an arm; in brackets the 95 % bootstrap interval of the "
@@ -40,7 +40,7 @@ def stamps(evidence: Evidence) -> list[str]:
     found = []
     if evidence.quick:
         found.append("quick: a short study to see that everything works. Its figures prove nothing.")
-    if any(entry.measured and entry.measured.protocol == PAPER_RANDOM for entry in evidence.entries):
+    if any(entry.results and entry.results.protocol == PAPER_RANDOM for entry in evidence.entries):
         found.append(RANDOM_NOTE)
     return found
 
@@ -52,7 +52,7 @@ def summary(answer: Answer) -> str:
         return ""
     if not compared:
         return f"Nothing can be compared with {base}: no run is paired with one of it."
-    name = NAMES[answer.headline]
+    figure, digits = answer.figure(answer.headline), answer.digits(answer.headline)
     told = [(row, pairs) for row, pairs in compared if pairs.adjusted is not None and pairs.adjusted < ALPHA]
     arms = _count(len(compared), "arm")
     if not told:
@@ -61,11 +61,13 @@ def summary(answer: Answer) -> str:
         which = compared[0][0].arm.name if len(compared) == 1 else f"None of {arms}"
         can = "cannot" if len(compared) == 1 else "can"
         leave = "leaves" if counts == [1] else "leave"
-        return f"{which} {can} be told from {base} by {name}: {pairs} of runs {leave} chance open."
-    listed = ", ".join(f"{row.arm.name} ({signed(100 * pairs.pairs.mean, answer.digits)})" for row, pairs in told[:8])
+        return f"{which} {can} be told from {base} by {figure.title}: {pairs} of runs {leave} chance open."
+    means = [(row.arm.name, signed(figure.scale * pairs.pairs.mean, digits)) for row, pairs in told[:8]]
+    listed = ", ".join(f"{name} ({mean})" for name, mean in means)
     more = f" and {len(told) - 8} more" if len(told) > 8 else ""
     differ = "differs" if len(compared) == 1 else "differ"
-    return f"{len(told)} of {arms} {differ} from {base} in {name} by more than chance, in points: {listed}{more}."
+    points = ", in points" if figure.percent else ""
+    return f"{len(told)} of {arms} {differ} from {base} in {figure.title} by more than chance{points}: {listed}{more}."
 
 
 def verdict(answer: Answer, row: Row) -> str:
@@ -73,8 +75,10 @@ def verdict(answer: Answer, row: Row) -> str:
     base, pairs = answer.rows[0], row.differences[answer.headline]
     if pairs is None:
         return "no run can be paired with one of the base"
-    points = 100 * pairs.pairs.mean
-    sense = "level with" if round(points, 1) == 0 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+    figure = answer.figure(answer.headline)
+    mean, digits = figure.scale * pairs.pairs.mean, 1 if figure.percent else answer.digits(answer.headline)
+    size = f"{abs(mean):.{digits}f}{' points' if figure.percent else ''}"
+    sense = "level with" if round(mean, digits) == 0 else f"{size} {'above' if mean > 0 else 'below'}"
     if pairs.adjusted is not None and pairs.adjusted < ALPHA:
         return f"{sense} {base.arm.name}, more than chance would have it (p = {pairs.adjusted:.2g} after Holm)"
     p = "" if pairs.adjusted is None else f" (p = {pairs.adjusted:.2g} after Holm)"
@@ -100,7 +104,7 @@ def notes(answer: Answer) -> list[str]:
 
 
 def _without_figures(evidence: Evidence) -> str | None:
-    missing = [entry for entry in evidence.entries if not entry.measured]
+    missing = [entry for entry in evidence.entries if not entry.results]
     if not missing:
         return None
     shown = "; ".join(_missing(entry) for entry in missing[:6])
@@ -134,14 +138,14 @@ def _narrow(counts: Sequence[int]) -> str | None:
 
 def _dependence(answer: Answer) -> str | None:
     """Between folds the runs are not independent; within one, they share their test clips."""
-    done = [entry for entry in answer.evidence.entries if entry.measured]
+    done = [entry for entry in answer.evidence.entries if entry.results]
     if len({entry.fold for entry in done}) > 1:
         return (
             "Folds share training clips, and seeds of a fold share its test clips: intervals and tests take runs for "
             "independent, and are surer than they should be."
         )
     base = answer.rows[0].figures["accuracy"] if answer.headline == "accuracy" else None
-    clips = {entry.measured.clips for entry in done if entry.measured}
+    clips = {entry.results.test.clips for entry in done if entry.results}
     if base is None or len(clips) > 1:
         return None
     (count,) = clips

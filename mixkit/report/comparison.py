@@ -1,13 +1,13 @@
 """What the runs say: for every arm its figures, its difference to the base and its cost, and how far to trust them."""
 
+import math
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mixkit.recipe.figures import Figure, figure
 from mixkit.report.runs_by_arm import Arm, Entry, Evidence
 from mixkit.report.statistics import Difference, Summary, difference, holm, summary
-
-NAMES = {"accuracy": "accuracy", "map": "mAP", "auc": "AUC", "f1": "F1", "recall": "recall"}
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,22 @@ class Answer:
         found = [(row, row.differences[self.headline]) for row in self.rows]
         return [(row, pairs) for row, pairs in found if pairs is not None]
 
-    @property
-    def digits(self) -> int:
-        """Decimals of a per cent: a second one means something from a thousand test clips on."""
-        clips = [entry.measured.clips for entry in self.evidence.entries if entry.measured]
-        return 2 if min(clips) >= 1_000 else 1
+    def figure(self, name: str) -> Figure:
+        """How a figure is shown."""
+        return figure(name, self.evidence.several)
+
+    def digits(self, name: str) -> int:
+        """Decimals of a figure.
+
+        Of a per cent, a second one means something from a thousand test clips on. In units of its own, so many that the
+        largest mean has four figures.
+        """
+        if self.figure(name).percent:
+            clips = [entry.results.test.clips for entry in self.evidence.entries if entry.results]
+            return 2 if min(clips) >= 1_000 else 1
+        means = [abs(found.mean) for row in self.rows if (found := row.figures[name])]
+        largest = max(means, default=0.0)
+        return 3 if not largest else min(9, max(0, 3 - math.floor(math.log10(largest))))
 
 
 def answer(evidence: Evidence, flops: Callable[[Arm], float | None] = lambda arm: None) -> Answer:
@@ -84,21 +95,21 @@ def answer(evidence: Evidence, flops: Callable[[Arm], float | None] = lambda arm
         flops: of an arm, for one clip forward.
     """
     rows = [_row(arm, evidence, flops(arm)) for arm in evidence.arms]
-    for figure in _names(evidence):
-        found = [(index, row.differences[figure]) for index, row in enumerate(rows)]
+    for name in _names(evidence):
+        found = [(index, row.differences[name]) for index, row in enumerate(rows)]
         tested = [(index, pairs) for index, pairs in found if pairs is not None]
         for (index, pairs), p in zip(tested, holm([pairs.p for _, pairs in tested]), strict=True):
-            changed = {**rows[index].differences, figure: replace(pairs, adjusted=p)}
+            changed = {**rows[index].differences, name: replace(pairs, adjusted=p)}
             rows[index] = replace(rows[index], differences=changed)
     return Answer(evidence, tuple(rows))
 
 
 def comparable(one: Entry, other: Entry) -> bool:
     """Whether two runs were tested on the same clips, as far as their results tell."""
-    assert one.measured is not None
-    assert other.measured is not None
-    a, b = one.measured, other.measured
-    facts = [(m.task, m.protocol, m.labels, m.clips, m.confusion is None) for m in (a, b)]
+    assert one.results is not None
+    assert other.results is not None
+    a, b = one.results, other.results
+    facts = [(r.task, r.protocol, r.labels, r.test.clips, r.test.several) for r in (a, b)]
     return facts[0] == facts[1]
 
 
@@ -112,10 +123,10 @@ def _row(arm: Arm, evidence: Evidence, flops: float | None) -> Row:
     if arm is not base:
         others = {entry.key: entry for entry in base.done}
         alike = {entry.key for entry in arm.done if entry.key in others and comparable(entry, others[entry.key])}
-        for figure in names:
-            ours = {key: value for key, value in arm.values(figure).items() if key in alike}
-            differences[figure] = difference(ours, base.values(figure))
-    figures = {figure: summary(list(arm.values(figure).values())) for figure in names}
+        for name in names:
+            ours = {key: value for key, value in arm.values(name).items() if key in alike}
+            differences[name] = difference(ours, base.values(name))
+    figures = {name: summary(list(arm.values(name).values())) for name in names}
     return Row(arm, figures, differences, _cost(arm, flops))
 
 
@@ -124,7 +135,7 @@ def _cost(arm: Arm, flops: float | None) -> Cost:
     speeds = [entry.pace.clips_per_second for entry in arm.done if entry.pace.clips_per_second is not None]
     memory = [entry.pace.memory for entry in arm.done if entry.pace.memory is not None]
     return Cost(
-        parameters=next((entry.measured.parameters for entry in arm.done if entry.measured), None),
+        parameters=next((entry.results.parameters for entry in arm.done if entry.results), None),
         flops=flops,
         clips_per_second=statistics.median(speeds) if speeds else None,
         memory=max(memory) if memory else None,

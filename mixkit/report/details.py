@@ -1,17 +1,19 @@
 """What a report shows of each arm beside its figures: confusion, classes, cost of a clip, environment."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs
+from mixkit.recipe.figures import columns
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.report.comparison import Answer
 from mixkit.report.runs_by_arm import Arm
 from mixkit.report.tables import NONE, Grid
-from mixkit.runs.results import Measured, read_environment, read_recipe
+from mixkit.runs.records import read_environment, read_recipe
+from mixkit.runs.results import Results
 
 DEEPEST = 500  # blocks of a network whose operations are counted
 MATRIX = 50  # classes of a confusion matrix that somebody still reads
@@ -46,8 +48,8 @@ class Confusion:
 
 def confusion(arm: Arm) -> Confusion | None:
     """The matrices of an arm's runs, added up; None where runs have other classes than the first."""
-    found = [entry.measured for entry in arm.done if entry.measured]
-    matrices = [one.confusion for one in found if one.confusion is not None and one.labels == found[0].labels]
+    found = [entry.results for entry in arm.done if entry.results]
+    matrices = [one.test.confusion for one in found if one.test.confusion and one.labels == found[0].labels]
     if not found or len(matrices) < len(found):
         return None
     labels = found[0].labels
@@ -59,35 +61,43 @@ def confusion(arm: Arm) -> Confusion | None:
 
 
 def classes(answer: Answer) -> list[Grid]:
-    """The share found of each class, arm beside arm; arms with other classes get a table of their own.
+    """What each class has of a figure, arm beside arm; arms with other classes get a table of their own.
 
-    In a multi-label set, the average precision of each class instead.
+    The share of each class that was found; in a multi-label set, its average precision; and what metrics that recipes
+    ask for say of each class.
     """
+    first = next(name for name in columns(answer.evidence.several) if answer.figure(name).per_class)
+    return [grid for name in (first, *answer.evidence.asked) for grid in _classes(answer, name)]
+
+
+def _classes(answer: Answer, name: str) -> Iterator[Grid]:
+    figure = answer.figure(name)
     alike: dict[tuple[str, ...], list[tuple[str, list[float | None]]]] = defaultdict(list)
     for row in answer.rows:
-        found = [entry.measured for entry in row.arm.done if entry.measured]
+        found = [entry.results for entry in row.arm.done if entry.results]
         if found and all(one.labels == found[0].labels for one in found):
-            matrix = confusion(row.arm)
-            alike[found[0].labels].append((row.arm.name, _found(matrix) if matrix else _precision(found)))
-    what = "average precision" if answer.headline == "map" else "share found (recall)"
-    grids = []
+            pooled = confusion(row.arm) if name == "recall" else None
+            values = _found(pooled) if pooled else [_mean(found, name, label) for label in found[0].labels]
+            alike[found[0].labels].append((row.arm.name, values))
     for labels, arms in alike.items():
-        rows = [
-            (label, *(NONE if share is None else f"{100 * share:.1f}" for share in (arm[1][index] for arm in arms)))
-            for index, label in enumerate(labels)
-        ]
-        grids.append(Grid(f"{what} of each class, %", ("class", *(name for name, _ in arms)), tuple(rows)))
-    return grids
+        if all(value is None for _, values in arms for value in values):
+            continue
+        rows = []
+        for index, label in enumerate(labels):
+            values = [values[index] for _, values in arms]
+            digits = 1 if figure.percent else 3
+            rows.append((label, *(NONE if v is None else f"{figure.scale * v:.{digits}f}" for v in values)))
+        title = f"{figure.per_class or name} of each class{', %' if figure.percent else ''}"
+        yield Grid(title, ("class", *(arm for arm, _ in arms)), tuple(rows))
 
 
-def _found(matrix: Confusion) -> list[float | None]:
-    return [matrix.share(row, row) if sum(counts) else None for row, counts in enumerate(matrix.counts)]
+def _found(pooled: Confusion) -> list[float | None]:
+    return [pooled.share(row, row) if sum(counts) else None for row, counts in enumerate(pooled.counts)]
 
 
-def _precision(found: Sequence[Measured]) -> list[float | None]:
-    known = [[one.precision[index] for one in found] for index in range(len(found[0].labels))]
-    held = [[value for value in values if value is not None] for values in known]
-    return [fmean(values) if values else None for values in held]
+def _mean(found: Sequence[Results], name: str, label: str) -> float | None:
+    values = [each[label] for one in found if label in (each := one.test.per_class.get(name, {}))]
+    return fmean(values) if values else None
 
 
 def environment(answer: Answer) -> Grid:
@@ -119,9 +129,9 @@ def operations(plugins: tuple[str, ...]) -> Callable[[Arm], float | None]:
             try:
                 recipe = recipe_from_text(read_recipe(entry.folder), "recipe", plugins)
                 heard = build_features(recipe)
-                if recipe.model.depth > DEEPEST or entry.measured is None:
+                if recipe.model.depth > DEEPEST or entry.results is None:
                     return None
-                parts = costs(recipe.model, heard.bins, heard.frames, len(entry.measured.labels))
+                parts = costs(recipe.model, heard.bins, heard.frames, len(entry.results.labels))
                 return float(sum(part.flops for part in parts))
             except Exception:  # the recipe may need a plugin, or be anything
                 return None

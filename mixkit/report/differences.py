@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mixkit.plugins.copies import FOLDER, LIMIT
 from mixkit.report.runs_by_arm import Entry
-from mixkit.runs.results import read_environment, read_recipe, text
+from mixkit.runs.records import read_environment, read_recipe
+from mixkit.runs.results import text
 
 TOLD = ("mixkit", "torch", "device", "device_name", "threads")
 SHOWN = 3  # values of a condition that are told
@@ -22,7 +23,7 @@ def differing(entries: Sequence[Entry]) -> str | None:
     """
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for entry in entries:
-        if entry.measured:
+        if entry.results:
             for name, within, value in _conditions(entry.folder):
                 found[name, within][value] += 1
     parts = [f"{name} {_counted(values)}" for (name, _), values in found.items() if len(values) > 1]

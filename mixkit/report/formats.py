@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mixkit.errors import printable
+from mixkit.recipe.figures import LOSS, standard
 from mixkit.report.captions import caption, notes, stamps, summary
-from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.report.comparison import Answer, Row
 from mixkit.report.runs_by_arm import Entry
 from mixkit.report.statistics import smallest_p
 from mixkit.report.tables import Grid
@@ -102,10 +103,10 @@ def _arm(row: Row) -> dict[str, Any]:
         "planned": len(row.arm.entries),
         "cost": asdict(row.cost),
     }
-    for figure in [name for name in row.figures if name in NAMES]:
+    for figure in [name for name in row.figures if name in standard()]:
         found[figure], found[f"{figure}_difference"] = _compared(row, figure)
     found["metrics"] = {}
-    for metric in [name for name in row.figures if name not in NAMES]:
+    for metric in [name for name in row.figures if name not in standard()]:
         found["metrics"][metric] = dict(zip(("mean", "difference"), _compared(row, metric), strict=True))
     return found
 
@@ -117,20 +118,22 @@ def _compared(row: Row, figure: str) -> tuple[dict[str, Any] | None, dict[str, A
 
 
 def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
-    measured, arm = entry.measured, next(arm for arm in answer.evidence.arms if arm.name == entry.arm)
-    facts = ("task", "protocol", "clips", "parameters", "epochs", "best_epoch")
+    results, arm = entry.results, next(arm for arm in answer.evidence.arms if arm.name == entry.arm)
+    asked = answer.evidence.asked
     return {
         "arm": entry.arm,
         "base": entry.arm == answer.evidence.base.name,
         "seed": entry.seed,
         "fold": entry.fold,
         "state": entry.state,
-        **{key: measured.value(key) if measured else None for key in (*NAMES, "loss")},
-        **{f"metric_{key}": measured.value(key) if measured else None for key in answer.evidence.metrics},
-        **{key: getattr(measured, key) if measured else None for key in facts},
+        **{name: entry.value(name) for name in (*standard(), LOSS)},
+        **{f"metric_{name}": entry.value(name) for name in asked},
+        **{fact: getattr(results, fact, None) for fact in ("task", "protocol")},
+        "clips": results.test.clips if results else None,
+        **{fact: getattr(results, fact, None) for fact in ("parameters", "epochs", "best_epoch")},
         "flops": flops,
         **asdict(entry.pace),
-        **{f"paper_{figure}": arm.paper.get(figure) for figure in NAMES},
+        **{f"paper_{name}": arm.paper.get(name) for name in (*standard(), *asked)},
         "quick": answer.evidence.quick,
         "error": entry.error,
         "command": entry.command,

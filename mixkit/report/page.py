@@ -3,18 +3,21 @@
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from mixkit.recipe.figures import Figure as Shown
+from mixkit.recipe.figures import listed
 from mixkit.report import tables
 from mixkit.report.captions import caption, notes, stamps, summary, verdict
-from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.report.comparison import Answer, Row
 from mixkit.report.details import Confusion, classes, confusion, environment
 from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning, picture
 from mixkit.report.worst_errors import WorstErrors
-from mixkit.runs.results import read_epochs
+from mixkit.runs.records import read_epochs
 from mixkit.version import __version__
 
 WIDTHS = {"wide": WIDE, "narrow": NARROW}
@@ -60,7 +63,9 @@ def page(answer: Answer, listened: Mapping[str, WorstErrors]) -> str:
     several = len([row for row in answer.rows if row.figures[answer.headline]]) > 1
     return environ.get_template("page.html").render(
         title=answer.evidence.name,
-        headline=NAMES[answer.headline],
+        headline=answer.figure(answer.headline),
+        macro=listed([_told(one) for one in map(answer.figure, answer.evidence.figures) if one.macro]),
+        further_macro=listed([one.title for one in map(answer.figure, answer.evidence.further) if one.macro]),
         caption=caption(answer.evidence),
         stamps=stamps(answer.evidence),
         summary=summary(answer),
@@ -89,10 +94,15 @@ def _sections(answer: Answer, listened: Mapping[str, WorstErrors]) -> list[Secti
         for mistake in listening.mistakes if listening else ():
             room -= 4 * (len(mistake.sound) + len(mistake.picture)) // 3
             kept += room >= 0
-        curves = _pictures(lambda width, runs=runs: learning(runs, NAMES[answer.headline], width)) if runs else None  # type: ignore[misc]
+        curves = _pictures(partial(learning, runs, answer.figure(answer.headline))) if runs else None
         says = "" if row is answer.rows[0] else verdict(answer, row)
         sections.append(Section(row, says, curves, confusion(row.arm), listening, kept))
     return sections
+
+
+def _told(one: Shown) -> str:
+    """The title, and what it stands for where that is not plain: `mAP (average precision)`."""
+    return f"{one.title} ({one.per_class})" if one.per_class not in ("", one.title) else one.title
 
 
 def _pictures(draw: Callable[[float], Figure]) -> dict[str, str]:

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from mixkit.recipe.figures import Figure as Shown
 from mixkit.report.captions import stamps
-from mixkit.report.comparison import NAMES, Answer, Row
-from mixkit.runs.results import Epoch
+from mixkit.report.comparison import Answer, Row
+from mixkit.runs.records import Epoch
 
 WIDE, NARROW = 7.6, 3.6  # inches: a page, and a telephone
 NAMED = 5  # arms whose names have room beside their points; more are numbered
@@ -26,22 +27,29 @@ DARK = {GROUND: "#14171a", INK: "#e6e8ea", FAINT: "#4b5157", GREY: "#8d959c", BL
 
 def forest(answer: Answer, width: float = WIDE) -> Figure:
     """The difference of every arm to the base in the first figure: each pair, their mean and its 95 % interval."""
-    compared = answer.compared
+    compared, shown = answer.compared, answer.figure(answer.headline)
     figure = Figure(figsize=(width, 0.42 * len(compared) + 1.05), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=1)
     for place, (_, pairs) in enumerate(compared):
         low, high = pairs.pairs.low, pairs.pairs.high
         if low is not None and high is not None:
-            axes.plot([100 * low, 100 * high], [place, place], color=BLUE, linewidth=2.4, solid_capstyle="butt")
-        singles = [100 * value for value in pairs.each]
+            axes.plot(
+                [shown.scale * low, shown.scale * high],
+                [place, place],
+                color=BLUE,
+                linewidth=2.4,
+                solid_capstyle="butt",
+            )
+        singles = [shown.scale * value for value in pairs.each]
         axes.plot(singles, [place + 0.22] * len(singles), "o", color=GREY, markersize=3.2)
-        axes.plot(100 * pairs.pairs.mean, place, "D", color=BLUE, markersize=6)
+        axes.plot(shown.scale * pairs.pairs.mean, place, "D", color=BLUE, markersize=6)
     names = [_folded(row.arm.name, width) for row, _ in compared]
     axes.set_yticks(range(len(compared)), names, parse_math=False)
     axes.set_ylim(len(compared) - 0.4, -0.6)
     base = _short(answer.rows[0].arm.name, 30 if width > NARROW else 13)
-    axes.set_xlabel(f"{NAMES[answer.headline]}, points above or below {base}", parse_math=False)
+    points = "points " if shown.percent else ""
+    axes.set_xlabel(f"{shown.title}, {points}above or below {base}", parse_math=False)
     _dress(axes, "x")
     axes.tick_params(axis="y", length=0)
     _stamp(figure, answer, width)
@@ -65,7 +73,7 @@ def against_cost(answer: Answer, width: float = WIDE) -> Figure:
         axes.set_xscale("log")
         axes.margins(0.3, 0.16)
         axes.set_xlabel(label)
-        axes.set_ylabel(f"{NAMES[answer.headline]} %")
+        axes.set_ylabel(answer.figure(answer.headline).heading, parse_math=False)
         axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _amount(value)))
         axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -92,7 +100,7 @@ def against_cost(answer: Answer, width: float = WIDE) -> Figure:
     return figure
 
 
-def learning(runs: Sequence[Sequence[Epoch]], name: str, width: float = WIDE) -> Figure:
+def learning(runs: Sequence[Sequence[Epoch]], shown: Shown, width: float = WIDE) -> Figure:
     """Loss and a figure on validation of the runs of an arm, epoch by epoch, a line a run."""
     beside = width > NARROW
     figure = Figure(figsize=(width, 2.5 if beside else 4.2), layout="constrained")
@@ -103,13 +111,13 @@ def learning(runs: Sequence[Sequence[Epoch]], name: str, width: float = WIDE) ->
         for axes, values, colour, label in (
             (losses, [record.train_loss for record in records], BLUE, "training"),
             (losses, [record.valid_loss for record in records], ORANGE, "validation"),
-            (shares, [100 * record.valid for record in records], ORANGE, "validation"),
+            (shares, [shown.scale * record.valid for record in records], ORANGE, "validation"),
         ):
             axes.plot(
                 epochs, values, color=colour, marker=marker, linewidth=1.3, alpha=0.8, label=None if number else label
             )
     losses.set_ylabel("loss")
-    shares.set_ylabel(f"{name} %")
+    shares.set_ylabel(shown.heading, parse_math=False)
     losses.set_ylim(bottom=0)
     for axes in (losses, shares):
         axes.set_xlabel("epoch")
@@ -136,16 +144,16 @@ def darken(svg: bytes) -> bytes:
 
 
 def _point(axes: Axes, answer: Answer, row: Row, cost: float | None, name: str) -> None:
-    found, is_base = row.figures[answer.headline], row is answer.rows[0]
+    found, is_base, scale = row.figures[answer.headline], row is answer.rows[0], answer.figure(answer.headline).scale
     if found is None or not cost:
         return
     colour = ORANGE if is_base else BLUE
     if found.low is not None and found.high is not None:
-        axes.plot([cost, cost], [100 * found.low, 100 * found.high], color=colour, linewidth=1.6, alpha=0.7)
-    axes.plot(cost, 100 * found.mean, "D" if is_base else "o", color=colour, markersize=6)
+        axes.plot([cost, cost], [scale * found.low, scale * found.high], color=colour, linewidth=1.6, alpha=0.7)
+    axes.plot(cost, scale * found.mean, "D" if is_base else "o", color=colour, markersize=6)
     axes.annotate(
         name,
-        (cost, 100 * found.mean),
+        (cost, scale * found.mean),
         (7, 4),
         textcoords="offset points",
         fontsize=8,

@@ -12,9 +12,13 @@ from mixkit.checkpoints.weights import load
 from mixkit.data.run_split import RunSplits, run_splits
 from mixkit.errors import printable
 from mixkit.model.classifier import Classifier
+from mixkit.recipe.figures import columns, pair
+from mixkit.recipe.figures import figure as figure_of
 from mixkit.registry import Clip, loss
 from mixkit.runs.folder import Run
-from mixkit.training.metrics import THRESHOLD, per_cent
+from mixkit.runs.records import read_best
+from mixkit.runs.results import Results
+from mixkit.training.metrics import THRESHOLD
 
 INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"
 
@@ -28,12 +32,12 @@ def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
         run: complete; the recordings of its test split have to be there.
         plugins: modules already loaded that the recipe may import.
     """
-    results = run.results()
+    results, best = run.results(), read_best(run.folder)
     model = load(run.folder, plugins=plugins)
     splits = run_splits(model, say=lambda _: None)  # training said it
     for name, figure in (
-        ("curves", curves(run.metrics(), results)),
-        ("classes", classes(results)) if _several(results) else ("confusion", _confused(results)),
+        ("curves", curves(run.metrics(), results, best)),
+        ("classes", classes(results)) if results.test.several else ("confusion", confusion(results)),
         ("spectrograms", spectrograms(model, splits)),
     ):
         picture = BytesIO()
@@ -41,7 +45,7 @@ def draw(run: Run, plugins: tuple[str, ...] = ()) -> None:
         run.write(f"figures/{name}.png", picture.getvalue())
 
 
-def curves(records: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure:
+def curves(records: Sequence[dict[str, Any]], results: Results, best: str) -> Figure:
     """Loss and validation figures over the epochs, with the chosen one marked."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, shares = figure.subplots(1, 2)
@@ -51,33 +55,36 @@ def curves(records: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure
     losses.plot(epochs, [r["valid"]["loss"] for r in records], color=ORANGE, marker=marker, label="validation")
     losses.set_ylabel("loss")
     losses.set_ylim(0, 1.05 * max(max(r["train"]["loss"], r["valid"]["loss"]) for r in records))
-    first = ("map", "mAP", BLUE) if _several(results) else ("accuracy", "accuracy", BLUE)
-    for key, label, colour in (first, ("auc", "AUC", GREEN), ("f1", "F1", ORANGE)):
-        values = [float("nan") if r["valid"][key] is None else 100 * r["valid"][key] for r in records]
-        shares.plot(epochs, values, color=colour, marker=marker, label=f"validation {label}")
+    several = results.test.several
+    first = [figure_of(name, several) for name in dict.fromkeys((*pair(best, several), *columns(several)))]
+    for one, colour in zip([one for one in first if one.percent], (BLUE, GREEN, ORANGE), strict=False):
+        found = [record["valid"].get(one.name) for record in records]
+        values = [float("nan") if value is None else one.scale * value for value in found]
+        shares.plot(epochs, values, color=colour, marker=marker, label=f"validation {one.title}")
     shares.set_ylabel("per cent")
     shares.set_ylim(top=101)
     for axes in (losses, shares):
-        axes.axvline(results["best_epoch"], color=INK, linewidth=1, linestyle=":", label="best epoch")
+        axes.axvline(results.best_epoch, color=INK, linewidth=1, linestyle=":", label="best epoch")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         _plain(axes)
         axes.legend(frameon=False)
     figure.suptitle(
-        f"{printable(results['recipe'])} on {printable(results['task'])} ({printable(results['protocol'])}): "
-        f"test {first[1]} {per_cent(results['test'][first[0]])}, AUC {per_cent(results['test']['auc'])}",
+        f"{results.recipe} on {results.task} ({results.protocol}): test "
+        + ", ".join(f"{one.title} {one.show(results.test.value(one.name))}" for one in first[:2]),
         x=0.01,
         ha="left",
     )
     return figure
 
 
-def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], results: dict[str, Any]) -> Figure:
+def confusion(results: Results) -> Figure:
     """How often each class was answered for each, as shares of the right class."""
+    labels = results.labels
     side = max(5.0, 0.42 * len(labels) + 2.2)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    matrix = torch.tensor(counts, dtype=torch.float64)
+    matrix = torch.tensor(results.test.confusion, dtype=torch.float64)
     shares = matrix / matrix.sum(1, keepdim=True).clamp(min=1)
     image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     names = [_short(label) for label in labels]
@@ -91,28 +98,29 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], results: d
             )
     axes.set_xlabel("answered")
     axes.set_ylabel("right")
-    axes.set_title(f"{printable(results['recipe'])}, test: {int(matrix.sum())} clips", loc="left")
+    axes.set_title(f"{results.recipe}, test: {int(matrix.sum())} clips", loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the right class")
     return figure
 
 
-def classes(results: dict[str, Any]) -> Figure:
+def classes(results: Results) -> Figure:
     """Average precision of each class on the test split, in the order of the task, and their mean."""
-    found = results["test"]["average_precision"]
+    shown = figure_of("map")
+    found, mean = results.test.per_class["map"], results.test.value("map")
     figure = Figure(figsize=(7, max(2.5, 0.3 * len(found) + 1.4)), layout="constrained")
     axes = figure.subplots()
     rows = range(len(found))
     bars = axes.barh(rows, [100 * share for share in found.values()], color=BLUE, height=0.7)
-    axes.bar_label(bars, [per_cent(share) for share in found.values()], padding=4, color=INK, fontsize=9)
+    axes.bar_label(bars, [shown.show(share) for share in found.values()], padding=4, color=INK, fontsize=9)
     axes.set_yticks(rows, [_short(label) for label in found], parse_math=False)
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 20))
-    if results["test"]["map"] is not None:
-        axes.axvline(100 * results["test"]["map"], color=INK, linewidth=1, linestyle=":")
+    if mean is not None:
+        axes.axvline(100 * mean, color=INK, linewidth=1, linestyle=":")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlabel(f"average precision, per cent; dotted: the mean, {per_cent(results['test']['map'])}")
-    title = f"{printable(results['recipe'])}, test: {results['test']['clips']} clips"
+    axes.set_xlabel(f"average precision, per cent; dotted: the mean, {shown.show(mean)}")
+    title = f"{results.recipe}, test: {results.test.clips} clips"
     axes.set_title(title, loc="left", parse_math=False)
     return figure
 
@@ -164,15 +172,6 @@ def _answers(model: Classifier, clip: Clip, score: torch.Tensor) -> tuple[str, b
         return f"{_short(model.labels[answer])} {score[answer]:.0%}", model.labels[answer] == clip.label
     answers = [label for label, share in zip(model.labels, score, strict=True) if share > THRESHOLD]
     return _short(";".join(answers) or "nothing"), set(answers) == set(clip.labels)
-
-
-def _several(results: dict[str, Any]) -> bool:
-    """Whether a clip may have several labels, so that there is no confusion to draw."""
-    return results["test"]["confusion"] is None
-
-
-def _confused(results: dict[str, Any]) -> Figure:
-    return confusion(results["test"]["confusion"], results["labels"], results)
 
 
 def _plain(axes: Axes) -> None:

@@ -4,11 +4,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from mixkit.errors import MixkitError, RunError
+from mixkit.recipe.figures import columns, pair
 from mixkit.runs.folder import Run
-from mixkit.runs.results import Measured, Pace, read_command, read_measured, read_pace, read_recipe, text
+from mixkit.runs.records import Pace, read_best, read_command, read_pace, read_recipe
+from mixkit.runs.results import Results, text
 from mixkit.study.record import Record, is_study, read_study
 
 KEY = re.compile(r"(?m)^(?:train\.seed|task\.\w+\.fold|recipe\.name) = .*$")
@@ -26,8 +29,9 @@ class Entry:
         state: `done`, `failed`, `running`, `waiting`, `stopped` (training has not ended), `damaged` or `double`.
         error: why it does not count, or None.
         command: what to type to make it again, or None.
-        measured: what it ended with; None unless it is done.
+        results: what it ended with; None unless it is done.
         pace: how fast it was.
+        best: the figure by which its recipe chooses.
     """
 
     arm: str
@@ -37,13 +41,19 @@ class Entry:
     state: str
     error: str | None = None
     command: str | None = None
-    measured: Measured | None = None
+    results: Results | None = None
     pace: Pace = field(default_factory=Pace)
+    best: str = ""
 
     @property
     def key(self) -> tuple[int, int | None]:
         """What pairs it with a run of another arm."""
         return self.seed, self.fold
+
+    def value(self, figure: str) -> float | None:
+        """A figure on test, to the seven digits that a float32 keeps: 40 right of 50 is 0.8 again."""
+        value = self.results.test.value(figure) if self.results else None
+        return None if value is None else round(value, 7)
 
 
 @dataclass(frozen=True)
@@ -67,11 +77,11 @@ class Arm:
     @property
     def done(self) -> tuple[Entry, ...]:
         """The runs that count."""
-        return tuple(entry for entry in self.entries if entry.measured)
+        return tuple(entry for entry in self.entries if entry.results)
 
     def values(self, figure: str) -> dict[tuple[int, int | None], float]:
         """A figure or metric of every run that has it, by seed and fold."""
-        found = {entry.key: entry.measured.value(figure) for entry in self.entries if entry.measured}
+        found = {entry.key: entry.value(figure) for entry in self.entries if entry.results}
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -92,20 +102,32 @@ class Evidence:
     note: str = ""
 
     @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels, or none."""
+        return all(entry.results.test.several for entry in self.entries if entry.results)
+
+    @cached_property
     def figures(self) -> tuple[str, str]:
-        """The two that are compared; a multi-label set has no answer that is plainly right, so not accuracy there."""
-        several = all(entry.measured.confusion is None for entry in self.entries if entry.measured)
-        return "map" if several else "accuracy", "auc"
+        """The two that are compared first: the one by which the base's recipe chooses, and one beside it."""
+        known = (entry.best for entry in self.entries if entry.value(entry.best) is not None)
+        return pair(next(known, columns(self.several)[0]), self.several)
 
     @property
     def further(self) -> tuple[str, ...]:
-        """The figures beside those two."""
-        return tuple(name for name in ("accuracy", "f1", "recall") if name not in self.figures)
+        """The others that every run has."""
+        return tuple(name for name in columns(self.several) if name not in self.figures)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What recipes ask for beside what every run has, in the order of the runs."""
+        return tuple(
+            dict.fromkeys(name for entry in self.entries if entry.results for name in entry.results.test.asked)
+        )
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What recipes ask for beside what every run is measured by, in the order of the runs."""
-        return tuple(dict.fromkeys(name for entry in self.entries if entry.measured for name in entry.measured.metrics))
+        """Those of them that are not compared first."""
+        return tuple(name for name in self.asked if name not in self.figures)
 
     @property
     def base(self) -> Arm:
@@ -174,10 +196,10 @@ def _loose(folder: Path) -> Entry:
     state = "done" if Run(folder).complete else "stopped"
     error = None if state == "done" else "training has not ended"
     entry = _entry(Entry("", 0, None, folder, state, error, read_command(folder)))
-    if entry.measured is None:
+    if entry.results is None:
         seed = re.search(r"(?m)^train\.seed = (\d{1,18})$", read_recipe(folder))
         return replace(entry, seed=int(seed[1]) if seed else 0)
-    return replace(entry, seed=entry.measured.seed, fold=entry.measured.fold)
+    return replace(entry, seed=entry.results.seed, fold=entry.results.fold)
 
 
 def _entry(entry: Entry) -> Entry:
@@ -185,7 +207,9 @@ def _entry(entry: Entry) -> Entry:
     if entry.state != "done":
         return entry
     try:
-        return replace(entry, measured=read_measured(entry.folder), pace=read_pace(entry.folder))
+        return replace(
+            entry, results=Run(entry.folder).results(), pace=read_pace(entry.folder), best=read_best(entry.folder)
+        )
     except MixkitError as error:
         return replace(entry, state="damaged", error=text(str(error), 600))
 
@@ -196,7 +220,7 @@ def _by_recipe(entries: Iterable[Entry]) -> list[Arm]:
     for entry in entries:
         recipe = read_recipe(entry.folder)
         named = re.search(r"(?m)^recipe\.name = '(.*)'$", recipe)
-        name = entry.measured.recipe if entry.measured else text(named[1], 80) if named else entry.folder.name
+        name = entry.results.recipe if entry.results else text(named[1], 80) if named else entry.folder.name
         settings = "\n".join(line for line in KEY.sub("", recipe).splitlines() if not line.startswith("#"))
         groups[name, settings].append(entry)
     arms = []
@@ -224,9 +248,9 @@ def _once(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     seen: set[tuple[int, int | None]] = set()
     found = []
     for entry in entries:
-        if entry.measured and entry.key in seen:
-            entry = replace(entry, state="double", measured=None, error="the same arm, seed and fold as a run before")
-        elif entry.measured:
+        if entry.results and entry.key in seen:
+            entry = replace(entry, state="double", results=None, error="the same arm, seed and fold as a run before")
+        elif entry.results:
             seen.add(entry.key)
         found.append(entry)
     return tuple(found)

@@ -1,10 +1,9 @@
 """The answer as tables of text."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixkit.report.comparison import NAMES, Answer, Row
+from mixkit.report.comparison import Answer, Row
 from mixkit.report.statistics import Difference, Summary
 
 NONE = "-"
@@ -30,7 +29,8 @@ class Grid:
 
 def results(answer: Answer) -> Grid:
     """Every arm with its figures, its difference to the base and its cost."""
-    columns = ("arm", "runs", *_headings(answer), "difference, points", "p (Holm)")
+    points = ", points" if answer.figure(answer.headline).percent else ""
+    columns = ("arm", "runs", *_headings(answer), f"difference{points}", "p (Holm)")
     parts = [(answer, row) for row in answer.rows]
     grid = costs(answer)
     rows = [(*_figures(*part), *cost[1:]) for part, cost in zip(parts, grid.rows, strict=True)]
@@ -62,18 +62,19 @@ def costs(answer: Answer) -> Grid:
 
 def differences(answer: Answer) -> Grid:
     """Every arm minus the base, for each figure, with p before and after correction."""
-    names = [NAMES[figure] for figure in answer.evidence.figures]
-    columns = ("arm", "pairs", *(part for name in names for part in (name, "p", "p (Holm)")))
+    shown = [answer.figure(name) for name in answer.evidence.figures]
+    columns = ("arm", "pairs", *(part for one in shown for part in (one.title, "p", "p (Holm)")))
     rows = []
     for row in answer.rows[1:]:
         cells: list[str] = []
-        for figure in answer.evidence.figures:
-            pairs = row.differences[figure]
+        for one in shown:
+            pairs = row.differences[one.name]
             p = (NONE, NONE) if pairs is None else (chance(pairs.p), chance(pairs.adjusted))
-            cells += [points(pairs, answer.digits), *p]
+            cells += [points(pairs, answer.digits(one.name), one.scale), *p]
         found = row.differences[answer.headline]
         rows.append((row.arm.name, "0" if found is None else str(found.pairs.count), *cells))
-    return Grid(f"differences to {answer.rows[0].arm.name}, in points", columns, tuple(rows))
+    unit = ", in points" if all(one.percent for one in shown) else ""
+    return Grid(f"differences to {answer.rows[0].arm.name}{unit}", columns, tuple(rows))
 
 
 def further(answer: Answer, names: Sequence[str]) -> Grid:
@@ -81,32 +82,32 @@ def further(answer: Answer, names: Sequence[str]) -> Grid:
 
     Args:
         answer: of the runs.
-        names: which: figures in per cent, or metrics in units of their own.
+        names: which; shares in per cent, others in units of their own.
     """
     rows = []
-    for name in names:
-        is_share = name in NAMES
-        size, digits = (100.0, answer.digits) if is_share else (1.0, decimals(answer, name))
+    for one in map(answer.figure, names):
+        digits = answer.digits(one.name)
         for row in answer.rows:
-            pairs = row.differences[name]
-            figure = f"{NAMES[name]} %" if is_share else name
-            mean, less = share(row.figures[name], digits, size), points(pairs, digits, size)
+            pairs = row.differences[one.name]
+            mean, less = share(row.figures[one.name], digits, one.scale), points(pairs, digits, one.scale)
             if row is answer.rows[0] and len(answer.rows) > 1:
                 less = "base"
-            rows.append((figure, row.arm.name, mean, less, NONE if pairs is None else chance(pairs.adjusted)))
+            rows.append((one.heading, row.arm.name, mean, less, NONE if pairs is None else chance(pairs.adjusted)))
     return Grid("further figures", ("figure", "arm", "mean", "difference", "p (Holm)"), tuple(rows), left=2)
 
 
 def paper(answer: Answer) -> Grid:
     """Our figures beside those of a paper, which rest on other splits, seeds and code."""
-    rows = []
+    rows, percent = [], True
     for row in answer.rows:
-        for figure, value in row.arm.paper.items():
-            ours = row.figures.get(figure)
-            less = NONE if ours is None else signed(100 * ours.mean - value, 2)
-            mean = NONE if ours is None else f"{100 * ours.mean:.2f}"
-            rows.append((row.arm.name, row.arm.note or NONE, NAMES.get(figure, figure), f"{value:.2f}", mean, less))
-    columns = ("arm", "note", "figure", "paper %", "ours %", "ours less paper")
+        for name, value in row.arm.paper.items():
+            one, ours = answer.figure(name), row.figures.get(name)
+            percent &= one.percent
+            less = NONE if ours is None else signed(one.scale * ours.mean - value, 2)
+            mean = NONE if ours is None else f"{one.scale * ours.mean:.2f}"
+            rows.append((row.arm.name, row.arm.note or NONE, one.title, f"{value:.2f}", mean, less))
+    unit = " %" if percent else ""
+    columns = ("arm", "note", "figure", f"paper{unit}", f"ours{unit}", "ours less paper")
     return Grid("beside the paper", columns, tuple(rows), left=3)
 
 
@@ -114,15 +115,12 @@ def runs(answer: Answer) -> Grid:
     """Every run, those that do not count as well, with the command that makes it."""
     rows = []
     for entry in answer.evidence.entries:
-        found = entry.measured
-        shares = [NONE] * 3
-        if found:
-            shares = [_share(found.figures[figure], answer.digits) for figure in answer.evidence.figures]
-            shares.append(f"{found.best_epoch} of {found.epochs}")
+        values = [_value(answer, name, entry.value(name)) for name in answer.evidence.figures]
+        epoch = f"{entry.results.best_epoch} of {entry.results.epochs}" if entry.results else NONE
         state = f"{entry.state}: {entry.error}" if entry.error else entry.state
         fold = NONE if entry.fold is None else str(entry.fold)
         command = entry.command or NONE
-        rows.append((entry.arm, state, command, str(entry.seed), fold, *shares, duration(entry.pace.seconds)))
+        rows.append((entry.arm, state, command, str(entry.seed), fold, *values, epoch, duration(entry.pace.seconds)))
     columns = ("arm", "state", "command", "seed", "fold", *_headings(answer), "epoch", "training")
     return Grid("runs", columns, tuple(rows), left=3)
 
@@ -156,13 +154,6 @@ def points(pairs: Difference | None, digits: int, size: float = 100.0) -> str:
     return f"{mean} [{signed(size * found.low, digits)}, {signed(size * found.high, digits)}]"
 
 
-def decimals(answer: Answer, metric: str) -> int:
-    """Of a metric, so many that its largest mean has four figures."""
-    means = [abs(found.mean) for row in answer.rows if (found := row.figures[metric])]
-    largest = max(means, default=0.0)
-    return 3 if not largest else min(9, max(0, 3 - math.floor(math.log10(largest))))
-
-
 def signed(value: float, digits: int) -> str:
     """A number with its sign; what rounds to nothing has none."""
     written = f"{abs(value):,.{digits}f}"
@@ -194,20 +185,22 @@ def duration(seconds: float | None) -> str:
 
 
 def _figures(answer: Answer, row: Row) -> tuple[str, ...]:
-    pairs = row.differences[answer.headline]
+    pairs, shown = row.differences[answer.headline], [answer.figure(name) for name in answer.evidence.figures]
     counted, planned = len(row.arm.done), len(row.arm.entries)
     return (
         row.arm.name,
         str(counted) if counted == planned else f"{counted} of {planned}",
-        *(share(row.figures[figure], answer.digits) for figure in answer.evidence.figures),
-        "base" if row is answer.rows[0] and len(answer.rows) > 1 else points(pairs, answer.digits),
+        *(share(row.figures[one.name], answer.digits(one.name), one.scale) for one in shown),
+        "base"
+        if row is answer.rows[0] and len(answer.rows) > 1
+        else points(pairs, answer.digits(shown[0].name), shown[0].scale),
         NONE if pairs is None else chance(pairs.adjusted),
     )
 
 
 def _headings(answer: Answer) -> list[str]:
-    return [f"{NAMES[figure]} %" for figure in answer.evidence.figures]
+    return [answer.figure(name).heading for name in answer.evidence.figures]
 
 
-def _share(value: float | None, digits: int) -> str:
-    return NONE if value is None else f"{100 * value:.{digits}f}"
+def _value(answer: Answer, name: str, value: float | None) -> str:
+    return NONE if value is None else f"{answer.figure(name).scale * value:.{answer.digits(name)}f}"

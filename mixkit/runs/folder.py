@@ -15,6 +15,8 @@ from typing import Any
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
+from mixkit.runs.records import content
+from mixkit.runs.results import Results, text
 from mixkit.storage.atomic import append_line, new_folder, remove_parts, write_whole, writing
 from mixkit.storage.lock import locked
 
@@ -150,16 +152,23 @@ class Run:
         """Time spent in training, all epochs together."""
         return sum(record["seconds"] for record in self.times())
 
-    def results(self) -> dict[str, Any]:
+    def results(self) -> Results:
         """What the run ended with.
 
         Raises:
             RunError: it has not ended.
-            DamagedError: the file cannot be read.
+            DamagedError: the file is not what mixkit wrote.
         """
         if not self.complete:
             raise RunError(f"{self.folder} has no {COMPLETE}: training has not ended there.")
-        return self._json(COMPLETE)
+        path = self.folder / COMPLETE
+        try:
+            return Results.from_json(json.loads(content(path)))
+        except Exception as error:  # whatever is in the file, the other runs are still to be shown
+            reason = text(f"{error} is missing" if isinstance(error, KeyError) else str(error)).rstrip(".")
+            raise DamagedError(
+                f"{printable(str(path))} is not what mixkit wrote ({reason}). Leave the run out, or train it again."
+            ) from None
 
     def environment(self) -> dict[str, Any]:
         """Where the run was started.

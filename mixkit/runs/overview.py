@@ -7,6 +7,7 @@ from typing import Any
 
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
+from mixkit.runs.records import read_best
 from mixkit.storage.lock import holder
 
 
@@ -18,8 +19,9 @@ class Line:
         run: its folder.
         state: `complete`, `running`, `stopped` (it can go on) or `damaged`.
         epochs: that ended.
-        valid: the highest accuracy on validation; None before the first epoch has ended.
-        test: accuracy on test; None before the end.
+        best: the figure by which the recipe chooses the best epoch.
+        valid: that figure of the best epoch on validation; None before the first epoch has ended.
+        test: and on test; None before the end.
         seconds: spent in training.
         size: bytes on disk.
         note: protocol of a complete run, holder of a running one, fault of a damaged one.
@@ -28,6 +30,7 @@ class Line:
     run: str
     state: str
     epochs: int
+    best: str
     valid: float | None
     test: float | None
     seconds: float
@@ -54,14 +57,15 @@ def overview(folder: Path) -> list[Line]:
 def _line(folder: Path) -> Line:
     run = Run(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    best = read_best(folder)
     try:
         records = run.metrics()
-        best = max((float(record["valid"]["accuracy"]) for record in records), default=None)
+        chosen = [record["valid"].get(best) for record in records if record["best"]]
         results = run.results() if run.complete else None
-        test = float(results["test"]["accuracy"]) if results else None
         held = holder(folder / ".lock")
         state = "complete" if results else "running" if held else "stopped"
-        note = str(results["protocol"]) if results else held or ""
-        return Line(os.fspath(folder), state, len(records), best, test, run.seconds(), size, note)
-    except (DamagedError, KeyError, TypeError, ValueError) as error:
-        return Line(os.fspath(folder), "damaged", 0, None, None, 0.0, size, str(error))
+        note = results.protocol if results else held or ""
+        values = (float(chosen[-1]) if chosen else None, results.test.value(best) if results else None)
+        return Line(os.fspath(folder), state, len(records), best, *values, run.seconds(), size, note)
+    except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return Line(os.fspath(folder), "damaged", 0, best, None, None, 0.0, size, str(error))

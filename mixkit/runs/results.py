@@ -1,157 +1,161 @@
-"""What a run folder says was measured, looked at value by value: the folder of a stranger is data, and may be wrong."""
+"""What a run ended with: written by training, read by all else. The file of a stranger is looked at value by value."""
 
-import json
-import shlex
-import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mixkit.errors import DamagedError, printable
-from mixkit.recipe.schema import FIGURES
-from mixkit.runs.folder import COMPLETE
+from mixkit.errors import printable
+from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.values import Count, NotNegative, Share, Whole, fit
 
-LARGEST = 64 * 2**20  # bytes of a file that is read: a confusion matrix of 1,000 classes has a third of it
 LONGEST = 300  # characters of a text that is shown
-EPOCHS = 10_000  # records of a run that are drawn
 CLASSES = 2_000
 METRICS = 40
 
+_CLASS_KEYS = {"recall": "per_class", "map": "average_precision"}
+"""Where the values of each class stand; those of another metric under its name and `_per_class`."""
+
 
 @dataclass(frozen=True)
-class Measured:
-    """What a complete run ended with, on test. All text in it is safe to print.
+class Figures:
+    """How well the classes of a split were told apart.
+
+    Args:
+        clips: how many.
+        loss: mean loss.
+        values: of the metrics that every run has and of those that the recipe asks for, by name; None where the split
+            does not determine one.
+        per_class: of the metrics that have one, the value of each class that the split determines.
+        confusion: rows are the right classes, columns the answers; None in a multi-label set.
+        threshold: a score above it is an answer; None where the highest score is.
+    """
+
+    clips: int
+    loss: float
+    values: Mapping[str, float | None]
+    per_class: Mapping[str, Mapping[str, float]]
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    threshold: float | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels, or none."""
+        return self.confusion is None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The metrics that the recipe asks for beside those that every run has."""
+        return tuple(name for name in self.values if name not in standard())
+
+    def value(self, name: str) -> float | None:
+        """A metric, or the loss; None where the run has none of that name."""
+        return self.loss if name == LOSS else self.values.get(name)
+
+    def headline(self) -> dict[str, float | None]:
+        """A number for each, by which a best epoch can be chosen."""
+        return {LOSS: self.loss, **self.values}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, one level of it: metrics stand beside the others."""
+        plain = asdict(self)
+        values, per_class = plain.pop("values"), plain.pop("per_class")
+        return {**plain, **values, **{_class_key(name): each for name, each in per_class.items()}}
+
+    @classmethod
+    def from_json(cls, data: Any, labels: tuple[str, ...], where: str) -> "Figures":
+        """What a file says of a split.
+
+        Args:
+            data: as `to_json` gave it; what an older version did not know may be missing.
+            labels: of the classes, as they stand in the file.
+            where: the name of the split, for errors.
+
+        Raises:
+            Exception: it is something else.
+        """
+        confusion = fit(data["confusion"], tuple[tuple[Whole, ...], ...] | None, f"{where}.confusion")
+        if confusion is not None and [len(row) for row in confusion] != [len(labels)] * len(labels):
+            raise ValueError(f"{where}.confusion is not {len(labels)} x {len(labels)}")
+        values = {name: fit(data.get(name), Share | None, f"{where}.{name}") for name in standard()}
+        if values["accuracy"] is None:
+            raise ValueError(f"{where}.accuracy is None")
+        keys = {_class_key(name): name for name in (*standard(), *data)}
+        each = {keys[key]: found for key, found in data.items() if key in keys and isinstance(found, dict)}
+        return cls(
+            clips=fit(data["clips"], Count, f"{where}.clips"),
+            loss=fit(data["loss"], NotNegative, f"{where}.loss"),
+            values={**values, **_asked(data)},
+            per_class={text(name, 40): _of_classes(name, found, labels) for name, found in each.items()},
+            confusion=confusion,
+            threshold=fit(data.get("threshold"), Share | None, f"{where}.threshold"),
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a complete run ended with. Read from a file, all text in it is safe to print.
 
     Args:
         recipe: name of the recipe.
         task: name of the task.
         protocol: by what rule clips came into the splits.
         fold: that was tested, or None.
-        seed: of the run.
         labels: of the classes.
+        seed: of the run.
         epochs: trained.
         best_epoch: the one that was tested.
-        chosen_by: how it was chosen.
+        chosen_by: how it was chosen, in words.
         parameters: trained numbers.
-        clips: tested.
-        figures: `accuracy`, `map`, `auc`, `f1`, `recall` as shares, and `loss`; None where there is no such figure.
-        confusion: rows are the right classes, columns the answers; None in a multi-label set.
-        precision: in a multi-label set, the average precision of each class; None where the split lacks it.
-        metrics: those that the recipe asked for, by name, in units of their own.
+        valid: figures of the best epoch on validation.
+        test: and on test.
+        skipped: recordings that were left out, with split and reason.
     """
 
     recipe: str
     task: str
     protocol: str
     fold: int | None
-    seed: int
     labels: tuple[str, ...]
+    seed: int
     epochs: int
     best_epoch: int
     chosen_by: str
     parameters: int
-    clips: int
-    figures: dict[str, float | None]
-    confusion: tuple[tuple[int, ...], ...] | None
-    precision: tuple[float | None, ...]
-    metrics: dict[str, float | None]
+    valid: Figures
+    test: Figures
+    skipped: tuple[Mapping[str, str], ...] = field(default=())
 
-    def value(self, name: str) -> float | None:
-        """A figure or a metric; None where the run has none of that name."""
-        return self.figures[name] if name in self.figures else self.metrics.get(name)
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**own, "valid": self.valid.to_json(), "test": self.test.to_json()}
 
+    @classmethod
+    def from_json(cls, data: Any) -> "Results":
+        """What a file says.
 
-@dataclass(frozen=True)
-class Pace:
-    """How fast a run was, and how large; None where it is not recorded.
-
-    Args:
-        seconds: of training.
-        clips_per_second: median over the epochs, in training.
-        memory: highest use of the device, in bytes.
-    """
-
-    seconds: float | None = None
-    clips_per_second: float | None = None
-    memory: float | None = None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A point of the learning curves."""
-
-    epoch: int
-    train_loss: float
-    valid_loss: float
-    valid: float
-
-
-def read_measured(folder: Path) -> Measured:
-    """What the `results.json` of a run holds.
-
-    Raises:
-        DamagedError: it is not what mixkit wrote.
-    """
-    path = folder / COMPLETE
-    try:
-        return _measured(json.loads(_content(path)))
-    except Exception as error:  # whatever is in the file, the other runs are still to be shown
-        reason = text(f"{error} is missing" if isinstance(error, KeyError) else str(error)).rstrip(".")
-        raise DamagedError(
-            f"{printable(str(path))} is not what mixkit wrote ({reason}). Leave the run out, or train it again."
-        ) from None
-
-
-def read_epochs(folder: Path, figure: str) -> tuple[Epoch, ...]:
-    """The learning curves of a run, with a figure on validation; records that are not whole are left out."""
-    found = []
-    for record in _lines(folder / "metrics.jsonl"):
-        try:
-            valid = record["valid"]
-            point = (record["epoch"], record["train"]["loss"], valid["loss"], valid[figure])
-            found.append(Epoch(*fit(point, tuple[Count, NotNegative, NotNegative, Share], "metrics.jsonl")))
-        except Exception:  # a record may be anything
-            continue
-    return tuple(found)
-
-
-def read_pace(folder: Path) -> Pace:
-    """How fast a run was."""
-    records = [*_lines(folder / "times.jsonl")] or [*_lines(folder / "metrics.jsonl")]
-    seconds, speeds, memory = ([*_numbers(records, key)] for key in ("seconds", "clips_per_second", "memory"))
-    return Pace(
-        sum(seconds) if seconds else None,
-        statistics.median(speeds) if speeds else None,
-        max(memory) if memory else None,
-    )
-
-
-def read_environment(folder: Path) -> dict[str, str]:
-    """Where a run was trained, as text; without what is told elsewhere or differs from run to run by nature."""
-    found = _object(folder / "environment.json")
-    conditions = found.pop("conditions", None)
-    if isinstance(conditions, dict):
-        found = {**found, **conditions}
-    left_out = {"command", "started", "id", "recipe"}
-    return {text(str(key), 60): text(str(found[key])) for key in [*found][:60] if key not in left_out}
-
-
-def read_command(folder: Path) -> str | None:
-    """The command line that made a run, as it can be typed again."""
-    words = _object(folder / "environment.json").get("command")
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        return None
-    return text(f"mixkit {shlex.join(words)}", 4_000)
-
-
-def read_recipe(folder: Path) -> str:
-    """The text of `recipe.gin`; empty where it cannot be read."""
-    try:
-        return _content(folder / "recipe.gin").decode("utf-8", "replace")
-    except (OSError, DamagedError):
-        return ""
+        Raises:
+            Exception: it is not what `to_json` gave.
+        """
+        labels = fit(data["labels"], tuple[str, ...], "labels")
+        if not 1 <= len(labels) <= CLASSES:
+            raise ValueError(f"{len(labels)} labels")
+        test, valid = (Figures.from_json(data[split], labels, split) for split in ("test", "valid"))
+        return cls(
+            recipe=text(fit(data["recipe"], str, "recipe"), 80),
+            task=text(fit(data["task"], str, "task"), 80),
+            protocol=text(fit(data["protocol"], str, "protocol")),
+            fold=fit(data["fold"], int | None, "fold"),
+            labels=tuple(text(label, 80) for label in labels),
+            seed=fit(data["seed"], Whole, "seed"),
+            epochs=fit(data["epochs"], Count, "epochs"),
+            best_epoch=fit(data["best_epoch"], Count, "best_epoch"),
+            chosen_by=text(fit(data["chosen_by"], str, "chosen_by")),
+            parameters=fit(data["parameters"], Whole, "parameters"),
+            valid=valid,
+            test=test,
+            skipped=tuple({text(key): text(value) for key, value in one.items()} for one in data.get("skipped", ())),
+        )
 
 
 def text(value: str, longest: int = LONGEST) -> str:
@@ -160,85 +164,20 @@ def text(value: str, longest: int = LONGEST) -> str:
     return safe if len(value) <= longest else f"{safe[: longest - 1]}…"
 
 
-def _measured(data: Any) -> Measured:
-    labels = fit(data["labels"], tuple[str, ...], "labels")
-    if not 1 <= len(labels) <= CLASSES:
-        raise ValueError(f"{len(labels)} labels")
-    test = data["test"]
-    confusion = fit(test["confusion"], tuple[tuple[Whole, ...], ...] | None, "test.confusion")
-    if confusion is not None and [len(row) for row in confusion] != [len(labels)] * len(labels):
-        raise ValueError(f"test.confusion is not {len(labels)} x {len(labels)}")
-    shares = ("accuracy", "map", "auc", "f1", "recall")
-    figures = {key: _rounded(fit(test.get(key), Share | None, f"test.{key}")) for key in shares}
-    if figures["accuracy"] is None:
-        raise ValueError("test.accuracy is None")
-    precision = test.get("average_precision") or {}
-    return Measured(
-        recipe=text(fit(data["recipe"], str, "recipe"), 80),
-        task=text(fit(data["task"], str, "task"), 80),
-        protocol=text(fit(data["protocol"], str, "protocol")),
-        fold=fit(data["fold"], int | None, "fold"),
-        seed=fit(data["seed"], Whole, "seed"),
-        labels=tuple(text(label, 80) for label in labels),
-        epochs=fit(data["epochs"], Count, "epochs"),
-        best_epoch=fit(data["best_epoch"], Count, "best_epoch"),
-        chosen_by=text(fit(data["chosen_by"], str, "chosen_by")),
-        parameters=fit(data["parameters"], Whole, "parameters"),
-        clips=fit(test["clips"], Count, "test.clips"),
-        figures={**figures, "loss": _rounded(fit(test["loss"], NotNegative, "test.loss"))},
-        confusion=confusion,
-        precision=tuple(_rounded(fit(precision.get(label), Share | None, "average_precision")) for label in labels),
-        metrics={text(key, 40): value for key, value in [*_metrics(test)][:METRICS]},
-    )
+def _class_key(name: str) -> str:
+    return _CLASS_KEYS.get(name, f"{name}_per_class")
 
 
-def _metrics(test: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """What stands in the results beside what every run is measured by; a number, or null where there was none."""
-    for key, value in test.items():
+def _asked(data: Mapping[str, Any]) -> dict[str, float | None]:
+    """What stands in a split beside what every run has: a number, or null where there was none."""
+    known, found = (*KEYS, *standard()), {}
+    for key, value in data.items():
         number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-        if key not in FIGURES and (number or value is None):
-            yield key, None if value is None else float(value)
+        if key not in known and (number or value is None):
+            found[text(key, 40)] = None if value is None else float(value)
+    return dict([*found.items()][:METRICS])
 
 
-def _rounded(value: float | None) -> float | None:
-    """A float32 keeps seven digits; 40 right of 50 is 0.8 again."""
-    return None if value is None else round(value, 7)
-
-
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise DamagedError("no such file")  # nor a pipe, which nobody may ever write to
-    with path.open("rb") as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise DamagedError(f"more than {LARGEST:,} bytes")
-    return content
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_content(path))
-    except (ValueError, OSError, RecursionError, DamagedError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines = _content(path).split(b"\n")[:EPOCHS]
-    except (OSError, DamagedError):
-        return
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record
-
-
-def _numbers(records: Sequence[dict[str, Any]], key: str) -> Iterator[float]:
-    for record in records:
-        value = record.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e18:
-            yield float(value)
+def _of_classes(name: str, found: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, float]:
+    kind = Share if name in standard() else float
+    return {text(key, 80): fit(found[key], kind, name) for key in labels if found.get(key) is not None}

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.keys import PAPER, STUDY
 from mixkit.recipe.statements import Binding
+from mixkit.registry import metric
 from mixkit.values import Whole, fit, show
 
-FIGURES = ("accuracy", "auc", "f1", "recall")
 NAME = 80  # characters of the name of an arm
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -77,8 +77,9 @@ def _inner(value: Any, name: str, key: str) -> Any:
     if not isinstance(value, Mapping):
         raise SettingError(where, f"is {show(value)}. It takes a dictionary, such as {{'accuracy': 97.6}}.")
     for figure in value:
-        if figure not in FIGURES:
-            raise SettingError(where, f"has {show(figure)}, which is no figure.{did_you_mean(str(figure), FIGURES)}")
+        if figure not in metric.names():
+            known = did_you_mean(str(figure), metric.names())
+            raise SettingError(where, f"has {show(figure)}, which is no figure.{known}")
     return {figure: fit(number, float, f"{where}[{figure!r}]") for figure, number in value.items()}
 
 

@@ -14,8 +14,8 @@ class TrainingDisplay:
     def opened(self, folder: Path) -> None:
         """The run folder is there."""
 
-    def start(self, epochs: int, batches: int) -> None:
-        """Training begins."""
+    def start(self, epochs: int, batches: int, best: str) -> None:
+        """Training begins, of so many batches an epoch; the best is chosen by that figure."""
 
     def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
         """A batch of an epoch is done; both are counted from 1."""

@@ -11,9 +11,10 @@ from mixkit.data.run_split import RunSplits, run_splits
 from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
 from mixkit.registry import Loss, loss
+from mixkit.runs.results import Figures
 from mixkit.training.device import autocast, precision_of
 from mixkit.training.distributed import Processes
-from mixkit.training.metrics import Figures, figures
+from mixkit.training.figures import figures
 
 
 @dataclass(frozen=True)

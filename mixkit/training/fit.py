@@ -17,8 +17,8 @@ from mixkit.registry import loss, optimizer
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.distributed import Processes
 from mixkit.training.evaluate import evaluate
+from mixkit.training.figures import rank
 from mixkit.training.memory import explained, peak
-from mixkit.training.metrics import rank
 from mixkit.training.nan_guard import NanGuard
 from mixkit.training.prepare import Prepared
 from mixkit.training.progress import RunProgress
@@ -100,7 +100,7 @@ class Fit:
             MixkitError: a number is not finite, memory or disk are full, a clip cannot be read.
         """
         self.display.opened(self.run.folder)
-        self.display.start(self.settings.epochs, len(self.batches))
+        self.display.start(self.settings.epochs, len(self.batches), self.settings.best)
         try:
             with self.signals.finishing(), explained(self.settings):
                 for epoch in range(self.progress.epochs, self.settings.epochs):

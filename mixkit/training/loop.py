@@ -17,13 +17,14 @@ from mixkit.recipe.writer import to_gin
 from mixkit.registry import Features, Measurable, loss
 from mixkit.runs.environment import code, environment
 from mixkit.runs.folder import COMPLETE, Run
+from mixkit.runs.results import Results
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.distributed import RESTARTS, Processes, joined
 from mixkit.training.evaluate import evaluate
+from mixkit.training.figures import chosen_by
 from mixkit.training.fingerprint import changes, fingerprint
 from mixkit.training.fit import Fit
-from mixkit.training.metrics import lower_is_better
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.signals import Signals
 from mixkit.training.writer import Writer
@@ -205,7 +206,7 @@ def _complete(
             if prepared.start is not None:
                 writer.event("started_from", **prepared.start.to_json())
         best = fit()
-        writer.write_json(COMPLETE, _test(prepared, writer.run, best, fit.progress.epochs, processes))
+        writer.write_json(COMPLETE, _test(prepared, writer.run, best, fit.progress.epochs, processes).to_json())
     return writer.run
 
 
@@ -217,8 +218,8 @@ def _measured(features: Features, clips: Iterator[Tensor]) -> dict[str, Tensor]:
     return features.state_dict()
 
 
-def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> dict[str, Any]:
-    recipe, device, chosen = prepared.recipe, prepared.device, prepared.recipe.train.best
+def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> Results:
+    recipe, device = prepared.recipe, prepared.device
     if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best["epoch"]):
         raise DamagedError(
             f"{run.folder} holds no whole weights of its best epoch {best['epoch']}. "
@@ -229,18 +230,18 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
     found = {}
     for split in ("valid", "test"):
         batches = prepared.splits.batches(split, device, processes.rank, processes.ranks)
-        found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes).to_json()
-    return {
-        "recipe": recipe.name,
-        "task": recipe.task.name,
-        "protocol": prepared.splits.protocol,
-        "fold": recipe.task.params.get("fold"),
-        "labels": list(model.labels),
-        "seed": recipe.train.seed,
-        "epochs": epochs,
-        "best_epoch": best["epoch"],
-        "chosen_by": f"{'lowest' if lower_is_better(chosen) else 'highest'} {chosen} on valid; at a tie the lower loss",
-        "skipped": [one.to_json() for one in prepared.splits.skipped],
-        "parameters": sum(p.numel() for p in model.mixer.parameters()),
+        found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes)
+    return Results(
+        recipe=recipe.name,
+        task=recipe.task.name,
+        protocol=prepared.splits.protocol,
+        fold=recipe.task.params.get("fold"),
+        labels=model.labels,
+        seed=recipe.train.seed,
+        epochs=epochs,
+        best_epoch=best["epoch"],
+        chosen_by=chosen_by(recipe.train.best),
+        skipped=tuple(one.to_json() for one in prepared.splits.skipped),
+        parameters=sum(p.numel() for p in model.mixer.parameters()),
         **found,
-    }
+    )

@@ -30,12 +30,12 @@ def evaluate(
     loaded = load_for_run(run, plugins or (), trust)
     place = choose_device(device)
     model = load(run, plugins=loaded)
-    found = evaluate_split(model, split, place).to_json()
+    found = evaluate_split(model, split, place)
     protocol = task.build(model.recipe.task).protocol
     if as_json:
-        print_json({"run": str(run), "protocol": protocol, "split": split, split: found})
+        print_json({"run": str(run), "protocol": protocol, "split": split, split: found.to_json()})
         return
     console = stdout()
     say(console, f"{model.recipe.name} on {model.recipe.task.name} ({protocol})")
-    show_results(console, {split: found})
+    show_results(console, {split: found}, model.recipe.train.best)
     console.print(classes(found))

@@ -17,17 +17,19 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs: state, best figure, time, size."""
+    from mixkit.recipe.figures import figure
     from mixkit.runs.overview import overview
-    from mixkit.training.metrics import per_cent
 
     lines = overview(folder)
     if as_json:
         print_json([line.to_json() for line in lines])
         return
-    rows = table("run", "state", "epochs", "best valid", "test", "time", "MB", "note", left=2)
-    rows.columns[-1].justify = "left"
+    rows = table("run", "state", "epochs", "by", "best valid", "test", "time", "MB", "note", left=2)
+    for column in (3, -1):
+        rows.columns[column].justify = "left"
     for line in lines:
-        cells = [str(line.epochs), per_cent(line.valid), per_cent(line.test)]
+        best = figure(line.best)
+        cells = [str(line.epochs), printable(line.best), best.show(line.valid), best.show(line.test)]
         cells += [str(timedelta(seconds=round(line.seconds))), f"{line.size / 1e6:,.1f}"]
         rows.add_row(Text(printable(line.run)), line.state, *cells, Text(printable(line.note)))
     stdout().print(rows if lines else Text(f"{printable(str(folder))} holds no run."))

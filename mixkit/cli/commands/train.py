@@ -164,14 +164,15 @@ def _close(console: "Console", run: "Run", plugins: Sequence[str], loaded: tuple
     """Draws the figures, and says what the run came to and what to type next."""
     from mixkit.cli.views.results import show_results, summary
     from mixkit.report.run_plots import draw
+    from mixkit.runs.records import read_best
 
     if os.environ.get("RANK", "0") != "0":
         return  # the first of several processes closes for all
     draw(run, loaded)
-    results = run.results()
+    results, best = run.results(), read_best(run.folder)
     console.print()
-    show_results(console, {split: results[split] for split in ("valid", "test")})
-    say(console, f"{summary(results)}, {run.seconds():.0f} s.")
+    show_results(console, {"valid": results.valid, "test": results.test}, best)
+    say(console, f"{summary(results, best)}, {run.seconds():.0f} s.")
     flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
     folder = shlex.quote(str(run.folder))
     console.print()

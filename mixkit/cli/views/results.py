@@ -1,7 +1,6 @@
 """The figures of a trained network: of each split, and of each class."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -9,60 +8,59 @@ from rich.text import Text
 
 from mixkit.cli.views.terminal import say, table
 from mixkit.errors import printable
-from mixkit.recipe.schema import FIGURES
-from mixkit.training.metrics import per_cent
+from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, pair, takes_threshold
+from mixkit.runs.results import Figures, Results
 
 
-def show_results(console: Console, splits: Mapping[str, Mapping[str, Any]]) -> None:
-    """A table of all splits, and a line for each metric that the recipe asks for; their names may be long."""
-    console.print(_figures(splits))
-    for name in [name for name in next(iter(splits.values())) if name not in FIGURES]:
-        values = {split: found.get(name) for split, found in splits.items()}
-        say(console, f"{name}: " + ", ".join(f"{split} {_number(value)}" for split, value in values.items()))
+def show_results(console: Console, splits: Mapping[str, Figures], best: str) -> None:
+    """A table of all splits, and a line for each metric that the recipe asks for; their names may be long.
+
+    Args:
+        console: to print on.
+        splits: by name.
+        best: the figure by which the recipe chooses, which has a column.
+    """
+    first = next(iter(splits.values()))
+    shown = [figure(name, first.several) for name in columns(first.several)]
+    if best not in (*columns(first.several), LOSS):
+        shown.append(figure(best, first.several))
+    titles, caption = [one.title for one in shown], _caption(shown, first.threshold)
+    rows = table("split", "clips", *titles, LOSS, title="figures of the best epoch", caption=caption)
+    for split, found in splits.items():
+        rows.add_row(split, str(found.clips), *(one.show(found.value(one.name)) for one in shown), f"{found.loss:.3f}")
+    console.print(rows)
+    for one in [figure(name) for name in first.asked if name != best]:
+        values = ", ".join(f"{split} {one.show(found.value(one.name))}" for split, found in splits.items())
+        say(console, f"{one.title}: {values}")
 
 
-def summary(results: Mapping[str, Any]) -> str:
-    """A run in a line; of a multi-label set, the mean average precision is named first."""
-    tested = results["test"]
-    first = f"accuracy {tested['accuracy']:.1%}" if _one_label(tested) else f"mAP {per_cent(tested['map'])}"
+def summary(results: Results, best: str) -> str:
+    """A run in a line; the figure by which its recipe chooses is named first."""
+    tested = results.test
+    shown = [figure(name, tested.several) for name in pair(best, tested.several)]
     return (
-        f"{results['recipe']} on {results['task']} ({results['protocol']}): "
-        f"test {first}, AUC {per_cent(tested['auc'])}, "
-        f"from epoch {results['best_epoch']} of {results['epochs']} ({results['chosen_by']}); "
-        f"{results['parameters']:,} parameters"
+        f"{results.recipe} on {results.task} ({results.protocol}): "
+        f"test {', '.join(f'{one.title} {one.show(tested.value(one.name))}' for one in shown)}, "
+        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}); "
+        f"{results.parameters:,} parameters"
     )
 
 
-def classes(found: Mapping[str, Any]) -> Table:
-    """Recall of each class of a split; in a multi-label set, average precision beside it."""
-    one_label = _one_label(found)
-    columns = ("recall",) if one_label else ("average precision", "recall")
-    rows = table("class", *columns, title="share found of each class" if one_label else "each class")
-    for label, share in found["per_class"].items():
-        precision = () if one_label else (per_cent(found["average_precision"].get(label)),)
-        rows.add_row(Text(printable(label)), *precision, f"{share:.1%}")
+def classes(found: Figures) -> Table:
+    """Recall of each class of a split; in a multi-label set, average precision beside it, and what a metric has."""
+    shown = [figure(name) for name in (*columns(found.several), *found.asked) if name in found.per_class]
+    title = "each class" if len(shown) > 1 else "share found of each class"
+    rows = table("class", *(one.per_class for one in shown), title=title)
+    for label in dict.fromkeys(label for one in shown for label in found.per_class[one.name]):
+        cells = [one.show(found.per_class[one.name].get(label)) for one in shown]
+        rows.add_row(Text(printable(label)), *cells)
     return rows
 
 
-def _figures(splits: Mapping[str, Mapping[str, Any]]) -> Table:
-    columns = {"accuracy": "accuracy", "auc": "AUC", "f1": "F1", "recall": "recall"}
-    caption = "AUC, F1 and recall: mean over classes (macro), each class against the rest"
-    threshold = next(iter(splits.values())).get("threshold")
-    if threshold is not None:
-        columns = {"map": "mAP", "auc": "AUC", "f1": "F1", "recall": "recall", "accuracy": "subset accuracy"}
-        caption = (
-            f"mAP, AUC, F1 and recall: mean over classes (macro). F1, recall and subset accuracy (every label of a "
-            f"clip right): an answer is a score above {threshold:g}"
-        )
-    rows = table("split", "clips", *columns.values(), "loss", title="figures of the best epoch", caption=caption)
-    for split, found in splits.items():
-        rows.add_row(split, str(found["clips"]), *(per_cent(found[key]) for key in columns), f"{found['loss']:.3f}")
-    return rows
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _one_label(found: Mapping[str, Any]) -> bool:
-    return found.get("threshold") is None
+def _caption(shown: Sequence[Figure], threshold: float | None) -> str:
+    """How classes, and answers, come into the figures."""
+    means = f"{listed([one.title for one in shown if one.macro])}: mean over classes (macro)"
+    if threshold is None:
+        return f"{means}, each class against the rest"
+    answered = [one.title for one in shown if takes_threshold(one.name)]
+    return f"{means}. {listed(answered)} (every label of a clip right): an answer is a score above {threshold:g}"

@@ -8,10 +8,11 @@ from rich.text import Text
 
 from mixkit.cli.views.terminal import say, table
 from mixkit.errors import MixkitError, printable
+from mixkit.recipe.figures import figure, leading
 from mixkit.runs.folder import Run
+from mixkit.runs.records import read_best
 from mixkit.study.driver import Progress, log_of
 from mixkit.study.record import ArmRun, Record, State
-from mixkit.training.metrics import per_cent
 
 STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")
 STYLES = {"done": "green", "running": "bold", "failed": "bold red", "waiting": "dim"}
@@ -95,9 +96,11 @@ def _called(trial: ArmRun) -> str:
 
 def _result(trial: ArmRun) -> str:
     try:
-        return f"test accuracy {per_cent(Run.open(trial.folder).results()['test']['accuracy'])}"
-    except (MixkitError, KeyError, TypeError):
+        tested = Run.open(trial.folder).results().test
+    except MixkitError:
         return "done"
+    best = figure(leading(read_best(trial.folder), tested.several))
+    return f"test {best.title} {best.show(tested.value(best.name))}"
 
 
 def _span(seconds: float) -> str:

@@ -8,9 +8,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from mixkit.cli.views.terminal import say
-from mixkit.recipe.schema import FIGURES
+from mixkit.recipe.figures import LOSS, columns, figure, standard
 from mixkit.training.display import TrainingDisplay
-from mixkit.training.metrics import per_cent
 
 
 class Live(TrainingDisplay):
@@ -20,15 +19,16 @@ class Live(TrainingDisplay):
         self.console = console
         self.epochs = 0
         self.batches = 0
+        self.best = ""
         self.progress: Progress | None = None
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
         say(self.console, text)
 
-    def start(self, epochs: int, batches: int) -> None:
+    def start(self, epochs: int, batches: int, best: str) -> None:
         """Training begins."""
-        self.epochs, self.batches = epochs, batches
+        self.epochs, self.batches, self.best = epochs, batches, best
         if not self.console.is_terminal:
             return
         columns: list[ProgressColumn] = [
@@ -63,25 +63,28 @@ class Live(TrainingDisplay):
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is done and validated."""
-        valid = record["valid"]
-        asked = {name: value for name, value in valid.items() if name not in FIGURES}
-        more = "".join(f"{name} {'-' if value is None else format(value, '.3f')}  " for name, value in asked.items())
+        valid, shown = record["valid"], [*columns(False)[:2], *columns(True)[:2], self.best]
+        shown += [name for name in valid if name not in standard()]
+        values = "".join(_value(name, valid.get(name)) for name in dict.fromkeys(shown) if name != LOSS)
         star = "  best so far" if record["best"] else ""
         line = (
             f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
-            f"valid loss {valid['loss']:.3f}  accuracy {valid['accuracy']:6.1%}  auc {per_cent(valid['auc']):>6}  "
-            f"map {per_cent(valid.get('map')):>6}  {more}"
-            f"{record['clips_per_second']:.0f} clips/s{star}"
+            f"valid loss {valid['loss']:.3f}  {values}{record['clips_per_second']:.0f} clips/s{star}"
         )
         say(self.console, line, "bold" if record["best"] else "")
         if self.progress:
-            self.progress.update(self.progress.task_ids[0], valid=f"valid {valid['accuracy']:.1%}")
+            self.progress.update(self.progress.task_ids[0], valid=f"valid {figure(self.best).show(valid[self.best])}")
 
     def stop(self) -> None:
         """Training has ended, or failed."""
         if self.progress:
             self.progress.stop()
             self.progress = None
+
+
+def _value(name: str, value: float | None) -> str:
+    own = figure(name)
+    return f"{name} {own.show(value):>{6 if own.percent else 0}}  "
 
 
 class _Left(TimeRemainingColumn):
