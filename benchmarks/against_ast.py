@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=12)
     parser.add_argument("--precisions", nargs="*", default=["float32", "bf16"])
     chosen = parser.parse_args()
-    device, clock = place(chosen)
+    device = place(chosen)
     torch.manual_seed(0)
     config = ASTConfig(
         num_hidden_layers=chosen.depth,
@@ -49,8 +49,8 @@ def main() -> None:
     rows: list[Row] = []
     for precision in chosen.precisions:
         measure = f"training step, {chosen.depth} layers: transformers AST / mixkit ast, {precision}"
-        other = learning(theirs, lambda x: theirs(x.transpose(1, 2)).logits, x, precision, clock)
-        rows.append(against(measure, other, learning(ours, ours, x, precision, clock), chosen.rounds, 1.0))
+        other = learning(theirs, lambda x: theirs(x.transpose(1, 2)).logits, x, precision)
+        rows.append(against(measure, other, learning(ours, ours, x, precision), chosen.rounds, 1.0))
     report(rows, device, chosen.json)
 
 

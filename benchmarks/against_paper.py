@@ -16,8 +16,8 @@ import mixkit
 from mixkit.bench.memory import peak_memory
 from mixkit.bench.peak_flops import product
 from mixkit.bench.plain import check_same
+from mixkit.bench.timed_network import CLASSES, TimedNetwork, Variant
 from mixkit.bench.timing import Spread, interleaved, ratios
-from mixkit.bench.variant import CLASSES, Variant, network_of
 from mixkit.model.cost import costs
 from mixkit.recipe.schema import Recipe
 from mixkit.training.device import precision_of
@@ -27,21 +27,21 @@ PLAIN = Variant("float32", plain=True)
 
 def speeds(recipe: Recipe, hidden: int, chosen: argparse.Namespace) -> list[Row]:
     """Steps in float32 and bf16 against the plain form, and the share of the peak that bf16 reaches."""
-    device, clock = place(chosen)
+    device = place(chosen)
     default = precision_of("auto", device)
-    plain = network_of(recipe, PLAIN, chosen.batch, device)
+    plain = TimedNetwork(recipe, PLAIN, chosen.batch, device)
     forms = [Variant(precision) for precision in ("float32", "bf16")]
-    ours = {form.precision: network_of(recipe, form, chosen.batch, device) for form in forms}
-    spectrogram = plain.features(plain.batch.waveform.to(device))
-    check_same(ours["float32"].own, plain.own, spectrogram[:2])
+    ours = {form.precision: TimedNetwork(recipe, form, chosen.batch, device) for form in forms}
+    spectrogram = plain.spectrogram()
+    check_same(ours["float32"].mixer, plain.mixer, spectrogram[:2])
     _, bins, frames = spectrogram.shape
     flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.model, bins, frames, CLASSES))
-    multiply, operations = product(device, "bf16", clock)
+    multiply, operations = product(device, "bf16")
     found = interleaved(
         {
-            "plain": lambda: plain.step(clock),
-            "float32": lambda: ours["float32"].step(clock),
-            "bf16": lambda: ours["bf16"].step(clock),
+            "plain": plain.step,
+            "float32": ours["float32"].step,
+            "bf16": ours["bf16"].step,
             "peak": multiply,
         },
         chosen.rounds,
@@ -65,7 +65,7 @@ def speeds(recipe: Recipe, hidden: int, chosen: argparse.Namespace) -> list[Row]
 
 def memory(recipe: Recipe, hidden: int, chosen: argparse.Namespace) -> list[Row]:
     """Peaks of training, each in a process of its own."""
-    device, _ = place(chosen)
+    device = place(chosen)
     forms = (PLAIN, Variant("float32"), Variant("bf16"))
     plain, *ours = (peak_memory(recipe, form, chosen.batch, str(device)) for form in forms)
     return [
@@ -93,7 +93,7 @@ def main() -> None:
         settings += [f"model.depth = {chosen.depth}"] if chosen.depth else []
         recipe = mixkit.load_recipe("asm_rh", layers=[f"size/{chosen.size}"], settings=settings)
         rows += speeds(recipe, hidden, chosen) + memory(recipe, hidden, chosen)
-    report(rows, place(chosen)[0], chosen.json)
+    report(rows, place(chosen), chosen.json)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=12)
     parser.add_argument("--precisions", nargs="*", default=["float32", "bf16"])
     chosen = parser.parse_args()
-    device, clock = place(chosen)
+    device = place(chosen)
     torch.manual_seed(0)
     theirs = MlpMixer(
         num_classes=10, img_size=(BINS, FRAMES), in_chans=1, patch_size=16, num_blocks=chosen.depth, embed_dim=768
@@ -61,8 +61,8 @@ def main() -> None:
     rows: list[Row] = []
     for precision in chosen.precisions:
         measure = f"training step, {chosen.depth} layers: timm MlpMixer / mixkit mlp_mixer, {precision}"
-        other = learning(theirs, lambda x: theirs(x.unsqueeze(1)), x, precision, clock)
-        rows.append(against(measure, other, learning(ours, ours, x, precision, clock), chosen.rounds, 1.0))
+        other = learning(theirs, lambda x: theirs(x.unsqueeze(1)), x, precision)
+        rows.append(against(measure, other, learning(ours, ours, x, precision), chosen.rounds, 1.0))
     report(rows, device, chosen.json)
 
 

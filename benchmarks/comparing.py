@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.bench.machine import machine, sentence
-from mixkit.bench.timing import Clock, Pass, Spread, Stopwatch, clock_of, interleaved, ratios
+from mixkit.bench.timing import Pass, Spread, Stopwatch, interleaved, ratios
 from mixkit.training.device import autocast, choose_device
 from mixkit.training.memory import keep_freed
 
@@ -48,14 +48,14 @@ def arguments(about: str | None, rounds: int = 5, batch: int = 8) -> argparse.Ar
     return parser
 
 
-def learning(network: nn.Module, call: Callable[[Tensor], Tensor], x: Tensor, precision: str, clock: Clock) -> Pass:
+def learning(network: nn.Module, call: Callable[[Tensor], Tensor], x: Tensor, precision: str) -> Pass:
     """A step of training by the same optimizer, for any network."""
     network.train()
     steps = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, fused=True)
     target = torch.arange(len(x), device=x.device) % 10
 
     def once() -> Mapping[str, float]:
-        watch = Stopwatch(clock)
+        watch = Stopwatch(x.device)
         with watch.phase("step"):
             with autocast(x.device, precision):
                 cost = nn.functional.cross_entropy(call(x).float(), target)
@@ -82,11 +82,10 @@ def same(measure: str, ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) ->
         sys.exit(f"{measure}: the answers differ by {apart:.2g} of the largest, so that their speeds mean nothing")
 
 
-def place(chosen: argparse.Namespace) -> tuple[torch.device, Clock]:
-    """The device that was asked for, and its clock."""
-    device = choose_device(chosen.device)
+def place(chosen: argparse.Namespace) -> torch.device:
+    """The device that was asked for."""
     keep_freed()
-    return device, clock_of(device)
+    return choose_device(chosen.device)
 
 
 def report(rows: list[Row], device: torch.device, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def main() -> None:
     parser = arguments(__doc__, rounds=9, batch=32)
     parser.add_argument("--seconds", type=float, nargs="*", default=[1.0, 5.0], help="of a clip")
     chosen = parser.parse_args()
-    device, clock = place(chosen)
+    device = place(chosen)
     rows = []
     for seconds in chosen.seconds:
         waveform = 0.1 * torch.randn(chosen.batch, int(seconds * RATE), device=device)
@@ -45,13 +45,13 @@ def main() -> None:
         assert apart < 1e-2, f"the features differ by {apart}"
 
         def looped(waveform: Tensor = waveform) -> Mapping[str, float]:
-            watch = Stopwatch(clock)
+            watch = Stopwatch(device)
             with watch.phase("step"):
                 torch.stack([fbank(one) for one in waveform])
             return watch.read()
 
         def batched(waveform: Tensor = waveform, features: LogMel = features) -> Mapping[str, float]:
-            watch = Stopwatch(clock)
+            watch = Stopwatch(device)
             with watch.phase("step"), torch.no_grad():
                 features.log_mel(waveform)
             return watch.read()

@@ -13,8 +13,8 @@ from comparing import arguments, place
 
 import mixkit
 from mixkit.bench.machine import machine, sentence
+from mixkit.bench.timed_network import TimedNetwork, Variant
 from mixkit.bench.timing import Spread, interleaved
-from mixkit.bench.variant import Variant, network_of
 
 SHAPES = {150: (66, 256), 300: (66, 506), 600: (126, 506), 1200: (126, 1006)}
 """Bins and frames that give so many patches of 16 x 16, one every 10: 6 x 25, 6 x 50, 12 x 50 and 12 x 100."""
@@ -32,7 +32,7 @@ def main() -> None:
     # 150 tokens are not to be cut in 4 bands, as the roll of the paper is.
     parser.add_argument("--set", nargs="*", default=["operator.roll_time.bands = 2"], help="lines over the recipe")
     chosen = parser.parse_args()
-    device, clock = place(chosen)
+    device = place(chosen)
     plans = {f"{tokens} tokens": (tokens, chosen.depth) for tokens in SHAPES}
     plans |= {f"depth {depth}": (600, depth) for depth in DEPTHS}
     works = {}
@@ -46,9 +46,9 @@ def main() -> None:
             *chosen.set,
         ]
         recipe = mixkit.load_recipe(chosen.recipe, layers=["size/base"], settings=settings)
-        works[name] = network_of(recipe, Variant(chosen.precision), chosen.batch, device)
+        works[name] = TimedNetwork(recipe, Variant(chosen.precision), chosen.batch, device)
     found = interleaved(
-        {name: (lambda work=work: work.step(clock)) for name, work in works.items()},
+        {name: work.step for name, work in works.items()},
         chosen.rounds,
         say=lambda text: print(f"scaling: {text}", file=sys.stderr, flush=True),  # noqa: T201
     )

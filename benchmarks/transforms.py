@@ -12,7 +12,7 @@ import torch
 from comparing import Row, against, arguments, place, report, same
 from torch import Tensor
 
-from mixkit.bench.timing import Clock, Pass, Stopwatch
+from mixkit.bench.timing import Pass, Stopwatch
 from mixkit.operators.hermit_pair import HermitPair
 from mixkit.training.device import autocast
 
@@ -27,11 +27,11 @@ def fft_pair(x: Tensor) -> Tensor:
     return torch.fft.irfft(torch.fft.hfft(x[..., : length // 2 + 1], n=length)[..., : length // 2 + 1], n=length)
 
 
-def both_ways(pair: Callable[[Tensor], Tensor], x: Tensor, precision: str, clock: Clock) -> Pass:
+def both_ways(pair: Callable[[Tensor], Tensor], x: Tensor, precision: str) -> Pass:
     """One forward and backward pass."""
 
     def once() -> Mapping[str, float]:
-        watch = Stopwatch(clock)
+        watch = Stopwatch(x.device)
         with watch.phase("step"):
             with autocast(x.device, precision):
                 out = pair(x)
@@ -45,7 +45,7 @@ def both_ways(pair: Callable[[Tensor], Tensor], x: Tensor, precision: str, clock
 def main() -> None:
     """Measures and prints a table."""
     chosen = arguments(__doc__, rounds=9).parse_args()
-    device, clock = place(chosen)
+    device = place(chosen)
     rows: list[Row] = []
     for tokens, length in SHAPES:
         x = torch.randn(chosen.batch, tokens, length, device=device, requires_grad=True)
@@ -57,7 +57,7 @@ def main() -> None:
         same(f"{tokens} x {length}", matrices(x), fft_pair(x))
         for precision in ("float32", "bf16"):
             measure = f"transform pair, {chosen.batch} x {tokens} x {length}: torch.fft / mixkit {precision}"
-            theirs, ours = (both_ways(pair, x, precision, clock) for pair in (fft_pair, matrices))
+            theirs, ours = (both_ways(pair, x, precision) for pair in (fft_pair, matrices))
             rows.append(against(measure, theirs, ours, chosen.rounds, None))
     report(rows, device, chosen.json)
 

@@ -1,9 +1,11 @@
 """What is made of timings, with a clock that says what the test wants; and one small bench that is real."""
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,9 +15,8 @@ from mixkit.bench.measure import VariantSpeed, bench, summary
 from mixkit.bench.memory import peak_memory
 from mixkit.bench.plain import check_same, plain
 from mixkit.bench.plot import plot
-from mixkit.bench.timed_network import PHASES
-from mixkit.bench.timing import EventClock, Spread, Stopwatch, WallClock, clock_of, interleaved, ratios
-from mixkit.bench.variant import Variant, network_of, variants
+from mixkit.bench.timed_network import PHASES, TimedNetwork, Variant, variants
+from mixkit.bench.timing import Spread, Stopwatch, interleaved, ratios
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
@@ -27,45 +28,45 @@ def tiny(*settings: str, recipe: str = "asm_rh") -> Recipe:
     return mixkit.load_recipe(recipe, settings=[*TINY, *settings])
 
 
-class Ticks:
-    """A clock at which each look is later by what comes next."""
-
-    def __init__(self, *steps: float):
-        self.steps: Iterator[float] = iter(steps)
-        self.now = 0.0
-
-    def mark(self) -> float:
-        self.now += next(self.steps)
-        return self.now
-
-    def seconds(self, begun: float, ended: float) -> float:
-        return ended - begun
+CPU = torch.device("cpu")
 
 
-def test_a_stopwatch_adds_up_phases_and_starts_anew_when_read() -> None:
-    watch = Stopwatch(Ticks(0, 1, 5, 2, 0, 4))
-    for name in ("forward", "backward", "forward"):
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets a clock at which each look is later by what comes next."""
+
+    def set_clock(*steps: float) -> None:
+        moments = itertools.accumulate(steps)
+        monkeypatch.setattr("mixkit.bench.timing.perf_counter", lambda: next(moments))
+
+    return set_clock
+
+
+def test_a_stopwatch_knows_phases_apart(ticks: Callable[..., None]) -> None:
+    ticks(0, 1, 5, 2)
+    watch = Stopwatch(CPU)
+    for name in ("forward", "backward"):
         with watch.phase(name):
             pass
-    assert watch.read() == {"forward": 1 + 4, "backward": 2}
-    assert watch.read() == {}
+    assert watch.read() == {"forward": 1, "backward": 2}
 
 
-def test_a_step_is_split_in_its_phases() -> None:
-    work = network_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
+def test_a_step_is_split_in_its_phases(ticks: Callable[..., None]) -> None:
+    work = TimedNetwork(tiny(), Variant("float32"), 2, CPU)
     # Begin of the step; then begin and end of data, forward, backward and optimiser; end of the step.
-    seconds = work.step(Ticks(0, 0, 1, 0, 10, 0, 100, 0, 1000, 0.5))
-    assert seconds == {"data": 1, "forward": 10, "backward": 100, "optimiser": 1000, "step": 1111.5}
-    assert work.answer(Ticks(0, 3)) == {"forward": 3}
+    ticks(0, 0, 1, 0, 10, 0, 100, 0, 1000, 0.5)
+    assert work.step() == {"data": 1, "forward": 10, "backward": 100, "optimiser": 1000, "step": 1111.5}
+    ticks(0, 3)
+    assert work.forward() == {"forward": 3}
 
 
 def test_a_step_moves_the_weights() -> None:
-    work = network_of(tiny(), Variant("float32"), 2, torch.device("cpu"))
-    before = {name: tensor.clone() for name, tensor in work.own.state_dict().items()}
-    work.answer(WallClock())
-    assert all(torch.equal(before[name], tensor) for name, tensor in work.own.state_dict().items())
-    work.step(WallClock())
-    assert not torch.equal(before["head.linear.weight"], work.own.state_dict()["head.linear.weight"])
+    work = TimedNetwork(tiny(), Variant("float32"), 2, CPU)
+    before = {name: tensor.clone() for name, tensor in work.mixer.state_dict().items()}
+    work.forward()
+    assert all(torch.equal(before[name], tensor) for name, tensor in work.mixer.state_dict().items())
+    work.step()
+    assert not torch.equal(before["head.linear.weight"], work.mixer.state_dict()["head.linear.weight"])
 
 
 def test_passes_take_turns() -> None:
@@ -128,9 +129,34 @@ def test_which_variants() -> None:
     ]
 
 
-def test_a_clock_for_every_device() -> None:
-    assert isinstance(clock_of(torch.device("cpu")), WallClock)
-    assert isinstance(clock_of(torch.device("cuda")), EventClock)
+def test_a_gpu_is_timed_by_events_in_its_own_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Event:
+        made: ClassVar[list["Event"]] = []
+
+        def __init__(self, enable_timing: bool):
+            assert enable_timing
+            self.recorded = self.synchronized = False
+            self.made.append(self)
+
+        def record(self) -> None:
+            self.recorded = True
+
+        def synchronize(self) -> None:
+            self.synchronized = True
+
+        def elapsed_time(self, ended: "Event") -> float:
+            assert self.recorded
+            assert ended.recorded
+            assert ended.synchronized
+            return 1500.0
+
+    monkeypatch.setattr("torch.cuda.Event", Event)
+    watch = Stopwatch(torch.device("cuda"))
+    with watch.phase("step"):
+        pass
+    assert len(Event.made) == 2
+    assert not any(event.synchronized for event in Event.made)  # nothing is held up before it is read
+    assert watch.read() == {"step": 1.5}
 
 
 @pytest.mark.parametrize("recipe", ["asm_rh", "asm_h", "asm_r", "mlp_mixer", "ast"])
@@ -167,9 +193,10 @@ def test_what_has_no_pseudo_code_is_refused() -> None:
     )
 
 
-def test_a_real_bench() -> None:
+def test_a_real_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixkit.bench.measure.peak_memory", lambda *_: 3 * 2**20)
     forms = variants(against_plain=True, compiled=False)
-    found = bench(tiny(), forms, 2, 2, torch.device("cpu"), memory=False)
+    found = bench(tiny(), forms, 2, 2, CPU)
     assert [one.name for one in found.variants] == [form.name for form in forms]
     assert found.variants[0].training_ratio == Spread(1.0, 1.0, 1.0)
     assert {"float32", "bf16"} == set(found.peaks)

@@ -9,9 +9,8 @@ from mixkit.bench.memory import peak_memory
 from mixkit.bench.parts import Part, parts
 from mixkit.bench.peak_flops import product
 from mixkit.bench.plain import check_same
-from mixkit.bench.timed_network import PHASES, TimedNetwork
-from mixkit.bench.timing import Clock, Pass, Spread, clock_of, interleaved, ratios
-from mixkit.bench.variant import CLASSES, Variant, network_of
+from mixkit.bench.timed_network import CLASSES, PHASES, TimedNetwork, Variant
+from mixkit.bench.timing import Pass, Spread, interleaved, ratios
 from mixkit.model.cost import costs
 from mixkit.recipe.schema import Recipe
 
@@ -88,7 +87,6 @@ def bench(
     device: torch.device,
     *,
     plugins: tuple[str, ...] = (),
-    memory: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Bench:
     """Measures variants of a recipe turn by turn.
@@ -100,48 +98,44 @@ def bench(
         rounds: measurements of each.
         device: that computes.
         plugins: for the processes in which memory is measured.
-        memory: whether to measure it.
-        say: is told how far it is.
+        say: is given a line on how far it is.
 
     Raises:
         MixkitError: a setting that cannot work, or a plain form that does not agree.
     """
-    clock = clock_of(device)
-    networks = {variant.name: network_of(recipe, variant, size, device) for variant in variants}
-    apart = _apart(networks, variants)
-    products = {
-        precision: product(device, precision, clock) for precision in dict.fromkeys(v.precision for v in variants)
-    }
-    passes = _passes(networks, clock) | {f"peak {precision}": once for precision, (once, _) in products.items()}
-    rows = interleaved(passes, rounds, say=say)
+    networks = {variant.name: TimedNetwork(recipe, variant, size, device) for variant in variants}
+    own = next(variant for variant in variants if not variant.plain and not variant.compiled)
+    ours = networks[own.name]
+    apart = None
+    for variant in variants:
+        if variant.plain:
+            apart = check_same(ours.mixer, networks[variant.name].mixer, ours.spectrogram()[:2])
+    products = {precision: product(device, precision) for precision in dict.fromkeys(v.precision for v in variants)}
+    passes: dict[str, Pass] = {f"train {name}": network.step for name, network in networks.items()}
+    passes |= {f"forward {name}": network.forward for name, network in networks.items()}
+    passes |= {f"peak {precision}": once for precision, (once, _) in products.items()}
+    rows = interleaved(passes, rounds, say)
     peaks = {
         precision: Spread.of([operations / one["product"] for one in rows[f"peak {precision}"]])
         for precision, (_, operations) in products.items()
     }
-    model = next(iter(networks.values()))
-    spectrogram = model.features(model.batch.waveform.to(device))
-    flops = {row.name: row.flops for row in costs(recipe.model, spectrogram.shape[1], spectrogram.shape[2], CLASSES)}
-    used = [
-        peak_memory(recipe, variant, size, str(device), plugins) if memory and not variant.compiled else None
-        for variant in variants
-    ]
-    measured = [
-        summary(variant, rows, variants[0].name, size, sum(flops.values()), peaks[variant.precision].median, bytes_)
-        for variant, bytes_ in zip(variants, used, strict=True)
-    ]
-    own = next(variant for variant in variants if not variant.plain and not variant.compiled)
+    flops = {row.name: row.flops for row in costs(recipe.model, ours.features.bins, ours.features.frames, CLASSES)}
+    measured = []
+    for variant in variants:
+        memory = None if variant.compiled else peak_memory(recipe, variant, size, str(device), plugins)
+        peak = peaks[variant.precision].median
+        measured.append(summary(variant, rows, variants[0].name, size, sum(flops.values()), peak, memory))
     say(f"each part by itself, {own.precision}")
-    mixer, peak = networks[own.name].own, peaks[own.precision].median
     return Bench(
         recipe=recipe.name,
         batch=size,
         rounds=rounds,
-        parameters=sum(p.numel() for p in mixer.parameters()),
+        parameters=sum(p.numel() for p in ours.mixer.parameters()),
         flops=sum(flops.values()),
         peaks=peaks,
         apart=apart,
         variants=measured,
-        parts=parts(mixer, recipe.model, spectrogram, flops, own.precision, peak, clock, rounds),
+        parts=parts(ours, flops, peaks[own.precision].median, rounds),
         parts_of=own.name,
     )
 
@@ -160,8 +154,8 @@ def summary(
         peak: operations a second.
         memory: bytes, or None.
     """
-    train, answers = rows[f"train {variant.name}"], rows[f"forward {variant.name}"]
-    steps, forwards = [one["step"] for one in train], [one["forward"] for one in answers]
+    train, passes = rows[f"train {variant.name}"], rows[f"forward {variant.name}"]
+    steps, forwards = [one["step"] for one in train], [one["forward"] for one in passes]
     step, forward = Spread.of(steps), Spread.of(forwards)
     return VariantSpeed(
         name=variant.name,
@@ -177,24 +171,3 @@ def summary(
         forward_ratio=ratios([one["forward"] for one in rows[f"forward {reference}"]], forwards),
         memory=memory,
     )
-
-
-def _passes(networks: Mapping[str, TimedNetwork], clock: Clock) -> dict[str, Pass]:
-    def training(network: TimedNetwork) -> Pass:
-        return lambda: network.step(clock)
-
-    def answering(network: TimedNetwork) -> Pass:
-        return lambda: network.answer(clock)
-
-    return {f"train {name}": training(network) for name, network in networks.items()} | {
-        f"forward {name}": answering(network) for name, network in networks.items()
-    }
-
-
-def _apart(networks: Mapping[str, TimedNetwork], variants: Sequence[Variant]) -> float | None:
-    pairs = [variant for variant in variants if variant.plain]
-    if not pairs:
-        return None
-    ours = next(networks[variant.name] for variant in variants if variant.precision == "float32" and not variant.plain)
-    spectrogram = ours.features(ours.batch.waveform[:2].to(ours.device))
-    return check_same(ours.own, networks[pairs[0].name].own, spectrogram)

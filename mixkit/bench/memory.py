@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
-from mixkit.bench.variant import Variant, network_of
+from mixkit.bench.timed_network import TimedNetwork, Variant
 from mixkit.recipe.schema import Recipe
 from mixkit.training.memory import held, keep_freed, peak
 
@@ -24,7 +24,6 @@ def peak_memory(recipe: Recipe, variant: Variant, size: int, device: str, plugin
 
 
 def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: tuple[str, ...], threads: int) -> int:
-    from mixkit.bench.timing import WallClock
     from mixkit.plugins.load import load_plugins
 
     load_plugins(plugins)
@@ -33,9 +32,9 @@ def _measure(recipe: Recipe, variant: Variant, size: int, device: str, plugins: 
     place = torch.device(device)
     _warm_up()
     before = 0 if place.type == "cuda" else held()
-    network = network_of(recipe, variant, size, place)
+    network = TimedNetwork(recipe, variant, size, place)
     for _ in range(STEPS):
-        network.step(WallClock())
+        network.step()
     return peak(place) if place.type == "cuda" else held("VmHWM") - before
 
 

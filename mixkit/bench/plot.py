@@ -49,9 +49,6 @@ def _parts(axes: Axes, found: Bench) -> None:
         axes.barh(place, length, height=0.62, color="#2a6f97")
         share = f" ({part.training_share:.0%} of peak)" if part.flops else ""
         axes.text(length, place, f" {length:,.1f} ms{share}", va="center", fontsize=9)
-    names = [
-        f"{part.count} x {printable(part.name)}" if part.count > 1 else printable(part.name) for part in found.parts
-    ]
-    axes.set_yticks(range(len(found.parts)), names)
+    axes.set_yticks(range(len(found.parts)), [printable(part.title) for part in found.parts])
     axes.set_xlim(0, 1.6e3 * max(part.training.median for part in found.parts))
     axes.set_xlabel(f"ms forward and backward, {found.parts_of}")

@@ -1,75 +1,93 @@
-"""What is timed: a forward pass, and a training step as `mixkit train` takes it, of one network."""
+"""What is timed: a forward pass, and a training step as `mixkit train` takes it, of one form of a recipe's network."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mixkit.bench.timing import Clock, Stopwatch
-from mixkit.model.mixer import Mixer
-from mixkit.recipe.schema import Train
+from mixkit.bench.plain import plain
+from mixkit.bench.timing import Stopwatch
+from mixkit.model.classifier import build
+from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer
 from mixkit.training.device import autocast
 
 PHASES = ("data", "forward", "backward", "optimiser")
+CLASSES = 10
+"""Of the made-up task: the head weighs nothing beside the rest."""
 
 
 @dataclass(frozen=True)
-class NoiseBatch:
-    """What a step begins with.
+class Variant:
+    """One form of a recipe.
 
     Args:
-        waveform: `b s`, in the memory of the host.
-        target: `b k`, on the device.
+        precision: of matrix products: `float32`, `bf16` or `fp16`.
+        compiled: whether torch.compile takes it first.
+        plain: whether it is written as the paper's pseudo code.
     """
 
-    waveform: Tensor
-    target: Tensor
+    precision: str
+    compiled: bool = False
+    plain: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        form = "plain" if self.plain else "mixkit"
+        return f"{form} {self.precision}{' compiled' if self.compiled else ''}"
+
+
+def variants(against_plain: bool, compiled: bool) -> list[Variant]:
+    """Those to measure; the first is the one that the others are held against."""
+    precisions = ("float32", "bf16")
+    forms = [Variant("float32", plain=True)] if against_plain else []
+    forms += [Variant(precision) for precision in precisions]
+    return forms + [Variant(precision, compiled=True) for precision in precisions if compiled]
 
 
 class TimedNetwork:
-    """One network at one precision, with an optimizer of its own.
+    """A variant with fresh weights, the same ones for each, an optimizer of its own, and a batch of noise.
 
     Args:
-        network: log-mel to logits.
-        features: waveform to log-mel.
-        settings: of training.
-        batch: that it answers and learns from.
+        recipe: the features, the network and the settings of training.
+        variant: in which form.
+        size: clips in the batch.
         device: that computes.
-        precision: `float32`, `bf16` or `fp16`.
-        compiled: whether torch.compile takes it whole first.
     """
 
-    def __init__(
-        self,
-        network: Mixer,
-        features: Callable[[Tensor], Tensor],
-        settings: Train,
-        batch: NoiseBatch,
-        device: torch.device,
-        precision: str,
-        compiled: bool = False,
-    ):
-        self.own = network.to(device)
-        self.network: Any = torch.compile(network, fullgraph=True, dynamic=False) if compiled else network
-        self.features = features
-        self.batch = batch
-        self.device = device
-        self.precision = precision
-        self.objective = loss.build(settings.loss, None).to(device)
-        self.steps = optimizer.build(settings.optimizer, self.own.parameters(), settings.learning_rate)
+    def __init__(self, recipe: Recipe, variant: Variant, size: int, device: torch.device):
+        model = build(recipe, CLASSES)
+        self.recipe, self.precision, self.device = recipe, variant.precision, device
+        self.features = model.features.to(device)
+        self.mixer = (plain(model.mixer) if variant.plain else model.mixer).to(device)
+        self.mixer.checkpointing = recipe.train.checkpointing
+        self.network: Any = self.mixer
+        if variant.compiled:
+            self.network = torch.compile(self.mixer, fullgraph=True, dynamic=False)
+        self.objective = loss.build(recipe.train.loss, None).to(device)
+        self.steps = optimizer.build(recipe.train.optimizer, self.mixer.parameters(), recipe.train.learning_rate)
+        generator = torch.Generator().manual_seed(0)
+        waveform = 0.1 * torch.randn(size, self.features.samples, generator=generator)
+        labels = torch.randint(CLASSES, (size,), generator=generator)
+        self.waveform = waveform.pin_memory() if device.type == "cuda" else waveform
+        self.target = nn.functional.one_hot(labels, CLASSES).float().to(device)
 
-    def step(self, clock: Clock) -> dict[str, float]:
+    @torch.no_grad()
+    def spectrogram(self) -> Tensor:
+        """Of the batch, which lies in the memory of the host: `b m l`."""
+        return self.features(self.waveform.to(self.device, non_blocking=True))
+
+    def step(self) -> dict[str, float]:
         """One step of training: seconds by phase, and `step` for all of it."""
-        self.own.train()
-        watch = Stopwatch(clock)
+        self.mixer.train()
+        watch = Stopwatch(self.device)
         with watch.phase("step"):
-            with watch.phase("data"), torch.no_grad():
-                spectrogram = self.features(self.batch.waveform.to(self.device, non_blocking=True))
+            with watch.phase("data"):
+                spectrogram = self.spectrogram()
             with watch.phase("forward"), autocast(self.device, self.precision):
-                cost = self.objective(self.network(spectrogram), self.batch.target)
+                cost = self.objective(self.network(spectrogram), self.target)
             with watch.phase("backward"):
                 cost.backward()
             with watch.phase("optimiser"):
@@ -77,22 +95,11 @@ class TimedNetwork:
                 self.steps.zero_grad(set_to_none=True)
         return watch.read()
 
-    def answer(self, clock: Clock) -> dict[str, float]:
+    def forward(self) -> dict[str, float]:
         """One forward pass without gradients, features left out: seconds as `forward`."""
-        self.own.eval()
-        with torch.no_grad():
-            spectrogram = self.features(self.batch.waveform.to(self.device))
-        watch = Stopwatch(clock)
+        self.mixer.eval()
+        spectrogram = self.spectrogram()
+        watch = Stopwatch(self.device)
         with watch.phase("forward"), torch.no_grad(), autocast(self.device, self.precision):
             self.network(spectrogram)
         return watch.read()
-
-
-def noise_batch(size: int, samples: int, classes: int, device: torch.device, seed: int = 0) -> NoiseBatch:
-    """Noise, with classes by chance; the same for the same seed."""
-    generator = torch.Generator().manual_seed(seed)
-    waveform = 0.1 * torch.randn(size, samples, generator=generator)
-    labels = torch.randint(classes, (size,), generator=generator)
-    if device.type == "cuda":
-        waveform = waveform.pin_memory()
-    return NoiseBatch(waveform, nn.functional.one_hot(labels, classes).float().to(device))

@@ -1,82 +1,50 @@
 """Time, measured so that two things can be compared: turn by turn, each round against its own."""
 
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from time import perf_counter
+from typing import Any
 
 import torch
-
-
-class Clock(Protocol):
-    """Marks moments on a device; how far they are apart is asked later, so that marking holds nothing up."""
-
-    def mark(self) -> Any:
-        """This moment."""
-
-    def seconds(self, begun: Any, ended: Any) -> float:
-        """From one moment to another."""
-
-
-class WallClock:
-    """For a CPU, which has done its work when the call returns."""
-
-    def mark(self) -> float:
-        """This moment."""
-        return time.perf_counter()
-
-    def seconds(self, begun: float, ended: float) -> float:
-        """From one moment to another."""
-        return ended - begun
-
-
-class EventClock:
-    """For a CUDA GPU, which works behind the program: moments are events in its own queue."""
-
-    def mark(self) -> Any:
-        """This moment."""
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
-
-    def seconds(self, begun: Any, ended: Any) -> float:
-        """From one moment to another."""
-        ended.synchronize()
-        return float(begun.elapsed_time(ended)) / 1000
-
-
-def clock_of(device: torch.device) -> Clock:
-    """The clock of a device."""
-    return EventClock() if device.type == "cuda" else WallClock()
 
 
 class Stopwatch:
     """Cuts one pass into phases.
 
+    A CPU has done its work when a call returns. A CUDA GPU works behind the program: its moments are events in its own
+    queue, and how far they are apart is asked last, so that marking holds nothing up.
+
     Args:
-        clock: of the device.
+        device: that computes.
     """
 
-    def __init__(self, clock: Clock):
-        self.clock = clock
+    def __init__(self, device: torch.device):
+        self.events = device.type == "cuda"
         self.marks: list[tuple[str, Any, Any]] = []
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """What happens inside counts as that phase."""
-        begun = self.clock.mark()
+        begun = self._now()
         yield
-        self.marks.append((name, begun, self.clock.mark()))
+        self.marks.append((name, begun, self._now()))
+
+    def _now(self) -> Any:
+        if not self.events:
+            return perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
     def read(self) -> dict[str, float]:
-        """Seconds by phase since the last reading."""
-        seconds: dict[str, float] = {}
-        for name, begun, ended in self.marks:
-            seconds[name] = seconds.get(name, 0.0) + self.clock.seconds(begun, ended)
-        self.marks.clear()
-        return seconds
+        """Seconds by phase."""
+        if not self.events:
+            return {name: ended - begun for name, begun, ended in self.marks}
+        for _, _, ended in self.marks:
+            ended.synchronize()
+        return {name: begun.elapsed_time(ended) / 1000 for name, begun, ended in self.marks}
 
 
 @dataclass(frozen=True)
@@ -108,24 +76,23 @@ Pass = Callable[[], Mapping[str, float]]
 
 
 def interleaved(
-    passes: Mapping[str, Pass], rounds: int, warm_up: int = 1, say: Callable[[str], None] = lambda _: None
-) -> dict[str, list[dict[str, float]]]:
+    passes: Mapping[str, Pass], rounds: int, say: Callable[[str], None] = lambda _: None
+) -> dict[str, list[Mapping[str, float]]]:
     """Takes every pass in turn, A B C A B C, so that what else the machine does falls on all of them alike.
 
     Args:
-        passes: by name; each returns its seconds by phase.
+        passes: by name; each returns its seconds by phase. The first of each does not count: it warms up.
         rounds: how often each is measured.
-        warm_up: passes of each that do not count.
-        say: is told of every round.
+        say: is given a line on every round.
 
     Returns:
         Of each pass, its seconds by phase for every round.
     """
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in passes}
-    for number in range(-warm_up, rounds):
+    found: dict[str, list[Mapping[str, float]]] = {name: [] for name in passes}
+    for number in range(rounds + 1):
         for name, one in passes.items():
-            seconds = dict(one())
-            if number >= 0:
+            seconds = one()
+            if number:
                 found[name].append(seconds)
-        say(f"round {number + 1} of {rounds}" if number >= 0 else "warmed up")
+        say(f"round {number} of {rounds}" if number else "warmed up")
     return found

@@ -30,7 +30,7 @@ def bench(
     """Measure how fast a recipe trains and answers here, and where the time goes."""
     from mixkit.bench import measure
     from mixkit.bench.machine import machine, sentence
-    from mixkit.bench.variant import variants
+    from mixkit.bench.timed_network import variants
     from mixkit.cli.views.bench import head, tables
     from mixkit.training.device import choose_device
     from mixkit.training.memory import keep_freed

@@ -57,9 +57,7 @@ def _parts(found: Bench) -> Table:
     for part in found.parts:
         shares = [f"{share:.0%}" if part.flops else "" for share in (part.forward_share, part.training_share)]
         times = [_milliseconds(spread) for spread in (part.forward, part.training)]
-        flops = f"{part.flops / 1e9:,.2f}"
-        name = f"{part.count} x {part.name}" if part.count > 1 else part.name
-        rows.add_row(name, flops, times[0], shares[0], times[1], shares[1])
+        rows.add_row(part.title, f"{part.flops / 1e9:,.2f}", times[0], shares[0], times[1], shares[1])
     return rows
 
 
