@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ import torch
 from mixkit.audio import cache
 from mixkit.data import waveforms
 from mixkit.data.batches import Batch, Batches, ClipAudio, Order, fit_length
-from mixkit.data.unusable import survey
+from mixkit.data.inspect import inspect_clips
+from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError
 from mixkit.registry import Clip
+from mixkit.training.prepare import _lengths
 
 CPU = torch.device("cpu")
 LABELS = ("a", "b")
@@ -156,17 +160,16 @@ def test_a_file_that_goes_bad_is_named(clips: list[Clip], workers: int) -> None:
     assert str(caught.value).startswith(f"{clips[4].path}: is not WAV, FLAC, OGG, MP3 or AIFF.")
 
 
-def test_the_survey_counts_lengths(clips: list[Clip]) -> None:
-    found = survey(map(Waveforms(8000).examine, clips), 0.3)
-    lengths = [(400 * (number + 1) + 400) / 8000 for number in range(10)]
-    assert (found.clips, found.shorter, found.longer) == (
-        10,
-        sum(x < 0.3 for x in lengths),
-        sum(x > 0.3 for x in lengths),
-    )
-    assert found.seconds == pytest.approx(sum(lengths))
+def test_training_says_how_many_clips_are_padded_and_cut(clips: list[Clip]) -> None:
     section = Clip(clips[9].path, "a", "g", start=0.1, stop=0.2)
-    assert survey([Waveforms(8000).examine(section)], 0.3).seconds == pytest.approx(0.1)
+    listed = {"train": (*clips, section), "valid": (), "test": ()}
+    network: Any = SimpleNamespace(features=SimpleNamespace(samples=2400), sample_rate=8000)
+    splits = RunSplits(network, "official", listed, (), Waveforms(8000))
+    assert _lengths(splits, list(inspect_clips(listed, splits.waveforms.examine))) == (
+        "11 train, 0 valid, 0 test clips (official); the model hears 0.30 s. "
+        "5 shorter clips are padded with silence at the end. "
+        "5 longer clips are cut (anywhere in training, in the centre otherwise)."
+    )
 
 
 @pytest.mark.slow

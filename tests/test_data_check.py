@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from mixkit import registry
+from mixkit.data import check as check_module
 from mixkit.data.check import FAULTS, REMARKS, Report, check
 from mixkit.data.plot import draw
 from mixkit.registry import Clip
@@ -208,16 +209,14 @@ def test_special_files_do_not_hang(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_breaks_costs_one_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mixkit.data import inspect
-
-    honest = inspect.examine
+    honest = check_module.examine
 
     def breaking(path: Path, *rest: object) -> object:
         if path.name == "3.wav":
             raise RuntimeError("out of\x1b order")
         return honest(path, *rest)
 
-    monkeypatch.setattr(inspect, "examine", breaking)
+    monkeypatch.setattr(check_module, "examine", breaking)
     report = look(Listed(good(tmp_path)))
     assert [detail for _, _, detail in found(report)["unreadable"]] == ["RuntimeError: out of\\x1b order"] * 3
     assert len(report.good) == 15

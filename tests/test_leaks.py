@@ -14,6 +14,7 @@ from mixkit.audio.resample import resample
 from mixkit.audio.sketch import sketch
 from mixkit.data import leaks
 from mixkit.data.check import Report, check
+from mixkit.data.inspect import CheckedClip
 from mixkit.data.leaks import find_copies, refuse_leaks
 from mixkit.errors import DataError
 from mixkit.recipe.schema import Recipe
@@ -170,11 +171,11 @@ def test_paper_random_lets_copies_through_and_says_so(tmp_path: Path) -> None:
 
     report = check(Listed("paper-random"), "listed", lambda *_: None)
     assert (kinds(report), report.clean) == (["mixed_audio"], True)
-    assert refuse_leaks(report.good, "paper-random") == ()
+    assert refuse_leaks(report.clips, "paper-random") == ()
     control = check(Listed("official"), "listed", lambda *_: None)
     assert (kinds(control), control.clean) == (["leaked_audio"], False)
     with pytest.raises(DataError, match=r"^the same recording, sample for sample"):
-        refuse_leaks(control.good, "official")
+        refuse_leaks(control.clips, "official")
 
 
 def cosine(one: bytes, other: bytes) -> float:
@@ -202,8 +203,8 @@ def test_other_recordings_have_other_sketches(tmp_path: Path) -> None:
     for number, samples in enumerate([*tones, *noises, *mixed]):
         write(tmp_path / f"{number}.wav", samples)
         clips.append(Clip(tmp_path / f"{number}.wav", "a", str(number)))
-    assert find_copies([("train", clip, examine(clip.path)[0]) for clip in clips]) == []
+    assert find_copies([CheckedClip("train", clip, examine(clip.path)[0]) for clip in clips]) == []
     demo = task.build(task.spec("demo", clips=30))
-    listed = [(split, clip, examine(clip.path)[0]) for split in SPLITS for clip in demo.clips(split)]
-    assert find_copies(listed) == []
-    assert sum(bool(facts.sketch) for _, _, facts in listed) > 0.8 * len(listed)
+    facts = {clip: examine(clip.path)[0] for split in SPLITS for clip in demo.clips(split)}
+    assert find_copies(CheckedClip("train", clip, found) for clip, found in facts.items()) == []
+    assert sum(bool(found.sketch) for found in facts.values()) > 0.8 * len(facts)

@@ -2,23 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mixkit.audio.facts import AudioFacts
-from mixkit.data.inspect import CheckedClip, inspect_clip
+from mixkit.audio.facts import AudioFacts, examine
+from mixkit.data.inspect import TOLERANCE, CheckedClip, inspect_clips
 from mixkit.data.leaks import find_copies
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.published import PAPER_RANDOM
-
-WORKERS = 4
-AT_ONCE = 500  # clips that wait for a reader
-TOLERANCE = 1e-3  # seconds
 
 FAULTS: Mapping[str, str] = {
     "unreadable": "cannot be read",
@@ -185,11 +180,10 @@ class Report:
     def _same_audio(self) -> Iterator[ClipFinding]:
         """Clips with the same samples, or likely with the same recording."""
         leak = "mixed_audio" if self.protocol == PAPER_RANDOM else "leaked_audio"
-        for copy in find_copies(self.good):
+        for copy in find_copies(self.clips):
             kind = "likely_copy" if not copy.exact else leak if copy.leaks else "duplicate"
-            yield ClipFinding(
-                kind, copy.second_split, copy.second.path, f"same as {copy.first.path} in {copy.first_split}"
-            )
+            detail = f"same as {copy.first.clip.path} in {copy.first.split}"
+            yield ClipFinding(kind, copy.second.split, copy.second.clip.path, detail)
 
     def _apart(self) -> Iterator[ClipFinding]:
         """Groups and files that stand in more than one split."""
@@ -217,16 +211,20 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
     Raises:
         MixkitError: the task cannot list its clips.
     """
-    clips = [(split, clip) for split in SPLITS for clip in task.clips(split)]
-    done: list[CheckedClip] = []
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for start in range(0, len(clips), AT_ONCE):
-            for one in pool.map(_inspect, clips[start : start + AT_ONCE]):
-                done.append(one)
-                progress("listening", len(done), len(clips))
+    splits = {split: task.clips(split) for split in SPLITS}
+    total = sum(map(len, splits.values()))
+    clips: list[CheckedClip] = []
+    for one in inspect_clips(splits, _examine):
+        clips.append(one)
+        progress("listening", len(clips), total)
     notes, protocol = getattr(task, "notes", ()), getattr(task, "protocol", "")
-    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(done))
+    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(clips))
 
 
-def _inspect(entry: tuple[str, Clip]) -> CheckedClip:
-    return inspect_clip(*entry)
+def _examine(clip: Clip) -> AudioFacts:
+    try:
+        return examine(clip.path, clip.start, clip.stop)[0]
+    except DataError:
+        raise
+    except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be looked at
+        raise DataError(f"{type(error).__name__}: {printable(str(error))}", clip.path) from None

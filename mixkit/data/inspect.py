@@ -1,10 +1,17 @@
-"""What a clip turns out to be when it is decoded."""
+"""Every clip decoded to its end, several side by side: what is known of it, or what is wrong with it."""
 
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mixkit.audio.facts import AudioFacts, examine
-from mixkit.errors import DataError, printable
+from mixkit.audio.facts import AudioFacts
+from mixkit.data.waveforms import ReadingFailed
+from mixkit.errors import DataError
 from mixkit.registry import Clip
+
+AT_ONCE = 1000  # clips that wait for a reader
+TOLERANCE = 1e-3  # seconds that a clip may be shorter or longer than others and counts as equally long
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,23 @@ class CheckedClip:
     found: AudioFacts | DataError
 
 
-def inspect_clip(split: str, clip: Clip) -> CheckedClip:
-    """Decode a clip to its end; what is wrong with it is in the result."""
-    try:
-        return CheckedClip(split, clip, examine(clip.path, clip.start, clip.stop)[0])
-    except DataError as error:
-        return CheckedClip(split, clip, error)
-    except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be looked at
-        return CheckedClip(split, clip, DataError(f"{type(error).__name__}: {printable(str(error))}", clip.path))
+def inspect_clips(splits: Mapping[str, Sequence[Clip]], examine: Callable[[Clip], AudioFacts]) -> Iterator[CheckedClip]:
+    """Examines all clips of the splits, and yields them in their order.
+
+    Raises:
+        ReadingFailed: `examine` says that a clip could not be read for another reason than what is in it.
+    """
+
+    def checked(split: str, clip: Clip) -> CheckedClip:
+        try:
+            return CheckedClip(split, clip, examine(clip))
+        except ReadingFailed:
+            raise
+        except DataError as error:
+            return CheckedClip(split, clip, error)
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:  # decoder and resampler leave Python alone
+        for split, clips in splits.items():
+            for start in range(0, len(clips), AT_ONCE):
+                some_clips = clips[start : start + AT_ONCE]
+                yield from pool.map(checked, [split] * len(some_clips), some_clips)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkit.audio.facts import AudioFacts
+from mixkit.data.inspect import CheckedClip
 from mixkit.errors import DataError, printable
-from mixkit.registry import Clip
 from mixkit.tasks.published import PAPER_RANDOM
 
 LIKELY = 0.99  # cosine of two sketches: copies at 8 to 48 kHz have 0.997 and more, distinct recordings less than 0.5
@@ -19,8 +19,6 @@ PARTS = 10
 MOST = 16  # sketches that a sketch is compared with in each part, so that many clips of one kind cost no more
 LISTED = 10  # pairs in an error or a note
 
-Examined = Iterable[tuple[str, Clip, AudioFacts]]
-
 
 @dataclass(frozen=True)
 class Copy:
@@ -28,29 +26,25 @@ class Copy:
 
     Args:
         first: the one that comes first in the splits.
-        first_split: where it stands.
         second: the other.
-        second_split: where that stands.
         exact: whether the decoded samples are the same; else it is likely the same recording at another sample rate
             or with other channels.
     """
 
-    first: Clip
-    first_split: str
-    second: Clip
-    second_split: str
+    first: CheckedClip
+    second: CheckedClip
     exact: bool
 
     @property
     def leaks(self) -> bool:
         """Whether they stand in two splits."""
-        return self.first_split != self.second_split
+        return self.first.split != self.second.split
 
     def __str__(self) -> str:
-        return f"{_shown(self.first)} ({self.first_split}) = {_shown(self.second)} ({self.second_split})"
+        return f"{_shown(self.first)} = {_shown(self.second)}"
 
 
-def find_copies(clips: Examined) -> list[Copy]:
+def find_copies(clips: Iterable[CheckedClip]) -> list[Copy]:
     """Finds clips with the same audio, in time and memory linear in their number.
 
     Two clips are the same if their decoded samples (the mean over the channels) and sample rates are, whatever files
@@ -58,23 +52,23 @@ def find_copies(clips: Examined) -> list[Copy]:
     the same way and they are of one length. Silence to the last bit is nobody's in particular, and never a copy.
 
     Args:
-        clips: with their splits, in the order of the splits, and what is known of them.
+        clips: in the order of the splits; those that cannot be read are left out.
     """
-    first: dict[bytes, tuple[str, Clip]] = {}
-    known = _Sketches()
-    found = []
-    for split, clip, facts in clips:
-        if facts.peak == 0:
+    firsts: dict[bytes, CheckedClip] = {}
+    sketches = _Sketches()
+    copies = []
+    for one in clips:
+        if isinstance(one.found, DataError) or one.found.peak == 0:
             continue
-        exact = facts.digest in first
-        place = first.setdefault(facts.digest, (split, clip)) if exact else known.find(split, clip, facts)
-        if place is not None:
-            found.append(Copy(place[1], place[0], clip, split, exact))
-        first.setdefault(facts.digest, (split, clip))
-    return found
+        same = firsts.get(one.found.digest)
+        like = sketches.find(one, one.found) if same is None else None
+        if first := same or like:
+            copies.append(Copy(first, one, exact=same is not None))
+        firsts.setdefault(one.found.digest, one)
+    return copies
 
 
-def refuse_leaks(clips: Examined, protocol: str) -> tuple[str, ...]:
+def refuse_leaks(clips: Iterable[CheckedClip], protocol: str) -> tuple[str, ...]:
     """See that no audio stands in two splits.
 
     Args:
@@ -108,10 +102,10 @@ class _Sketches:
     """Sketches by parts of their signs."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[str, Clip, float, NDArray[np.float32]]] = []
+        self._kept: list[tuple[CheckedClip, float, NDArray[np.float32]]] = []
         self._by_part: dict[tuple[int, bytes], list[int]] = defaultdict(list)
 
-    def find(self, split: str, clip: Clip, facts: AudioFacts) -> tuple[str, Clip] | None:
+    def find(self, one: CheckedClip, facts: AudioFacts) -> CheckedClip | None:
         """The clip that this one is likely a copy of; without one it is kept, to be found by others."""
         if not facts.sketch:
             return None
@@ -120,13 +114,13 @@ class _Sketches:
         signs = np.packbits(values > 0).tobytes()
         parts = [(part, signs[BYTES * part : BYTES * (part + 1)]) for part in range(PARTS)]
         for place in dict.fromkeys(place for part in parts for place in self._by_part.get(part, ())):
-            other_split, other, seconds, others = self._kept[place]
+            other, seconds, others = self._kept[place]
             if abs(seconds - facts.seconds) <= SAME_LENGTH and float(values @ others) >= LIKELY:
-                return other_split, other
+                return other
         for part in parts:
             if len(self._by_part[part]) < MOST:
                 self._by_part[part].append(len(self._kept))
-        self._kept.append((split, clip, facts.seconds, values))
+        self._kept.append((one, facts.seconds, values))
         return None
 
 
@@ -134,5 +128,6 @@ def _pairs(copies: list[Copy]) -> str:
     return "\n".join(f"  {copy}" for copy in copies[:LISTED])
 
 
-def _shown(clip: Clip) -> str:
-    return printable(str(clip.path)) + (f" from {clip.start:g} s" if clip.start is not None else "")
+def _shown(one: CheckedClip) -> str:
+    start = "" if one.clip.start is None else f" from {one.clip.start:g} s"
+    return f"{printable(str(one.clip.path))}{start} ({one.split})"

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mixkit.data.batches import Batches, ClipAudio, Order
-from mixkit.data.unusable import Facts, Skipped, usable
+from mixkit.data.inspect import CheckedClip
+from mixkit.data.unusable import Skipped, usable
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError
 from mixkit.recipe.schema import Recipe
@@ -63,8 +64,8 @@ class RunSplits:
         return torch.stack([audio.cut(item) for item in items])
 
 
-def usable_splits(network: Network, source: Task, say: Callable[[str], None]) -> tuple[RunSplits, Facts]:
-    """All splits of a task, every clip decoded once, so that no bad one comes up later; and what is known of the clips.
+def usable_splits(network: Network, source: Task, say: Callable[[str], None]) -> tuple[RunSplits, list[CheckedClip]]:
+    """All splits of a task, every clip decoded once, so that no bad one comes up later; and what the clips are.
 
     Args:
         network: with the labels of the task.
@@ -75,8 +76,8 @@ def usable_splits(network: Network, source: Task, say: Callable[[str], None]) ->
         DataError: clips cannot be used, and `task.on_bad_file` does not leave them out.
     """
     waveforms = Waveforms(network.sample_rate)
-    clips, skipped, facts = usable(_listed(source), network.recipe.on_bad_file, waveforms, say)
-    return RunSplits(network, source.protocol, clips, skipped, waveforms), facts
+    clips, skipped, checked = usable(_listed(source), network.recipe.on_bad_file, waveforms, say)
+    return RunSplits(network, source.protocol, clips, skipped, waveforms), checked
 
 
 def run_splits(network: Network, say: Callable[[str], None] = _log.warning) -> RunSplits:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
+from mixkit.audio.facts import AudioFacts
+from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, usable_splits
-from mixkit.data.unusable import Survey, survey
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, StartingWeights, augmentation, metric, task, weights
@@ -62,20 +63,22 @@ def prepare(
     for measure in recipe.train.metrics:
         metric.build(measure)
     augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
-    splits, facts = usable_splits(model, source, display.say)
-    seconds = model.features.samples / model.sample_rate
-    examined = [(split, clip, facts[clip]) for split in SPLITS for clip in splits.clips[split]]
-    for note in refuse_leaks(examined, splits.protocol):
+    splits, clips = usable_splits(model, source, display.say)
+    for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
-    display.say(_lengths(splits, survey((found for _, _, found in examined), seconds), seconds))
+    display.say(_lengths(splits, clips))
     return Prepared(recipe, place, precision_of(recipe.train.precision, place), model, splits, augmentations, start)
 
 
-def _lengths(splits: RunSplits, lengths: Survey, seconds: float) -> str:
+def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:
+    seconds = splits.network.features.samples / splits.network.sample_rate
+    lengths = [one.found.seconds for one in clips if isinstance(one.found, AudioFacts)]
+    shorter = sum(length < seconds - TOLERANCE for length in lengths)
+    longer = sum(length > seconds + TOLERANCE for length in lengths)
     counts = ", ".join(f"{len(splits.clips[split])} {split}" for split in SPLITS)
     text = f"{counts} clips ({splits.protocol}); the model hears {seconds:.2f} s."
-    if lengths.shorter:
-        text += f" {lengths.shorter} shorter clips are padded with silence at the end."
-    if lengths.longer:
-        text += f" {lengths.longer} longer clips are cut (anywhere in training, in the centre otherwise)."
+    if shorter:
+        text += f" {shorter} shorter clips are padded with silence at the end."
+    if longer:
+        text += f" {longer} longer clips are cut (anywhere in training, in the centre otherwise)."
     return text
