@@ -4,14 +4,24 @@ import hashlib
 import random
 from pathlib import Path
 
-from mixkit.download.download import Patience, download
+import pytest
+
+from mixkit.download import server
+from mixkit.download.download import download
 from mixkit.download.sources import Archive, Checksum
 from tests.http_server import Answer, Visit
 
 BODY = random.Random(0).randbytes(1_500_000)
 OTHER = random.Random(1).randbytes(len(BODY))
-QUICK = Patience(attempts=3, silence=0.4, pause=0.01)
 WHO = "a test"
+
+
+def be_quick(monkeypatch: pytest.MonkeyPatch, silence: float = 0.4) -> None:
+    """Servers of this machine, and no time is lost on them."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("mixkit.download.download.ATTEMPTS", 3)
+    monkeypatch.setattr("mixkit.download.download.PAUSE", 0.01)
+    monkeypatch.setattr(server, "SILENCE", silence)
 
 
 def sha(body: bytes) -> str:
@@ -38,7 +48,7 @@ class Told:
 
 def fetch(address: str, target: Path, body: bytes = BODY) -> Told:
     told = Told()
-    download(archive_at(address, body), target, told.progress, told.say, QUICK)
+    download(archive_at(address, body), target, told)
     return told
 
 

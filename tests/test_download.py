@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from mixkit.download import server as download_server
 from mixkit.download.server import check_address
 from mixkit.errors import DamagedError, DataError, MixkitError, TrustError
-from tests.downloads import BODY, OTHER, QUICK, expect_only, fetch, sha, stops_early
+from tests.downloads import BODY, OTHER, be_quick, expect_only, fetch, sha, stops_early
 from tests.http_server import Answer, Server, Visit, first_then, running, status, whole
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_quick(monkeypatch)
 
 
 @pytest.fixture
@@ -238,7 +239,7 @@ def test_a_plain_download_waits_for_a_server_that_stalls(server: Server, tmp_pat
 
     waiting = threading.Thread(target=plainly)
     waiting.start()
-    waiting.join(2 * QUICK.silence)
+    waiting.join(2 * download_server.SILENCE)
     assert waiting.is_alive()
     server.closing.set()
     waiting.join(10)

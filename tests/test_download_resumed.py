@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mixkit.errors import DamagedError, RunError
-from tests.downloads import BODY, OTHER, expect_only, fetch, sha, stops_early
+from tests.downloads import BODY, OTHER, be_quick, expect_only, fetch, sha, stops_early
 from tests.http_server import Answer, Server, Visit, first_then, running, status, whole
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_quick(monkeypatch)
 
 
 @pytest.fixture
@@ -124,13 +124,13 @@ def test_a_damaged_file_under_the_name_is_fetched_again(server: Server, tmp_path
 
 def test_damage_is_found_wherever_it_is(server: Server, tmp_path: Path) -> None:
     """In a file that was kept, and in a part that is gone on with: bits, sectors, ends, and more than there was."""
-    dice = random.Random(0)
+    rng = random.Random(0)
     address = server.serve("/a", BODY)
     for number in range(50):
         body = bytearray(BODY)
-        place = dice.randrange(len(body) - 512)
+        place = rng.randrange(len(body) - 512)
         if number % 5 == 0:
-            body[place] ^= 1 << dice.randrange(8)
+            body[place] ^= 1 << rng.randrange(8)
         elif number % 5 == 1:
             body[place : place + 512] = bytes(512)
         elif number % 5 == 2:

@@ -17,21 +17,20 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.download.download import Patience
 from mixkit.download.get import get, place_of
 from mixkit.download.sources import SOURCES, Archive, Checksum, Source, source_of
 from mixkit.errors import DamagedError, DataError
 from mixkit.storage.lock import locked
 from tests.conftest import Said
+from tests.downloads import be_quick
 from tests.http_server import Server, running, whole
 
-QUICK = Patience(attempts=3, silence=2.0, pause=0.01)
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_quick(monkeypatch, silence=2.0)
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def expect_sounds(folder: Path, archive: bool = False) -> None:
 @pytest.mark.parametrize("keep", [False, True])
 def test_get(server: Server, tmp_path: Path, keep: bool) -> None:
     source = source_at(server.serve("/sounds.tar.gz", PACKED))
-    assert get(source, tmp_path / "sounds", Told(), keep, QUICK)
+    assert get(source, tmp_path / "sounds", Told(), keep)
     expect_sounds(tmp_path / "sounds", keep)
     assert json.loads((tmp_path / "sounds" / ".mixkit.json").read_text()) == {
         "address": f"http://127.0.0.1:{server.port}/sounds.tar.gz",
@@ -91,13 +90,13 @@ def test_get(server: Server, tmp_path: Path, keep: bool) -> None:
         "files": len(FILES),
         "size": 9000 * len(FILES),
     }
-    assert not get(source, tmp_path / "sounds", Told(), keep, QUICK)
+    assert not get(source, tmp_path / "sounds", Told(), keep)
     assert server.count("/sounds.tar.gz") == 1
 
 
 def test_get_uses_an_archive_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "sounds.tar.gz").write_bytes(PACKED)
-    assert get(source_at("http://127.0.0.1:9/sounds.tar.gz"), tmp_path / "sounds", Told(), True, QUICK)
+    assert get(source_at("http://127.0.0.1:9/sounds.tar.gz"), tmp_path / "sounds", Told(), True)
     expect_sounds(tmp_path / "sounds", archive=True)
 
 
@@ -107,16 +106,16 @@ def test_get_leaves_what_it_did_not_fetch(server: Server, tmp_path: Path) -> Non
     (folder / "mine.wav").write_text("mine")
     source = source_at(server.serve("/sounds.tar.gz", PACKED))
     with pytest.raises(DataError) as caught:
-        get(source, folder, Told(), patience=QUICK)
+        get(source, folder, Told())
     assert str(caught.value) == (
         f"{folder} is there, and was not fetched by mixkit. "
         "Use it as it is, name another folder with --to, or remove it."
     )
     (folder / "mine.wav").unlink()
-    assert get(source, folder, Told(), patience=QUICK)  # an empty folder is as good as none
+    assert get(source, folder, Told())  # an empty folder is as good as none
     (folder / "a" / "0.wav").unlink()
     with pytest.raises(DamagedError) as damaged:
-        get(source, folder, Told(), patience=QUICK)
+        get(source, folder, Told())
     assert str(damaged.value) == (f"{folder} was unpacked whole and has changed since. Remove it to fetch it again.")
     assert server.count("/sounds.tar.gz") == 1
 
@@ -126,7 +125,7 @@ def test_get_wants_room_first(server: Server, tmp_path: Path) -> None:
     assert source.archive is not None
     huge = replace(source, archive=replace(source.archive, unpacked=10**18))
     with pytest.raises(DataError, match=r" GB free, and 1,000,000,000\.0 GB are needed to fetch and unpack\. Free"):
-        get(huge, tmp_path / "sounds", Told(), patience=QUICK)
+        get(huge, tmp_path / "sounds", Told())
     assert server.asked == []
 
 
@@ -143,7 +142,7 @@ def test_what_cannot_be_fetched_says_what_to_do(tmp_path: Path) -> None:
 def test_data_that_have_changed_may_be_had_in_another_way(server: Server, tmp_path: Path) -> None:
     source = replace(source_at(server.serve("/sounds.tar.gz", PACKED[:-1] + b"?")), by_hand="Clone it to {folder}")
     with pytest.raises(DamagedError) as caught:
-        get(source, tmp_path / "sounds", Told(), patience=QUICK)
+        get(source, tmp_path / "sounds", Told())
     assert str(caught.value).endswith(f"the data have changed there. Clone it to {tmp_path / 'sounds'}")
     assert list(tmp_path.iterdir()) == []
 
@@ -199,20 +198,21 @@ def test_command(
 PROGRAM = """
 import contextlib, sys
 from pathlib import Path
+from mixkit.download import download, server
 from mixkit.download import get as getting
-from mixkit.download.download import Patience
 from mixkit.download.sources import Archive, Checksum, Source
 from mixkit.errors import MixkitError
 
 class Quiet:
     say = progress = lambda *_: None
 
+download.ATTEMPTS, download.PAUSE, server.SILENCE = 3, 0.05, 5.0
 address, checksum, size, folder, lock = sys.argv[1:]
 if lock == "no":
     getting.locked = lambda *_: contextlib.nullcontext()
 archive = Archive(address, int(size), Checksum("sha256", checksum, "a test"), 2_000_000, 9000, "Top")
 try:
-    getting.get(Source("sounds", "", "", "", archive), Path(folder), Quiet(), patience=Patience(3, 5.0, 0.05))
+    getting.get(Source("sounds", "", "", "", archive), Path(folder), Quiet())
 except MixkitError as error:
     sys.exit(str(error))
 """

@@ -29,18 +29,19 @@ KILLS = 20
 NURSERY = """
 import os, signal, sys, tarfile, time, urllib.request
 from pathlib import Path
-from mixkit.download.download import Patience
+from mixkit.download import download, server
 from mixkit.download.get import get
 from mixkit.download.sources import Archive, Checksum, Source
 
 os.sync = os.fsync = lambda *_: None
+download.ATTEMPTS, download.PAUSE, server.SILENCE = 3, 0.05, 5.0
 
 class Quiet:
     say = progress = lambda *_: None
 
 def ours(address, checksum, size, folder):
     archive = Archive(address, size, Checksum("sha256", checksum, "a test"), 2_000_000, 9000, "Top")
-    get(Source("sounds", "", "", "", archive), folder, Quiet(), patience=Patience(3, 5.0, 0.05))
+    get(Source("sounds", "", "", "", archive), folder, Quiet())
 
 def naive(address, checksum, size, folder):
     packed = folder.with_name("sounds.tar.gz")
@@ -119,10 +120,10 @@ def test_killed_at_any_moment_and_then_again(nursery: Nursery, tmp_path: Path) -
     assert {name: body for name, body in undisturbed.items() if name != ".mixkit.json"} == FILES
     assert nursery.how == "naive" or json.loads(undisturbed[".mixkit.json"])["files"] == COUNT
 
-    dice, seen, longest = random.Random(0), Counter[str](), 0.3
+    rng, seen, longest = random.Random(0), Counter[str](), 0.3
     parent = tmp_path / "data"
     for attempt in range(1, 100):
-        code = nursery.run(parent / "sounds", dice.uniform(0, longest))
+        code = nursery.run(parent / "sounds", rng.uniform(0, longest))
         if code == -signal.SIGKILL:
             longest *= 1.05
             seen["killed"] += 1

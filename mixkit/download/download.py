@@ -2,10 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from mixkit.download.server import Body, Interrupted, request
 from mixkit.download.sources import Archive
@@ -13,35 +12,23 @@ from mixkit.errors import DamagedError, DataError, printable
 from mixkit.storage.atomic import sync_folder, writing
 from mixkit.storage.regular import open_regular
 
-Progress = Callable[[str, int, int], None]
-"""Is told what is done, how many bytes of it, and of how many."""
-
-Say = Callable[[str], None]
-"""Is told a sentence for the user."""
-
 FIX = "Free the disk, or use another folder."
 HEADWAY = 2**20  # bytes that make up for the failures before them
+ATTEMPTS = 5  # failures in a row, with less headway between them, after which a server is given up
+PAUSE = 1.0  # seconds before the second attempt; twice as long before each further one, 30 at most
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How much a server may try us.
+class Watcher(Protocol):
+    """Is called as a download goes on."""
 
-    Args:
-        attempts: failures in a row, with less than 1 MiB gained between them, after which it is given up.
-        silence: seconds without a byte that count as a failure.
-        pause: seconds before the second attempt; twice as long before each further one, 30 at most.
-    """
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
 
-    attempts: int = 5
-    silence: float = 30.0
-    pause: float = 1.0
+    def progress(self, what: str, done: int, total: int) -> None:
+        """What is done, how many bytes of it, and of how many."""
 
 
-PATIENCE = Patience()
-
-
-def download(archive: Archive, target: Path, progress: Progress, say: Say, patience: Patience = PATIENCE) -> None:
+def download(archive: Archive, target: Path, watcher: Watcher) -> None:
     """Fetch a file, or the rest of one, and verify it.
 
     What has come so far lies beside the target as `.part`, and is gone on with; the target itself appears once it is
@@ -50,9 +37,7 @@ def download(archive: Archive, target: Path, progress: Progress, say: Say, patie
     Args:
         archive: what to fetch.
         target: where it shall lie. If it lies there already, it is verified, and fetched again if it is damaged.
-        progress: is told how far it is.
-        say: is told what goes wrong on the way.
-        patience: with the server.
+        watcher: is called with how far it is, and with what goes wrong on the way.
 
     Raises:
         DamagedError: what the server sends is not the published file.
@@ -61,19 +46,19 @@ def download(archive: Archive, target: Path, progress: Progress, say: Say, patie
         TrustError: the server leads elsewhere than to http or https.
     """
     if target.is_file():
-        say(f"{_shown(target)} is there; verifying it.")
+        watcher.say(f"{_shown(target)} is there; verifying it.")
         if archive.checksum.of(target) == archive.checksum.value:
             return
-        say(f"{_shown(target)} is not the published file; fetching it again.")
+        watcher.say(f"{_shown(target)} is not the published file; fetching it again.")
     part = target.with_name(f"{target.name}.part")
-    attempt = _Attempt(archive, part, progress, say, patience)
+    attempt = _Attempt(archive, part, watcher)
     resumed = attempt.fill()
-    found = attempt.verify()
+    found = attempt.checksum()
     if found != archive.checksum.value and resumed:
-        say("the parts that were fetched do not fit together; fetching all of it again.")
+        watcher.say("the parts that were fetched do not fit together; fetching all of it again.")
         part.unlink()
         attempt.fill()
-        found = attempt.verify()
+        found = attempt.checksum()
     if found != archive.checksum.value:
         part.unlink()
         raise DamagedError(
@@ -84,29 +69,27 @@ def download(archive: Archive, target: Path, progress: Progress, say: Say, patie
     sync_folder(target.parent)
 
 
+@dataclass
 class _Attempt:
     """The work on one `.part` file."""
 
-    def __init__(self, archive: Archive, part: Path, progress: Progress, say: Say, patience: Patience):
-        self._archive = archive
-        self._part = part
-        self._progress = progress
-        self._say = say
-        self._patience = patience
-        self._etag: str | None = None
+    archive: Archive
+    part: Path
+    watcher: Watcher
+    etag: str | None = None
 
     def fill(self) -> bool:
         """Fetches until the size is right; returns whether what there is came in parts."""
-        size, failures, reached = self._archive.size, 0, 0
-        with writing(self._part, size, FIX):
-            part = open_regular(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+        size, failures, reached = self.archive.size, 0, 0
+        with writing(self.part, size, FIX):
+            part = open_regular(self.part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         with part:
             if part.seek(0, os.SEEK_END) > size:
                 part.truncate(0)
             resumed = part.seek(0, os.SEEK_END) > 0
             while (have := part.seek(0, os.SEEK_END)) < size:
                 try:
-                    with request(self._archive.address, have, self._patience.silence, self._etag) as body:
+                    with request(self.archive.address, have, self.etag) as body:
                         resumed = body.start > 0
                         self._take(body, part)
                 except Interrupted as interrupted:
@@ -116,23 +99,23 @@ class _Attempt:
                     failures = 1 if have >= reached + HEADWAY else failures + 1
                     reached = max(reached, have)
                     self._wait(interrupted, failures)
-            with writing(self._part, 0, FIX):
+            with writing(self.part, 0, FIX):
                 os.fsync(part.fileno())
         return resumed
 
-    def verify(self) -> str:
-        """The checksum of what has come."""
-        self._progress("verifying", 0, self._archive.size)
-        return self._archive.checksum.of(self._part)
+    def checksum(self) -> str:
+        """Of what has come."""
+        self.watcher.progress("verifying", 0, self.archive.size)
+        return self.archive.checksum.of(self.part)
 
     def _take(self, body: Body, part: BinaryIO) -> None:
-        size, address = self._archive.size, self._archive.address
+        size, address = self.archive.size, self.archive.address
         if body.total is not None and body.total != size:
             raise DamagedError(
                 f"{address}: the server has a file of {body.total:,} bytes, but the published one has {size:,}. "
                 "Try again later; if it stays so, the data have changed there."
             )
-        self._etag = body.etag if body.etag and not body.etag.startswith("W/") else None
+        self.etag = body.etag if body.etag and not body.etag.startswith("W/") else None
         part.truncate(body.start)
         have = part.seek(body.start)
         for chunk in body.chunks:
@@ -142,23 +125,23 @@ class _Attempt:
                     f"{address}: the server sends more than the {size:,} bytes that the published file has. "
                     "Try again later; if it stays so, the data have changed there."
                 )
-            with writing(self._part, size - have, FIX):
+            with writing(self.part, size - have, FIX):
                 while chunk:
                     chunk = chunk[part.write(chunk) :]
             have = part.tell()
-            self._progress("fetching", have, size)
+            self.watcher.progress("fetching", have, size)
         if have < size:
             raise Interrupted(f"the server stopped after {have:,} of {size:,} bytes")
 
     def _wait(self, interrupted: Interrupted, failures: int) -> None:
-        address = self._archive.address
-        if failures >= self._patience.attempts:
+        address = self.archive.address
+        if failures >= ATTEMPTS:
             raise DataError(
                 f"{address}: {interrupted.reason}; given up after {failures} attempts. Try again later: what has come "
-                f"is kept. Or fetch the file in another way, and place it at {_shown(self._part.with_suffix(''))}"
+                f"is kept. Or fetch the file in another way, and place it at {_shown(self.part.with_suffix(''))}"
             ) from None
-        pause = max(min(self._patience.pause * 2 ** (failures - 1), 30.0), interrupted.pause)
-        self._say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
+        pause = max(min(PAUSE * 2 ** (failures - 1), 30.0), interrupted.pause)
+        self.watcher.say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
         time.sleep(pause)
 
 

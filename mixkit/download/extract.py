@@ -11,12 +11,11 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mixkit.download.download import Progress
 from mixkit.download.members import Member, Refusal, members
 from mixkit.errors import DamagedError, DataError, TrustError, printable
 from mixkit.storage.atomic import PART, new_folder
@@ -41,7 +40,7 @@ def extract(
     size: int,
     inside: str = "",
     note: Mapping[str, Any] | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> None:
     """Unpack an archive into a folder that is not there yet.
 
@@ -55,7 +54,7 @@ def extract(
         size: bytes that may come out.
         inside: a folder at the top of the archive whose contents are wanted without it.
         note: kept in the folder as `.mixkit.json`, with the number of files and bytes.
-        progress: is told how far it is.
+        progress: is called with what is done, how many bytes of it, and of how many.
 
     Raises:
         TrustError: the archive holds what none should: links, names that lead elsewhere, a bomb. Nothing is unpacked.

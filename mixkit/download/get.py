@@ -2,24 +2,13 @@
 
 import shutil
 from pathlib import Path
-from typing import Protocol
 
-from mixkit.download.download import PATIENCE, Patience, download
+from mixkit.download.download import Watcher, download
 from mixkit.download.extract import discard_left_overs, extract, is_whole
 from mixkit.download.sources import Archive, Source
 from mixkit.errors import DamagedError, DataError, printable
 from mixkit.storage.folders import data_folder
 from mixkit.storage.lock import locked
-
-
-class Watcher(Protocol):
-    """Is told how it goes."""
-
-    def say(self, text: str) -> None:
-        """A sentence for the user."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """How many bytes, and of how many."""
 
 
 def place_of(source: Source, to: Path | None = None) -> Path:
@@ -31,15 +20,14 @@ def place_of(source: Source, to: Path | None = None) -> Path:
     return (data_folder() / source.name if to is None else to).absolute()
 
 
-def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False, patience: Patience = PATIENCE) -> bool:
+def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False) -> bool:
     """Have a data set in a folder, whole.
 
     Args:
         source: what to fetch.
         folder: where it shall be; its parent also takes the archive while it is worked on.
-        watcher: is told how it goes.
+        watcher: is called as it goes on.
         keep: the archive too, beside the folder.
-        patience: with the server.
 
     Returns:
         Whether it had to be fetched; False if it was there.
@@ -68,7 +56,7 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False, pati
         discard_left_overs(packed, parent)
         _expect_room(archive, packed)
         try:
-            download(archive, packed, watcher.progress, watcher.say, patience)
+            download(archive, packed, watcher)
         except DamagedError as error:
             raise DamagedError(f"{error} {source.advice(folder)}".rstrip()) from None
         note = {"address": archive.address, archive.checksum.kind: archive.checksum.value}

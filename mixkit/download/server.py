@@ -18,6 +18,7 @@ from mixkit.version import __version__
 
 REDIRECTS = 5
 CHUNK = 2**18
+SILENCE = 30.0  # seconds without a byte, or with a trickle, that count as a failure
 SLOWEST = 1024  # bytes a second
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # answers that may be another one in a while
 
@@ -56,13 +57,12 @@ class Body:
 
 
 @contextmanager
-def request(address: str, start: int, silence: float, etag: str | None = None) -> Iterator[Body]:
+def request(address: str, start: int, etag: str | None = None) -> Iterator[Body]:
     """Ask for a file from some byte on.
 
     Args:
         address: http or https.
         start: the first byte wanted; the server may begin at 0 all the same.
-        silence: seconds without a byte after which it is given up.
         etag: of the version that the bytes before `start` came from; of another one, all is sent.
 
     Raises:
@@ -75,9 +75,9 @@ def request(address: str, start: int, silence: float, etag: str | None = None) -
         headers["Range"] = f"bytes={start}-"
         if etag:
             headers["If-Range"] = etag
-    response = _follow(address, headers, silence)
+    response = _follow(address, headers)
     try:
-        yield _body(response, address, start, silence)
+        yield _body(response, address, start)
     finally:
         response.close()
 
@@ -104,7 +104,7 @@ def check_address(address: str, leading_there: str | None = None) -> str:
     return address
 
 
-def _follow(address: str, headers: dict[str, str], silence: float) -> Any:
+def _follow(address: str, headers: dict[str, str]) -> Any:
     """The response of the server that redirects end at."""
     opener = urllib.request.OpenerDirector()  # the ready-made one also opens file:, ftp: and data:
     for handler in (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
@@ -112,7 +112,7 @@ def _follow(address: str, headers: dict[str, str], silence: float) -> Any:
     place = check_address(address)
     for _ in range(REDIRECTS + 1):
         with _interruptions():
-            response = opener.open(urllib.request.Request(place, headers=headers), timeout=silence)
+            response = opener.open(urllib.request.Request(place, headers=headers), timeout=SILENCE)
         if response is None:
             raise TrustError(f"{place}: nothing here can open it. Data come over http and https only.")
         if response.status not in (301, 302, 303, 307, 308):
@@ -123,7 +123,7 @@ def _follow(address: str, headers: dict[str, str], silence: float) -> Any:
     raise DataError(f"{address}: redirects more than {REDIRECTS} times, at last to {place}. Try again later.")
 
 
-def _body(response: Any, address: str, start: int, silence: float) -> Body:
+def _body(response: Any, address: str, start: int) -> Body:
     status, headers = response.status, response.headers
     if status in AGAIN:
         asked = headers.get("Retry-After", "")
@@ -133,7 +133,7 @@ def _body(response: Any, address: str, start: int, silence: float) -> Body:
         found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", headers.get("Content-Range", ""))
         if found is None or int(found[1]) != start:
             raise Interrupted("the server sends another part of the file than was asked for", afresh=True)
-        return Body(start, None if found[3] == "*" else int(found[3]), headers.get("ETag"), _chunks(response, silence))
+        return Body(start, None if found[3] == "*" else int(found[3]), headers.get("ETag"), _chunks(response))
     if status == 416:
         raise Interrupted("the server does not have the rest of the file", afresh=True)
     if status != 200:
@@ -142,10 +142,10 @@ def _body(response: Any, address: str, start: int, silence: float) -> Body:
         )
     length = headers.get("Content-Length", "")
     total = int(length) if re.fullmatch(r"\d{1,18}", length) else None
-    return Body(0, total, headers.get("ETag"), _chunks(response, silence))
+    return Body(0, total, headers.get("ETag"), _chunks(response))
 
 
-def _chunks(response: Any, silence: float) -> Iterator[bytes]:
+def _chunks(response: Any) -> Iterator[bytes]:
     """The body as it comes in; a trickle counts as silence."""
     since, count = time.monotonic(), 0
     while True:
@@ -155,7 +155,7 @@ def _chunks(response: Any, silence: float) -> Iterator[bytes]:
             return
         yield chunk
         count += len(chunk)
-        if (passed := time.monotonic() - since) > silence:
+        if (passed := time.monotonic() - since) > SILENCE:
             if count < SLOWEST * passed:
                 raise Interrupted(f"the server sends less than {SLOWEST:,} bytes a second")
             since, count = time.monotonic(), 0
