@@ -50,8 +50,8 @@ def test_it_changes_the_clips_and_says_on_what_it_works(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_evaluation_leaves_clips_alone(name):
     x, target, items = example(name)
-    heard, asked = build(name).eval()(x, target, Draw(0, 0, items, 0))
-    assert heard is x
+    augmented, asked = build(name).eval()(x, target, Draw(0, 0, items, 0))
+    assert augmented is x
     assert asked is target
 
 
@@ -192,12 +192,12 @@ def test_nothing_asked_nothing_done(module):
 
 
 def test_stripes_as_torchaudio_hides_them(monkeypatch):
-    """With our dice in its hand, torchaudio hides as many bands and frames, at most two earlier."""
+    """With the numbers that we draw, torchaudio hides as many bands and frames, at most two earlier."""
     x = torch.ones(50, 32, 40)
     hidden = SpecAugment(RATE, frequency=24, time=30)(x, x, Draw(0, 0, torch.arange(50), 0))[0] == 0
-    dice = Draw(0, 0, torch.arange(50), 0).uniform(4)
+    numbers = Draw(0, 0, torch.arange(50), 0).uniform(4)
     for item in range(50):
-        throws = iter(dice[item])
+        throws = iter(numbers[item])
         monkeypatch.setattr(torch, "rand", lambda *_, throws=throws, **__: next(throws)[None])
         theirs = torchaudio.functional.mask_along_axis(x[item][None], 24, 0.0, axis=1)
         theirs = torchaudio.functional.mask_along_axis(theirs, 30, 0.0, axis=2)[0] == 0

@@ -63,8 +63,8 @@ def test_parts_of_dead_writers_are_cleared_away(tmp_path: Path) -> None:
 
 def torn_by_kills(store: Store, put: Callable[[bytes, bytes], None], rounds: int) -> tuple[int, int]:
     """Kills a process that writes entries, again and again: how many entries then are whole, and how many are not."""
-    dice = np.random.default_rng(0)
-    entries = {bytes([number]) * 32: dice.bytes(2_000_000) for number in range(8)}
+    rng = np.random.default_rng(0)
+    entries = {bytes([number]) * 32: rng.bytes(2_000_000) for number in range(8)}
     whole = torn = 0
     for _ in range(rounds):
         child = os.fork()
@@ -74,7 +74,7 @@ def torn_by_kills(store: Store, put: Callable[[bytes, bytes], None], rounds: int
                     put(key, content)
         while not any(store.folder.glob("??/*")):
             time.sleep(0.001)
-        time.sleep(dice.uniform(0, 0.03))
+        time.sleep(rng.uniform(0, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         for key, content in entries.items():

@@ -46,8 +46,8 @@ def outside(tmp_path: Path) -> Path:
 
 
 def good_files() -> dict[str, bytes]:
-    dice = random.Random(0)
-    return {f"Actor_{number % 3:02d}/{number}.wav": dice.randbytes(number * 1000) for number in range(60)}
+    rng = random.Random(0)
+    return {f"Actor_{number % 3:02d}/{number}.wav": rng.randbytes(number * 1000) for number in range(60)}
 
 
 def good_tar(path: Path, packing: str, prefix: str = "./") -> Path:
@@ -228,7 +228,7 @@ def test_whole_messages(tmp_path: Path, outside: Path) -> None:
 
 def test_changed_archives_are_refused_or_give_what_they_say(tmp_path: Path, outside: Path) -> None:
     """Bytes changed at random, in good archives and bad ones: an error of ours, or files inside the folder."""
-    dice = random.Random(20)
+    rng = random.Random(20)
     seeds = [good_zip(tmp_path / "z").read_bytes()[-6000:]]
     small = io.BytesIO()
     with zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as file:
@@ -243,11 +243,11 @@ def test_changed_archives_are_refused_or_give_what_they_say(tmp_path: Path, outs
     verdicts = {"refused": 0, "unpacked": 0}
     for number in range(200):
         body = bytearray(seeds[number % len(seeds)])
-        for _ in range(dice.choice((1, 1, 2, 8))):
-            place = dice.randrange(len(body))
-            body[place] = dice.choice((0, 255, body[place] ^ (1 << dice.randrange(8)), dice.randrange(256)))
-        if dice.random() < 0.1:
-            body = body[: dice.randrange(len(body))]
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            place = rng.randrange(len(body))
+            body[place] = rng.choice((0, 255, body[place] ^ (1 << rng.randrange(8)), rng.randrange(256)))
+        if rng.random() < 0.1:
+            body = body[: rng.randrange(len(body))]
         archive.write_bytes(body)
         try:
             extract(archive, target, FILES, 2**24)

@@ -1,4 +1,4 @@
-"""Noise of a folder: as soft as asked, from any place of any recording, the same for the same dice, and bounded."""
+"""Noise of a folder: as soft as asked, from any place of any recording, reproducible, and bounded."""
 
 import copy
 import logging
@@ -30,12 +30,12 @@ def record(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three recordings of noise: one longer than a clip, one shorter, one far softer."""
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     root = tmp_path / "noise"
-    record(root / "long.wav", 0.1 * dice.standard_normal(9000))
-    record(root / "deep" / "short.wav", 0.3 * dice.standard_normal(700))
-    record(root / "soft.flac", 0.001 * dice.standard_normal(5000))
-    record(root / ".hidden" / "no.wav", dice.standard_normal(100))
+    record(root / "long.wav", 0.1 * rng.standard_normal(9000))
+    record(root / "deep" / "short.wav", 0.3 * rng.standard_normal(700))
+    record(root / "soft.flac", 0.001 * rng.standard_normal(5000))
+    record(root / ".hidden" / "no.wav", rng.standard_normal(100))
     (root / "notes.txt").write_text("no audio")
     return root
 
@@ -54,13 +54,13 @@ def clips(count: int = 8) -> tuple[Tensor, Tensor]:
 
 def added(module: Noise, x: Tensor, items: Tensor, *words: int) -> Tensor:
     seed, epoch, stream = words or (0, 0, 0)
-    heard, target = module(x, x, Draw(seed, epoch, items, stream))
+    augmented, target = module(x, x, Draw(seed, epoch, items, stream))
     assert target is x
-    return heard - x
+    return augmented - x
 
 
 def test_hiss_is_what_it_was() -> None:
-    """Written down before noise could come from a folder: the dice fall as they did."""
+    """Written down before noise could come from a folder: the generator draws what it drew then."""
     x = torch.sin(torch.arange(40).float() / 7).reshape(4, 10)
     hiss = added(noise(None), x, torch.arange(4), 1, 2, 3)
     expected = [
@@ -128,8 +128,8 @@ def test_same_words_same_noise_in_any_batch(folder: Path) -> None:
 def test_what_stays_as_it_is(folder: Path) -> None:
     x, items = clips()
     module = noise(folder)
-    heard, target = module.eval()(x, x, Draw(0, 0, items, 0))
-    assert heard is x
+    augmented, target = module.eval()(x, x, Draw(0, 0, items, 0))
+    assert augmented is x
     assert target is x
     module.train()
     silence = torch.zeros_like(x)

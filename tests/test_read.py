@@ -372,7 +372,7 @@ def test_the_kernel_is_bounded_and_the_pitch_kept(wanted):
 
 
 def test_mutated_files_are_read_or_refused(tmp_path):
-    dice = random.Random(0)
+    rng = random.Random(0)
     path = tmp_path / "clip"
     kinds = [
         ("WAV", "FLOAT"),
@@ -389,8 +389,8 @@ def test_mutated_files_are_read_or_refused(tmp_path):
         good = write(path, chirp(0.2), format=kind, subtype=encoding).read_bytes()
         for _ in range(50):
             data = bytearray(good)
-            for _ in range(dice.choice([1, 2, 5])):
-                data[dice.randrange(dice.choice([64, len(data)]))] = dice.randrange(256)
+            for _ in range(rng.choice([1, 2, 5])):
+                data[rng.randrange(rng.choice([64, len(data)]))] = rng.randrange(256)
             path.write_bytes(data)
             garbage += plain_reader_hands_over_garbage(path)
             try:

@@ -157,15 +157,15 @@ def crafted() -> Mapping[str, tuple[bytes, str]]:
     }
 
 
-def mutants(dice: random.Random) -> Iterator[tuple[str, bytes]]:
+def mutants(rng: random.Random) -> Iterator[tuple[str, bytes]]:
     """Mutated files of every container and codec, without end."""
     seeds = {f"{kind}-{encoding}": written(kind=kind, encoding=encoding) for kind, encoding in available()}
     names = sorted(seeds)
     while True:
-        name = dice.choice(names)
+        name = rng.choice(names)
         data = bytearray(seeds[name])
-        for _ in range(dice.choice((1, 1, 2, 5, 20))):
-            _CHANGES[dice.randrange(len(_CHANGES))](data, dice)
+        for _ in range(rng.choice((1, 1, 2, 5, 20))):
+            _CHANGES[rng.randrange(len(_CHANGES))](data, rng)
         yield name, bytes(data)
 
 
@@ -182,34 +182,34 @@ def available() -> list[tuple[str, str]]:
     return found
 
 
-def _place(data: bytearray, dice: random.Random) -> int:
-    return dice.randrange(max(min(dice.choice((64, 128, len(data))), len(data)), 1))
+def _place(data: bytearray, rng: random.Random) -> int:
+    return rng.randrange(max(min(rng.choice((64, 128, len(data))), len(data)), 1))
 
 
-def _byte(data: bytearray, dice: random.Random) -> None:
+def _byte(data: bytearray, rng: random.Random) -> None:
     if data:
-        data[_place(data, dice)] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
+        data[_place(data, rng)] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
 
 
-def _word(data: bytearray, dice: random.Random) -> None:
-    place, width = _place(data, dice), dice.choice((2, 4, 8))
-    value = dice.choice((0, 1, 2**31 - 1, 2**31, 2**32 - 1, dice.randrange(2**32)))
-    data[place : place + width] = value.to_bytes(8, dice.choice(("little", "big")))[:width]
+def _word(data: bytearray, rng: random.Random) -> None:
+    place, width = _place(data, rng), rng.choice((2, 4, 8))
+    value = rng.choice((0, 1, 2**31 - 1, 2**31, 2**32 - 1, rng.randrange(2**32)))
+    data[place : place + width] = value.to_bytes(8, rng.choice(("little", "big")))[:width]
 
 
-def _cut(data: bytearray, dice: random.Random) -> None:
-    place = dice.randrange(len(data) + 1)
-    del data[place : place + dice.choice((1, 4, 100, len(data)))]
+def _cut(data: bytearray, rng: random.Random) -> None:
+    place = rng.randrange(len(data) + 1)
+    del data[place : place + rng.choice((1, 4, 100, len(data)))]
 
 
-def _doubled(data: bytearray, dice: random.Random) -> None:
-    place, length = dice.randrange(len(data) + 1), dice.choice((4, 64, 500))
-    data[place:place] = data[max(place - length, 0) : place] * dice.choice((1, 3))
+def _doubled(data: bytearray, rng: random.Random) -> None:
+    place, length = rng.randrange(len(data) + 1), rng.choice((4, 64, 500))
+    data[place:place] = data[max(place - length, 0) : place] * rng.choice((1, 3))
 
 
-def _noise(data: bytearray, dice: random.Random) -> None:
-    place = _place(data, dice)
-    data[place : place + 16] = dice.randbytes(16)
+def _noise(data: bytearray, rng: random.Random) -> None:
+    place = _place(data, rng)
+    data[place : place + 16] = rng.randbytes(16)
 
 
 _CHANGES: tuple[Callable[[bytearray, random.Random], None], ...] = (_byte, _byte, _word, _word, _cut, _doubled, _noise)
@@ -222,8 +222,8 @@ def read_all(folder: str, count: int, seed: int) -> dict[str, Any]:
 
     found: dict[str, Any] = {"ok": 0, "refused": 0, "garbage": 0, "plain garbage": 0, "reasons": {}, "odd": []}
     path = Path(folder) / "x.wav"
-    dice = random.Random(seed)
-    for number, (name, content) in zip(range(count), mutants(dice), strict=False):
+    rng = random.Random(seed)
+    for number, (name, content) in zip(range(count), mutants(rng), strict=False):
         path.write_bytes(content)
         (Path(folder) / "number").write_text(f"{seed} {number} {name}")
         found["plain garbage"] += plain_is_garbage(path)

@@ -181,25 +181,25 @@ def trees(nursery: Nursery, arguments: tuple[str, ...], tmp_path_factory: pytest
     return runs / "0", runs / "1"
 
 
-def damage(data: bytes, other: bytes, kind: str, dice: random.Random) -> bytes:
+def damage(data: bytes, other: bytes, kind: str, rng: random.Random) -> bytes:
     """The content of a file, damaged."""
-    place = dice.randrange(len(data))
+    place = rng.randrange(len(data))
     if kind == "flip":
-        return data[:place] + bytes([data[place] ^ (1 << dice.randrange(8))]) + data[place + 1 :]
+        return data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
     if kind == "zeros":
         start = place // 512 * 512
         zeroed = data[:start] + bytes(min(512, len(data) - start)) + data[start + 512 :]
-        return zeroed if zeroed != data else damage(data, other, kind, dice)
+        return zeroed if zeroed != data else damage(data, other, kind, rng)
     if kind == "truncated":
         return data[:place]
     if kind == "extended":
-        return data + dice.randbytes(dice.randrange(1, 5000))
+        return data + rng.randbytes(rng.randrange(1, 5000))
     return other if kind == "swapped" else b""
 
 
 def test_damage_is_noticed(trees: tuple[Path, Path], tmp_path: Path, release: bool, measured: list[str]) -> None:
     """Of states and of the best weights: all of it. A control loads without the checksum."""
-    dice, count = random.Random(0), 5000 if release else 200
+    rng, count = random.Random(0), 5000 if release else 200
     noticed: Counter[str] = Counter()
     blind: Counter[str] = Counter()
     owner = Run(Path(shutil.copytree(trees[0], tmp_path / "run")))
@@ -208,7 +208,7 @@ def test_damage_is_noticed(trees: tuple[Path, Path], tmp_path: Path, release: bo
     whole = {path: path.read_bytes() for path in (state, best)}
     for turn in range(count):
         path, kind = (state, best)[turn % 2], KINDS[turn // 2 % len(KINDS)]
-        path.write_bytes(damage(whole[path], others[path], kind, dice))
+        path.write_bytes(damage(whole[path], others[path], kind, rng))
         with pytest.raises(DamagedError, match=re.escape(str(path))):
             load_state(path) if path == state else read_weights(path, owner)
         noticed[kind] += 1
