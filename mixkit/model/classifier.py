@@ -1,14 +1,21 @@
 """A whole recipe as one network: features in front, so that it takes a waveform."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.waveform import Sound
-from mixkit.errors import SettingError
+from mixkit.audio.waveform import Sound, waveform_of
+from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
-from mixkit.model.windows import Prediction, embed, predict
+from mixkit.model.windows import OVERLAP, Prediction, embed_all, predict_all
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Features, features
+
+BATCH_SIZE = 32
+
+Found = TypeVar("Found", Prediction, Tensor)
 
 
 class Classifier(nn.Module):
@@ -35,7 +42,7 @@ class Classifier(nn.Module):
         logits: Tensor = self.mixer(self.features(waveform))
         return logits
 
-    def predict(self, sound: Sound, sample_rate: int | None = None, overlap: float = 0.5) -> Prediction:
+    def predict(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Prediction:
         """How likely each class is in a recording of any length, sample rate and channel count.
 
         Args:
@@ -47,9 +54,9 @@ class Classifier(nn.Module):
             MixkitError: the network has no labels, or an argument is not as it has to be.
             DataError: the sound cannot be used.
         """
-        return predict(self, sound, sample_rate, overlap)
+        return _only(*predict_all(self, self._read(sound, sample_rate), overlap, BATCH_SIZE))
 
-    def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = 0.5) -> Tensor:
+    def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Tensor:
         """A recording as one vector, the pooled tokens ahead of the head, averaged over its windows: `c`.
 
         Args:
@@ -64,7 +71,16 @@ class Classifier(nn.Module):
             MixkitError: an argument is not as it has to be.
             DataError: the sound cannot be used.
         """
-        return embed(self, sound, sample_rate, overlap)
+        return _only(*embed_all(self, self._read(sound, sample_rate), overlap, BATCH_SIZE))
+
+    def _read(self, sound: Sound, sample_rate: int | None) -> list[Callable[[], Tensor]]:
+        return [lambda: waveform_of(sound, sample_rate, self.sample_rate)]
+
+
+def _only(found: Found | MixkitError) -> Found:
+    if isinstance(found, MixkitError):
+        raise found
+    return found
 
 
 def build_features(recipe: Recipe) -> Features:

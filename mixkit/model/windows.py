@@ -10,7 +10,6 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from mixkit.audio.waveform import Sound, waveform_of
 from mixkit.errors import MixkitError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Recipe
@@ -18,7 +17,6 @@ from mixkit.registry import Features, loss
 
 OVERLAP = 0.5
 MOST_OVERLAP = 0.95
-BATCH_SIZE = 32
 
 
 class WindowModel(Protocol):
@@ -95,32 +93,6 @@ class Prediction:
         return self.starts[window], min(self.starts[window] + self.window_seconds, self.seconds)
 
 
-def predict(
-    model: WindowModel,
-    sound: Sound,
-    sample_rate: int | None = None,
-    overlap: float = OVERLAP,
-    batch_size: int = BATCH_SIZE,
-) -> Prediction:
-    """How likely each class is in one recording.
-
-    Args:
-        model: with its labels.
-        sound: a path, or a waveform `s` or `channels s`.
-        sample_rate: of a waveform, in Hz.
-        overlap: share of a window that the next one repeats, at least; 0 to 0.95.
-        batch_size: windows in a batch.
-
-    Raises:
-        MixkitError: the model has no labels, or an argument is not as it has to be.
-        DataError: the sound cannot be used.
-    """
-    (found,) = predict_all(model, [lambda: waveform_of(sound, sample_rate, model.sample_rate)], overlap, batch_size)
-    if isinstance(found, MixkitError):
-        raise found
-    return found
-
-
 def predict_all(
     model: WindowModel, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
 ) -> Iterator[Prediction | MixkitError]:
@@ -169,20 +141,6 @@ def embed_all(
     """
     for recording in _rows_of(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
         yield recording if isinstance(recording, MixkitError) else torch.stack(recording.rows).double().mean(0).float()
-
-
-def embed(
-    model: WindowModel,
-    sound: Sound,
-    sample_rate: int | None = None,
-    overlap: float = OVERLAP,
-    batch_size: int = BATCH_SIZE,
-) -> Tensor:
-    """One vector for one recording: `c`. Arguments and errors as of `predict`."""
-    (found,) = embed_all(model, [lambda: waveform_of(sound, sample_rate, model.sample_rate)], overlap, batch_size)
-    if isinstance(found, MixkitError):
-        raise found
-    return found
 
 
 def window_starts(samples: int, size: int, overlap: float) -> list[int]:
