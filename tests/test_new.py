@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.conformance import check_gradient, check_mixing, check_shape
+from mixkit.conformance.operators import check_gradient, check_mixing, check_shape
 from mixkit.plugins.load import load_plugins
 from mixkit.registry import operator
 from mixkit.scaffold.new import KINDS, scaffold

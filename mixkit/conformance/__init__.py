@@ -24,36 +24,7 @@ from mixkit.registry import Spec
 
 Check = Callable[[Spec], None]
 
-__all__ = [
-    "FIRST",
-    "SITES",
-    "Check",
-    "ConformanceError",
-    "NotTried",
-    "check_augmentation",
-    "check_autocast",
-    "check_batch",
-    "check_compile",
-    "check_device",
-    "check_export",
-    "check_features",
-    "check_gradient",
-    "check_head",
-    "check_input",
-    "check_loss",
-    "check_metric",
-    "check_mixing",
-    "check_optimizer",
-    "check_pickle",
-    "check_repeats",
-    "check_schedule",
-    "check_shape",
-    "check_stands",
-    "check_state_dict",
-    "check_task",
-    "check_weights",
-    "checks",
-]
+__all__ = ["FIRST", "SITES", "Check", "ConformanceError", "NotTried", "checks"]
 
 FIRST: tuple[Check, ...] = (check_stands, check_shape, check_input, check_repeats, check_batch)
 """Where one of these does not hold, the later ones say little, and something misleading."""

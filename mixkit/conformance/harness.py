@@ -1,7 +1,7 @@
-"""One operator, built on one site, and what is said of it."""
+"""What is checked, how a fault of it is reported, and an operator on each of the sites that it is tried on."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -30,7 +30,47 @@ class NotTried(MixkitError):
 
 
 @dataclass(frozen=True)
-class Case:
+class Checked:
+    """Something registered that is checked, and the errors that name it.
+
+    Args:
+        spec: its name and settings.
+    """
+
+    spec: Spec
+
+    def expect(self, holds: bool | Tensor, message: str) -> None:
+        """Raise the message, with the name in front, unless it holds."""
+        if not holds:
+            raise ConformanceError(f"{self}: {message}.")
+
+    @contextmanager
+    def saying(self, message: str) -> Iterator[None]:
+        """Raise any error that is not ours with the name and the message in front."""
+        try:
+            yield
+        except MixkitError:
+            raise
+        except Exception as error:
+            line = next(iter(str(error).strip().splitlines()), "")
+            raise ConformanceError(f"{self}: {message}: {type(error).__name__}: {line}") from error
+
+    def tensor(self, out: object) -> Tensor:
+        """What forward gave back, which has to be a tensor."""
+        self.expect(isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
+        return cast(Tensor, out)
+
+    def as_module(self, made: object) -> nn.Module:
+        """What was built, which has to be a module of torch."""
+        self.expect(isinstance(made, nn.Module), f"it is {_kind(made)}. Derive it from torch.nn.Module")
+        return cast(nn.Module, made)
+
+    def __str__(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Case(Checked):
     """An operator in evaluation mode, with weights that are the same every time.
 
     Args:
@@ -39,7 +79,6 @@ class Case:
         module: the operator itself.
     """
 
-    spec: Spec
     site: Site
     module: nn.Module
 
@@ -51,38 +90,10 @@ class Case:
         """What the operator, or another module in its place, makes of x."""
         with torch.set_grad_enabled(learning), self.saying("fails in forward"):
             out = (module or self.module)(x)
-        self.expect(isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
-        return cast(Tensor, out)
-
-    def expect(self, holds: bool | Tensor, message: str) -> None:
-        """Raise the message, with the place in front, unless it holds."""
-        if not holds:
-            raise ConformanceError(f"{self}: {message}.")
-
-    def saying(self, message: str) -> AbstractContextManager[None]:
-        """Raise any error that is not ours with the message in front."""
-        return saying(f"{self}: {message}")
+        return self.tensor(out)
 
     def __str__(self) -> str:
         return f"{self.spec.name} ({_place(self.site)})"
-
-
-@contextmanager
-def saying(message: str) -> Iterator[None]:
-    """Raise any error that is not ours with the message in front."""
-    try:
-        yield
-    except MixkitError:
-        raise
-    except Exception as error:
-        line = next(iter(str(error).strip().splitlines()), "")
-        raise ConformanceError(f"{message}: {type(error).__name__}: {line}") from error
-
-
-def expect(spec: Spec, holds: bool | Tensor, message: str) -> None:
-    """Raise the message, with the name in front, unless it holds."""
-    if not holds:
-        raise ConformanceError(f"{spec.name}: {message}.")
 
 
 def cases(spec: Spec, sites: Iterable[Site] = SITES) -> list[Case]:
@@ -109,7 +120,7 @@ def built(spec: Spec, site: Site, seed: int = 0) -> nn.Module:
     case = Case(spec, site, nn.Identity())
     with torch.random.fork_rng(devices=[]), torch.no_grad(), case.saying("cannot be built"):
         torch.manual_seed(seed)
-        module = as_module(spec, operator.build(spec, site))
+        module = Checked(spec).as_module(operator.build(spec, site))
         for parameter in module.parameters():
             if parameter.is_floating_point():
                 parameter.add_(0.1 * torch.randn_like(parameter))
@@ -117,25 +128,13 @@ def built(spec: Spec, site: Site, seed: int = 0) -> nn.Module:
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A source of random numbers of its own, so that a check leaves the caller's as it was."""
+    """A generator of its own, so that a check leaves the caller's as it was."""
     return torch.Generator().manual_seed(seed)
 
 
 def close(ours: Tensor, theirs: Tensor, share: float) -> bool:
     """Whether two results differ by no more than a share of the largest value."""
     return ours.shape == theirs.shape and bool((ours - theirs).abs().max() <= share * theirs.abs().max().clamp_min(1.0))
-
-
-def given(spec: Spec, out: object) -> Tensor:
-    """What a part gave back, which has to be a tensor."""
-    expect(spec, isinstance(out, Tensor), f"forward gives {_kind(out)}. Return the tensor")
-    return cast(Tensor, out)
-
-
-def as_module(spec: Spec, made: object) -> nn.Module:
-    """What was built, which has to be a module of torch."""
-    expect(spec, isinstance(made, nn.Module), f"it is {_kind(made)}. Derive it from torch.nn.Module")
-    return cast(nn.Module, made)
 
 
 def _kind(out: object) -> str:

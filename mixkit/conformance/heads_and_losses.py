@@ -7,7 +7,7 @@ from numbers import Real
 import torch
 from torch import nn
 
-from mixkit.conformance.harness import close, expect, given, saying, seeded
+from mixkit.conformance.harness import Checked, close, seeded
 from mixkit.conformance.portability import expect_on_cuda
 from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
 
@@ -16,53 +16,56 @@ WIDTH, CLASSES = 16, 3
 
 def check_head(spec: Spec) -> None:
     """A pooled vector comes out as one number a class, each clip for itself; all of it learns and is pickled."""
-    with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
+    part = Checked(spec)
+    with part.saying("cannot be built"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = head.build(spec, WIDTH, CLASSES).eval()
     x = torch.randn(5, WIDTH, generator=seeded(0), requires_grad=True)
-    with saying(f"{spec.name}: fails in forward"):
-        out = given(spec, made(x))
-    expect(spec, out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
-    expect(spec, torch.equal(out, made(x)), "the same vector comes out otherwise the second time in evaluation")
+    with part.saying("fails in forward"):
+        out = part.tensor(made(x))
+    part.expect(out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
+    part.expect(torch.equal(out, made(x)), "the same vector comes out otherwise the second time in evaluation")
     alone = torch.cat([made(row[None]) for row in x])
-    expect(spec, close(out, alone, 1e-5), "a clip comes out otherwise in a batch than alone")
-    with saying(f"{spec.name}: fails going backward"):
+    part.expect(close(out, alone, 1e-5), "a clip comes out otherwise in a batch than alone")
+    with part.saying("fails going backward"):
         (out * torch.randn(out.shape, generator=seeded(1))).sum().backward()
     for name, parameter in made.named_parameters():
         alive = parameter.grad is not None and bool(parameter.grad.any())
-        expect(spec, alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
-    with saying(f"{spec.name}: cannot be pickled"):
+        part.expect(alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
+    with part.saying("cannot be pickled"):
         pickle.loads(pickle.dumps(made))
-    expect_on_cuda(spec, made, (5, WIDTH))
+    expect_on_cuda(part, made, (5, WIDTH))
 
 
 def check_loss(spec: Spec) -> None:
     """Logits and targets give one finite number with a gradient, and `scores` gives a share from 0 to 1 a class."""
+    part = Checked(spec)
     for weights in (None, torch.ones(CLASSES)):
-        with saying(f"{spec.name}: cannot be built"):
+        with part.saying("cannot be built"):
             made = loss.build(spec, weights)
         target = torch.eye(CLASSES)[torch.arange(6) % CLASSES]
         for scale in (1.0, 1000.0):
             logits = (scale * torch.randn(6, CLASSES, generator=seeded(0))).requires_grad_()
-            with saying(f"{spec.name}: fails in forward"):
-                found = given(spec, made(logits, target))
-            expect(spec, found.shape == (), f"it gives the shape {list(found.shape)}. Return one number, the mean")
-            expect(spec, found.isfinite(), f"it is not finite for logits of about {scale:g}. Guard logarithms")
-            with saying(f"{spec.name}: fails going backward"):
+            with part.saying("fails in forward"):
+                found = part.tensor(made(logits, target))
+            part.expect(found.shape == (), f"it gives the shape {list(found.shape)}. Return one number, the mean")
+            part.expect(found.isfinite(), f"it is not finite for logits of about {scale:g}. Guard logarithms")
+            with part.saying("fails going backward"):
                 found.backward()
             sound = logits.grad is not None and bool(logits.grad.isfinite().all())
-            expect(spec, sound, "the gradient of the logits is missing or not finite")
-            with saying(f"{spec.name}: fails in scores"), torch.no_grad():
-                scores = given(spec, made.scores(logits))
-            expect(spec, scores.shape == logits.shape, f"scores have the shape {list(scores.shape)}. It should be b k")
+            part.expect(sound, "the gradient of the logits is missing or not finite")
+            with part.saying("fails in scores"), torch.no_grad():
+                scores = part.tensor(made.scores(logits))
+            part.expect(scores.shape == logits.shape, f"scores have the shape {list(scores.shape)}. It should be b k")
             inside = bool(((scores >= 0) & (scores <= 1)).all())
-            expect(spec, inside, "scores lie outside 0 to 1. Return probabilities")
-        expect_on_cuda(spec, made, (6, CLASSES), (6, CLASSES))
+            part.expect(inside, "scores lie outside 0 to 1. Return probabilities")
+        expect_on_cuda(part, made, (6, CLASSES), (6, CLASSES))
 
 
 def check_metric(spec: Spec) -> None:
     """Scores and targets of a split, however small or one-sided, give a number, or one a class, the same every time."""
-    with saying(f"{spec.name}: cannot be built"):
+    part = Checked(spec)
+    with part.saying("cannot be built"):
         made = metric.build(spec)
     each = metric.entry(spec.name).facts["per_class"]
     several = torch.eye(CLASSES, dtype=torch.long)[torch.arange(12) % CLASSES]
@@ -75,25 +78,26 @@ def check_metric(spec: Spec) -> None:
     for name, target in splits.items():
         scores = torch.rand(target.shape, generator=seeded(0))
         kept = scores.clone()
-        with saying(f"{spec.name}: fails for {name}"):
+        with part.saying(f"fails for {name}"):
             found, again = (_plain(made(scores, target)) for _ in range(2))
         if each:
             fits = isinstance(found, torch.Tensor) and found.shape == (CLASSES,)
-            expect(spec, fits, f"it gives {found!r} for {name}. Return a tensor of {CLASSES} numbers, one a class")
+            part.expect(fits, f"it gives {found!r} for {name}. Return a tensor of {CLASSES} numbers, one a class")
         else:
-            expect(spec, isinstance(found, Real), f"it gives {found!r} for {name}. Return a number, or float('nan')")
+            part.expect(isinstance(found, Real), f"it gives {found!r} for {name}. Return a number, or float('nan')")
         same = torch.equal(torch.as_tensor(found).nan_to_num(), torch.as_tensor(again).nan_to_num())
-        expect(spec, same, f"it gives another number the second time for {name}")
-        expect(spec, torch.equal(scores, kept), "the scores were changed in place. Work on new tensors")
+        part.expect(same, f"it gives another number the second time for {name}")
+        part.expect(torch.equal(scores, kept), "the scores were changed in place. Work on new tensors")
 
 
 def check_optimizer(spec: Spec) -> None:
     """It takes steps downhill, at the learning rate that it is given."""
+    part = Checked(spec)
     weight = nn.Parameter(torch.tensor([[1.0, -2.0]]))
-    with saying(f"{spec.name}: fails"):
+    with part.saying("fails"):
         made = optimizer.build(spec, iter([weight]), 0.01)
         rate = made.param_groups[0]["lr"]
-        expect(spec, rate == 0.01, f"its learning rate is {rate} and not the given 0.01. Pass it on")
+        part.expect(rate == 0.01, f"its learning rate is {rate} and not the given 0.01. Pass it on")
         before = float(weight.detach().square().sum())
         for _ in range(20):
             made.zero_grad()
@@ -101,18 +105,19 @@ def check_optimizer(spec: Spec) -> None:
             made.step()
         after = float(weight.detach().square().sum())
         made.load_state_dict(made.state_dict())
-    expect(spec, after < before, f"20 steps took x² from {before:g} to {after:g}. They should go down")
+    part.expect(after < before, f"20 steps took x² from {before:g} to {after:g}. They should go down")
 
 
 def check_schedule(spec: Spec) -> None:
     """It gives a factor, not below 0, at any time of a run of any length."""
+    part = Checked(spec)
     for epochs in (1, 2, 50):
-        with saying(f"{spec.name}: fails for a run of {epochs} epochs"):
+        with part.saying(f"fails for a run of {epochs} epochs"):
             made = schedule.build(spec, epochs)
             found: list[object] = [made(epochs * step / 20) for step in range(21)]
         for factor in found:
             sound = isinstance(factor, Real) and math.isfinite(factor) and float(factor) >= 0
-            expect(spec, sound, f"it gives {factor!r} in a run of {epochs} epochs. Return a number, 0 or more")
+            part.expect(sound, f"it gives {factor!r} in a run of {epochs} epochs. Return a number, 0 or more")
 
 
 def _plain(found: object) -> object:

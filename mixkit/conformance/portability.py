@@ -2,44 +2,46 @@
 
 import io
 import pickle
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mixkit.conformance.harness import as_module, built, cases, close, expect, saying
+from mixkit.conformance.harness import Checked, built, cases, close
 from mixkit.registry import Spec
+
+CUDA = torch.device("cuda:0")
 
 
 def check_device(spec: Spec) -> None:
     """On a CUDA device nothing is left on the CPU. The device is a fake one: no GPU is needed."""
     for case in cases(spec):
         case.run(case.input())  # so that what forward puts aside is there
-        for name in _stray(case.module):
-            case.expect(False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
-        remedy = "create tensors on x.device, and decide nothing by their values"
-        with FakeTensorMode(), torch.no_grad(), case.saying(f"fails on a CUDA device ({remedy})"):
-            moved = {
-                name: torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda:0")
-                for name, tensor in (*case.module.named_parameters(), *case.module.named_buffers())
-            }
-            x = torch.empty((3, case.site.tokens, case.site.width), device="cuda:0")
-            out = torch.func.functional_call(case.module, moved, (x,))
-        case.expect(out.device == x.device, f"a batch on {x.device} came out on {out.device}. Keep it on x.device")
+        out = _on_cuda(case, case.module, [case.input().shape], "x.device")
+        case.expect(out == CUDA, f"a batch on {CUDA} came out on {out}. Keep it on x.device")
 
 
-def expect_on_cuda(spec: Spec, made: object, *shapes: tuple[int, ...]) -> None:
+def expect_on_cuda(part: Checked, made: object, *shapes: tuple[int, ...]) -> None:
     """The same for what is no operator: tensors of these shapes, on a fake CUDA device, go through."""
-    module = as_module(spec, made)
-    for name in _stray(module):
-        expect(spec, False, f"self.{name} is a tensor that would stay on the CPU. Use register_buffer")
-    remedy = "create tensors on the device of what comes in, and decide nothing by their values"
-    with FakeTensorMode(), torch.no_grad(), saying(f"{spec.name}: fails on a CUDA device ({remedy})"):
+    out = _on_cuda(part, part.as_module(made), shapes, "the device of what comes in")
+    part.expect(out == CUDA, f"what comes in on a CUDA device came out on {out}")
+
+
+def _on_cuda(part: Checked, module: nn.Module, shapes: Iterable[tuple[int, ...]], where: str) -> torch.device:
+    """On which device comes out what goes in on a fake CUDA device."""
+    for path, owner in module.named_modules():
+        for name, value in vars(owner).items():
+            stray = f"self.{path}.{name}" if path else f"self.{name}"
+            message = f"{stray} is a tensor that would stay on the CPU. Use register_buffer"
+            part.expect(not isinstance(value, Tensor), message)
+    remedy = f"create tensors on {where}, and decide nothing by their values"
+    with FakeTensorMode(), torch.no_grad(), part.saying(f"fails on a CUDA device ({remedy})"):
         held = (*module.named_parameters(), *module.named_buffers())
-        moved = {name: torch.empty(kept.shape, dtype=kept.dtype, device="cuda:0") for name, kept in held}
-        inputs = tuple(torch.empty(shape, device="cuda:0") for shape in shapes)
+        moved = {name: torch.empty(kept.shape, dtype=kept.dtype, device=CUDA) for name, kept in held}
+        inputs = tuple(torch.empty(shape, device=CUDA) for shape in shapes)
         out = torch.func.functional_call(module, moved, inputs)
-    expect(spec, out.device == inputs[0].device, f"what comes in on a CUDA device came out on {out.device}")
+    return out.device
 
 
 def check_state_dict(spec: Spec) -> None:
@@ -93,13 +95,3 @@ def _gradients_close(leaf: Tensor, twin: Tensor) -> bool:
     if leaf.grad is None or twin.grad is None:
         return leaf.grad is twin.grad
     return close(twin.grad, leaf.grad, 1e-4)
-
-
-def _stray(module: nn.Module) -> list[str]:
-    """Tensors in plain attributes, which do not move with the module."""
-    return [
-        f"{path}.{name}" if path else name
-        for path, part in module.named_modules()
-        for name, value in vars(part).items()
-        if isinstance(value, Tensor)
-    ]

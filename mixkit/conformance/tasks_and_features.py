@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mixkit.conformance.harness import ConformanceError, NotTried, close, expect, given, saying, seeded
+from mixkit.conformance.harness import Checked, ConformanceError, NotTried, close, seeded
 from mixkit.conformance.portability import expect_on_cuda
 from mixkit.draw import Draw
 from mixkit.errors import MixkitError
@@ -16,9 +16,10 @@ RATE, SECONDS = 16_000, 1.0
 
 def check_task(spec: Spec) -> None:
     """It lists its clips, in the same order every time, and no group stands in two splits."""
+    part = Checked(spec)
     for setting in ("sample_rate", "seconds"):
-        expect(spec, setting in spec.params, f"it has no setting {setting!r}. Add it, with a default")
-    with saying(f"{spec.name}: cannot list its clips"):
+        part.expect(setting in spec.params, f"it has no setting {setting!r}. Add it, with a default")
+    with part.saying("cannot list its clips"):
         try:
             made = task.build(spec)
             expect_whole(made)
@@ -30,37 +31,39 @@ def check_task(spec: Spec) -> None:
         except MixkitError as error:
             raise ConformanceError(f"{spec.name}: {error}") from None
         again = {split: task.build(spec).clips(split) for split in SPLITS}
-    expect(spec, listed == again, "its clips come otherwise the second time. Sort them")
+    part.expect(listed == again, "its clips come otherwise the second time. Sort them")
 
 
 def check_features(spec: Spec) -> None:
     """Waveforms of any length come out as `b m l`, as many bins and frames as it says, each clip for itself."""
-    with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
+    part = Checked(spec)
+    with part.saying("cannot be built"), torch.random.fork_rng(devices=[]):
         made = features.build(spec, RATE, SECONDS).eval()
     missing = lacks(made, Features)
-    expect(spec, missing is None, f"it has no {missing!r}. Set it in __init__, as mixkit.audio.features does")
+    part.expect(missing is None, f"it has no {missing!r}. Set it in __init__, as mixkit.audio.features does")
     x = 0.1 * torch.randn(3, made.samples, generator=seeded(0))
     wanted = [3, made.bins, made.frames]
     for length in (made.samples, made.samples // 2, made.samples + 100):
         sound = torch.nn.functional.pad(x, (0, max(0, length - made.samples)))[:, :length]
-        with saying(f"{spec.name}: fails on waveforms of {length} samples"), torch.no_grad():
-            found = list(given(spec, made(sound)).shape)
-        expect(spec, found == wanted, f"waveforms of {length} samples came out as {found}. It says {wanted}")
+        with part.saying(f"fails on waveforms of {length} samples"), torch.no_grad():
+            found = list(part.tensor(made(sound)).shape)
+        part.expect(found == wanted, f"waveforms of {length} samples came out as {found}. It says {wanted}")
     with torch.no_grad():
         for name, sound in (("noise", x), ("silence", torch.zeros_like(x))):
             finite = made(sound).isfinite().all()
-            expect(spec, finite, f"{name} comes out as numbers that are not finite. Guard logarithms")
+            part.expect(finite, f"{name} comes out as numbers that are not finite. Guard logarithms")
         alone = torch.cat([made(clip[None]) for clip in x])
-        expect(spec, close(made(x), alone, 1e-5), "a clip comes out otherwise in a batch than alone")
-        expect(spec, torch.equal(made(x), made(x)), "the same waveform comes out otherwise the second time")
-    expect_on_cuda(spec, made, (3, made.samples))
+        part.expect(close(made(x), alone, 1e-5), "a clip comes out otherwise in a batch than alone")
+        part.expect(torch.equal(made(x), made(x)), "the same waveform comes out otherwise the second time")
+    expect_on_cuda(part, made, (3, made.samples))
 
 
 def check_augmentation(spec: Spec) -> None:
     """It keeps shapes, draws from the generator it is given and no other, and does nothing in evaluation."""
+    part = Checked(spec)
     on = augmentation.entry(spec.name).facts["on"]
-    expect(spec, on in ("waveform", "features"), f"on is {on!r}. Write on='waveform' or on='features'")
-    with saying(f"{spec.name}: cannot be built"):
+    part.expect(on in ("waveform", "features"), f"on is {on!r}. Write on='waveform' or on='features'")
+    with part.saying("cannot be built"):
         try:
             made = augmentation.build(spec, RATE)
         except MixkitError as error:
@@ -70,20 +73,20 @@ def check_augmentation(spec: Spec) -> None:
     tried = []
     for training in (False, True, True):
         made.train(training)
-        with saying(f"{spec.name}: fails"), torch.no_grad():
+        with part.saying("fails"), torch.no_grad():
             tried.append(made(x.clone(), target.clone(), Draw(0, 0, torch.arange(6), 0)))
-        _expect_like(spec, tried[-1], x, target)
+        _expect_like(part, tried[-1], x, target)
     (still, same), (once, labels), (again, alike) = tried
     quiet = torch.equal(still, x) and torch.equal(same, target)
-    expect(spec, quiet, "it changes clips in evaluation. Hand back what came where self.training is False")
+    part.expect(quiet, "it changes clips in evaluation. Hand back what came where self.training is False")
     equal = torch.equal(once, again) and torch.equal(labels, alike)
-    expect(spec, equal, "the same dice give something else the second time. Draw from `draw` alone")
+    part.expect(equal, "the same dice give something else the second time. Draw from `draw` alone")
 
 
-def _expect_like(spec: Spec, found: object, x: Tensor, target: Tensor) -> None:
+def _expect_like(part: Checked, found: object, x: Tensor, target: Tensor) -> None:
     whole = isinstance(found, tuple) and len(found) == 2 and all(isinstance(part, Tensor) for part in found)
-    expect(spec, whole, "it does not give (x, target). Return both")
+    part.expect(whole, "it does not give (x, target). Return both")
     for name, ours, theirs in zip(("x", "target"), found, (x, target), strict=True):  # type: ignore[call-overload]
         came = f"{name} of the shape {list(theirs.shape)} came out as {list(ours.shape)}"
-        expect(spec, ours.shape == theirs.shape, f"{came}. Return the shape of the input")
-        expect(spec, ours.isfinite().all(), f"{name} came out with numbers that are not finite")
+        part.expect(ours.shape == theirs.shape, f"{came}. Return the shape of the input")
+        part.expect(ours.isfinite().all(), f"{name} came out with numbers that are not finite")

@@ -1,12 +1,10 @@
 """The check of what a network can start from."""
 
 import copy
-from collections.abc import Iterator
 
 import torch
-from torch import nn
 
-from mixkit.conformance.harness import NotTried, expect, saying
+from mixkit.conformance.harness import Checked, NotTried
 from mixkit.errors import MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Block, Branch, Model
@@ -17,27 +15,28 @@ BINS, FRAMES, CLASSES = 32, 64, 3
 
 def check_weights(spec: Spec) -> None:
     """A network keeps its shape and gets numbers that are finite, the same every time, and as many as are told."""
-    with saying(f"{spec.name}: cannot be built"), torch.random.fork_rng(devices=[]):
+    part = Checked(spec)
+    with part.saying("cannot be built"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         fresh = small_mixer()
-        taken, told = _started(spec, fresh)
+        taken, reported = _started(spec, fresh)
         again, _ = _started(spec, fresh)
-    before, after = dict(_shapes(fresh)), dict(_shapes(taken))
-    expect(spec, before == after, "the network has other parameters than before. Copy into those that it has")
-    missing = lacks(told, StartingWeights)
-    gives = f"it gives a {type(told).__name__} without {missing!r}"
-    expect(spec, missing is None, f"{gives}. Return a mixkit.weights.Start")
+    before, after = ({name: p.shape for name, p in mixer.named_parameters()} for mixer in (fresh, taken))
+    part.expect(before == after, "the network has other parameters than before. Copy into those that it has")
+    missing = lacks(reported, StartingWeights)
+    gives = f"it gives a {type(reported).__name__} without {missing!r}"
+    part.expect(missing is None, f"{gives}. Return a mixkit.weights.Start")
     count = sum(parameter.numel() for parameter in fresh.parameters())
-    sound = told.of == count and 0 < told.parameters <= count
-    expect(spec, sound, f"it tells of {told.parameters} of {told.of} parameters. The network has {count}")
+    sound = reported.of == count and 0 < reported.parameters <= count
+    part.expect(sound, f"it tells of {reported.parameters} of {reported.of} parameters. The network has {count}")
     changed = 0
     for (name, value), other, old in zip(taken.named_parameters(), again.parameters(), fresh.parameters(), strict=True):
-        expect(spec, value.isfinite().all(), f"{name} came out with numbers that are not finite")
-        expect(spec, torch.equal(value, other), f"{name} starts otherwise the second time")
-        expect(spec, value.requires_grad, f"{name} learns no longer. Copy under torch.no_grad()")
+        part.expect(value.isfinite().all(), f"{name} came out with numbers that are not finite")
+        part.expect(torch.equal(value, other), f"{name} starts otherwise the second time")
+        part.expect(value.requires_grad, f"{name} learns no longer. Copy under torch.no_grad()")
         changed += int((value != old).sum())
-    more = f"it tells of {told.parameters} parameters, and {changed} are other than before"
-    expect(spec, 0 < changed <= told.parameters, f"{more}. Count all that are copied")
+    more = f"it tells of {reported.parameters} parameters, and {changed} are other than before"
+    part.expect(0 < changed <= reported.parameters, f"{more}. Count all that are copied")
 
 
 def small_mixer() -> Mixer:
@@ -53,8 +52,3 @@ def _started(spec: Spec, fresh: Mixer) -> tuple[Mixer, StartingWeights]:
         return mixer, weights.build(spec, mixer)
     except MixkitError as error:
         raise NotTried(f"{spec.name} cannot be tried with its defaults: {error}") from None
-
-
-def _shapes(module: nn.Module) -> Iterator[tuple[str, torch.Size]]:
-    for name, parameter in module.named_parameters():
-        yield name, parameter.shape
