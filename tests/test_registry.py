@@ -4,6 +4,7 @@ import pickle
 from typing import Any, Literal
 
 import pytest
+import torch
 
 from mixkit import registry
 from mixkit.errors import MixkitError, SettingError
@@ -158,6 +159,20 @@ def test_what_a_registry_refuses(kind: Registry[Any], target: type, message: str
         kind("thing", mixes={"time"})(target)
     assert str(caught.value).endswith(message)
     assert "test_registry.py:" in str(caught.value)
+
+
+class Bare:
+    """Has no constructor of its own."""
+
+
+class BareModule(torch.nn.Module):
+    """Has that of torch alone, which takes no context."""
+
+
+@pytest.mark.parametrize("target", [Bare, BareModule])
+def test_what_has_no_constructor_needs_no_context(kind: Registry[Any], target: type) -> None:
+    kind("plain", mixes={"time"})(target)
+    assert isinstance(kind.build(kind.spec("plain"), 5), target)
 
 
 def test_a_name_taken_names_both_places(kind: Registry[Any]) -> None:

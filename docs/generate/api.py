@@ -1,6 +1,5 @@
 """The Python reference: what `mixkit` offers by name."""
 
-import importlib
 from collections.abc import Iterator
 from typing import Annotated, get_origin
 
@@ -46,4 +45,4 @@ def pages() -> Iterator[tuple[str, str]]:
 def _home(name: str) -> str:
     """Where a name is defined."""
     thing = getattr(mixkit, name)
-    return f"{importlib.import_module(thing.__module__).__name__}.{thing.__qualname__}"
+    return f"{thing.__module__}.{thing.__qualname__}"

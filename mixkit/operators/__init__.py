@@ -3,29 +3,19 @@
 Importing this registers them all.
 """
 
-from mixkit.operators.attention import Attention
-from mixkit.operators.axes import AXES, Axis, mixes_of
-from mixkit.operators.feed_forward import FeedForward, hidden_units
-from mixkit.operators.hermit import Hermit, HermitFrequency
-from mixkit.operators.perspective import Channel, Frequency, Perspective, Time, Token
-from mixkit.operators.roll import Roll, RollTime
-from mixkit.operators.shift import Shift
-
-__all__ = [
-    "AXES",
-    "Attention",
-    "Axis",
-    "Channel",
-    "FeedForward",
-    "Frequency",
-    "Hermit",
-    "HermitFrequency",
-    "Perspective",
-    "Roll",
-    "RollTime",
-    "Shift",
-    "Time",
-    "Token",
-    "hidden_units",
-    "mixes_of",
-]
+from mixkit.operators.attention import Attention as Attention
+from mixkit.operators.axes import AXES as AXES
+from mixkit.operators.axes import Axis as Axis
+from mixkit.operators.axes import mixes_of as mixes_of
+from mixkit.operators.feed_forward import FeedForward as FeedForward
+from mixkit.operators.feed_forward import hidden_units as hidden_units
+from mixkit.operators.hermit import Hermit as Hermit
+from mixkit.operators.hermit import HermitFrequency as HermitFrequency
+from mixkit.operators.perspective import Channel as Channel
+from mixkit.operators.perspective import Frequency as Frequency
+from mixkit.operators.perspective import Perspective as Perspective
+from mixkit.operators.perspective import Time as Time
+from mixkit.operators.perspective import Token as Token
+from mixkit.operators.roll import Roll as Roll
+from mixkit.operators.roll import RollTime as RollTime
+from mixkit.operators.shift import Shift as Shift

@@ -1,64 +1,33 @@
 """Registries: the only list of what mixkit can be made of, and for each kind what it is given and gives back."""
 
-from mixkit.registry.kinds import (
-    PLURALS,
-    REGISTRIES,
-    Augmentation,
-    Clip,
-    Features,
-    Head,
-    Loss,
-    Measurable,
-    Metric,
-    Operator,
-    Schedule,
-    StartingWeights,
-    Task,
-    TorchModule,
-    augmentation,
-    features,
-    head,
-    lacks,
-    loss,
-    metric,
-    operator,
-    optimizer,
-    schedule,
-    task,
-    weights,
-)
-from mixkit.registry.registry import Entry, Registry, RegistryError, Setting, Spec, is_inside
-
-__all__ = [
-    "PLURALS",
-    "REGISTRIES",
-    "Augmentation",
-    "Clip",
-    "Entry",
-    "Features",
-    "Head",
-    "Loss",
-    "Measurable",
-    "Metric",
-    "Operator",
-    "Registry",
-    "RegistryError",
-    "Schedule",
-    "Setting",
-    "Spec",
-    "StartingWeights",
-    "Task",
-    "TorchModule",
-    "augmentation",
-    "features",
-    "head",
-    "is_inside",
-    "lacks",
-    "loss",
-    "metric",
-    "operator",
-    "optimizer",
-    "schedule",
-    "task",
-    "weights",
-]
+from mixkit.registry.kinds import PLURALS as PLURALS
+from mixkit.registry.kinds import REGISTRIES as REGISTRIES
+from mixkit.registry.kinds import Augmentation as Augmentation
+from mixkit.registry.kinds import Clip as Clip
+from mixkit.registry.kinds import Features as Features
+from mixkit.registry.kinds import Head as Head
+from mixkit.registry.kinds import Loss as Loss
+from mixkit.registry.kinds import Measurable as Measurable
+from mixkit.registry.kinds import Metric as Metric
+from mixkit.registry.kinds import Operator as Operator
+from mixkit.registry.kinds import Schedule as Schedule
+from mixkit.registry.kinds import StartingWeights as StartingWeights
+from mixkit.registry.kinds import Task as Task
+from mixkit.registry.kinds import TorchModule as TorchModule
+from mixkit.registry.kinds import augmentation as augmentation
+from mixkit.registry.kinds import features as features
+from mixkit.registry.kinds import head as head
+from mixkit.registry.kinds import lacks as lacks
+from mixkit.registry.kinds import loss as loss
+from mixkit.registry.kinds import metric as metric
+from mixkit.registry.kinds import operator as operator
+from mixkit.registry.kinds import optimizer as optimizer
+from mixkit.registry.kinds import schedule as schedule
+from mixkit.registry.kinds import task as task
+from mixkit.registry.kinds import weights as weights
+from mixkit.registry.registry import Entry as Entry
+from mixkit.registry.registry import Registry as Registry
+from mixkit.registry.registry import RegistryError as RegistryError
+from mixkit.registry.registry import Setting as Setting
+from mixkit.registry.registry import Spec as Spec
+from mixkit.registry.registry import is_inside as is_inside

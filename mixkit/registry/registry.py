@@ -156,7 +156,8 @@ class Registry(Generic[Built]):
         if spec.kind != self.kind:
             raise RegistryError(f"{spec} is of kind {spec.kind!r}, not {self.kind!r}.")
         try:
-            built: Built = self.entry(spec.name).target(*context, **spec.params)
+            target = self.entry(spec.name).target
+            built: Built = target() if _is_bare(target) else target(*context, **spec.params)
             return built
         except SettingError as error:
             prefix = f"{self.kind}.{spec.name}."
@@ -182,11 +183,11 @@ class Registry(Generic[Built]):
         return Entry(self.kind, name, target, self._settings(asked, target), {**self._facts, **facts}, where)
 
     def _settings(self, asked: str, target: Callable[..., Any]) -> tuple[Setting, ...]:
-        parameters = [] if _is_bare(target) else list(inspect.signature(target).parameters.values())
-        annotations = typing.get_type_hints(
-            target.__init__ if inspect.isclass(target) else target,
-            include_extras=True,
-        )
+        if _is_bare(target):
+            return ()
+        parameters = list(inspect.signature(target).parameters.values())
+        constructor = target.__init__ if inspect.isclass(target) else target
+        annotations = typing.get_type_hints(constructor, include_extras=True)
         positional = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
         if positional != self.context:
             wanted = f"({', '.join((*self.context, '*', '...'))})"
@@ -222,11 +223,11 @@ def is_inside(module: str, package: str) -> bool:
 
 
 def _is_bare(target: Callable[..., Any]) -> bool:
-    """Whether a class has no constructor but that of torch.nn.Module, which takes anything and uses nothing."""
+    """Whether a class has no constructor of its own, and is built of nothing: neither settings nor context."""
     if not inspect.isclass(target):
         return False
-    owner = next(kind for kind in target.__mro__ if "__init__" in vars(kind))
-    return f"{owner.__module__}.{owner.__name__}" == "torch.nn.modules.module.Module"
+    owner = next(kind for kind in target.__mro__ if {"__init__", "__new__"} & vars(kind).keys())
+    return f"{owner.__module__}.{owner.__name__}" in ("builtins.object", "torch.nn.modules.module.Module")
 
 
 def _where(target: Callable[..., Any]) -> str:
