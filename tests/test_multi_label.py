@@ -13,7 +13,7 @@ from mixkit.errors import DataError
 from mixkit.registry import Clip, task
 from mixkit.tasks import split
 from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.entry import Entry
+from mixkit.tasks.entry import ClipEntry
 from mixkit.tasks.folder import Folder
 from mixkit.tasks.leakage import check_splits
 from mixkit.tasks.split import hold_out
@@ -94,8 +94,8 @@ def test_labels_that_cannot_be_are_refused(tmp_path: Path, cell: str, expected: 
 # How they are parted
 
 
-def entry(name: str, *tags: str, group: str | None = None) -> Entry:
-    return Entry(name, ";".join(tags), group or name, tags=tags)
+def entry(name: str, *tags: str, group: str | None = None) -> ClipEntry:
+    return ClipEntry(name, ";".join(tags), group or name, tags=tags)
 
 
 def test_every_label_is_held_out_alike() -> None:

@@ -9,8 +9,9 @@ from mixkit.errors import DataError
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.registry import Clip
+from mixkit.tasks.clip import draw
 from mixkit.tasks.leakage import check_splits
-from mixkit.tasks.published import PAPER_RANDOM, draw, keep_apart
+from mixkit.tasks.published import PAPER_RANDOM, keep_apart
 
 FRAGMENTS = {
     "speech_commands": ("speech_commands", "official lists, V2-35"),

@@ -12,21 +12,10 @@ from mixkit.registry import Clip, task
 from mixkit.storage.atomic import make_whole
 from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import SPLITS, expect_split, some
+from mixkit.tasks.urbansound8k import LABELS
 from mixkit.values import Count, Positive, Whole
 
 VERSION = 1  # of the sounds; a change of a single sample asks for the next
-LABELS = (
-    "air_conditioner",
-    "car_horn",
-    "children_playing",
-    "dog_bark",
-    "drilling",
-    "engine_idling",
-    "gun_shot",
-    "jackhammer",
-    "siren",
-    "street_music",
-)
 RECORDERS = {"train": 20, "valid": 4, "test": 6}
 HEADER = 44  # bytes of a WAV file ahead of its samples
 RATE = 16_000  # Hz, of the files

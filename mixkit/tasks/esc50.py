@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from mixkit.errors import DataError, SettingError, printable
+from mixkit.errors import DataError, SettingError
 from mixkit.registry import Clip, task
+from mixkit.tasks.clip import show
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import base_folder, find_root, folders, read_rows, sounds
 from mixkit.values import Count, Positive
@@ -90,7 +91,7 @@ class ESC50(Published):
         if old is not None and self.subset == "esc10":
             return _old_layout(old)
         if old is not None:
-            raise SettingError("task.esc50.subset", f"is 'esc50', but {printable(str(old))} is ESC-10. Use 'esc10'.")
+            raise SettingError("task.esc50.subset", f"is 'esc50', but {show(old)} is ESC-10. Use 'esc10'.")
         advice = ADVICE if self.subset == "esc50" else ADVICE_10
         root = find_root("esc50", self.root, (TABLE, "audio"), ("ESC-50-master", "ESC-50"), advice)
         there = frozenset(sounds(root / "audio", root))
@@ -121,10 +122,8 @@ def _old_layout(root: Path) -> list[Listed]:
         for name in sounds(root / folder, root, ".ogg") if folder in ESC10 else ():
             match = OLD_NAME.fullmatch(name)
             if match is None:
-                where = printable(str(root / folder / name))
-                raise DataError(
-                    f"{where}: no name such as 1-100032-A.ogg. Take the file out, or put the original there."
-                )
+                reason, fix = "no name such as 1-100032-A.ogg.", "Take the file out, or put the original there."
+                raise DataError(reason, root / folder / name, fix)
             clip = Clip(root / folder / name, ESC10[folder], f"source {match[2]}")
             listed.append(Listed(f"{folder}/{name}", int(match[1]), clip))
     return listed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mixkit.errors import SettingError
 from mixkit.registry import Clip, task
-from mixkit.tasks.clip import expect_split, some
+from mixkit.tasks.clip import expect_split, show, some
 from mixkit.tasks.entry import SEPARATOR, ClipEntry
-from mixkit.tasks.listing import Skip, audio_files, show
+from mixkit.tasks.listing import Skip, audio_files
 from mixkit.tasks.pattern import compile_pattern, read_names
 from mixkit.tasks.split import Division, folds_of
 from mixkit.tasks.table import read_table

@@ -81,7 +81,6 @@ def _excerpt(file: Path, line: str) -> tuple[str, str]:
         return GENRES[genre], f"{number:05d}"
     match = LINE.fullmatch(line)
     if match is None or match[1] not in GENRES:
-        raise DataError(
-            f"{printable(str(file))}: {printable(line)!r} is no excerpt. Write lines such as blues/blues.00029.wav."
-        )
+        fix = "Write lines such as blues/blues.00029.wav."
+        raise DataError(f"{printable(line)!r} is no excerpt.", file, fix)
     return match[1], match[2]

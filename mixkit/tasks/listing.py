@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from mixkit.errors import DataError, SettingError, printable
-from mixkit.tasks.clip import SUFFIXES, is_audio, some
+from mixkit.errors import DataError, SettingError
+from mixkit.tasks.clip import SUFFIXES, is_audio, show, some
 
 _log = logging.getLogger(__name__)
 
@@ -80,11 +80,6 @@ def audio_files(root: Path, skip: Skip) -> list[str]:
 def inside(path: str, folder: str) -> bool:
     """Whether a resolved path is a resolved folder, or below it."""
     return f"{path}{os.sep}".startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def show(path: Path | str) -> str:
-    """A path that is safe to print."""
-    return printable(str(path))
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Literal["file", "link", "special"]]]:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mixkit.errors import DataError, SettingError, did_you_mean
-from mixkit.tasks.clip import some
+from mixkit.tasks.clip import show, some
 from mixkit.tasks.entry import ClipEntry, is_split_word, make_entry
-from mixkit.tasks.listing import show
 
 FOLDER_PER_CLASS = r"(?P<label>[^/]+)/.+"
 NAMES = ("label", "group", "fold", "split", "valid", "test")

@@ -1,6 +1,5 @@
 """What published data sets share: their settings, and how folds become splits in which groups stay apart."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from functools import cached_property
 
 from mixkit.errors import SettingError
 from mixkit.registry import Clip
-from mixkit.tasks.clip import SPLITS, expect_split, some
+from mixkit.tasks.clip import SPLITS, draw, expect_split, some
 
 PAPER_RANDOM = "paper-random"
 """The one protocol under which recordings of a group may stand in two splits. It goes with every figure."""
@@ -47,15 +46,6 @@ class Splits:
     of: Mapping[str, tuple[Clip, ...]]
     notes: tuple[str, ...] = ()
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """Those of a split.
-
-        Raises:
-            MixkitError: there is no such split.
-        """
-        expect_split(split)
-        return self.of[split]
-
 
 class Published(ABC):
     """A published data set: listed and divided once, when its clips are first asked for.
@@ -88,7 +78,8 @@ class Published(ABC):
         Raises:
             MixkitError: there is no such split, or the data are not there or not as published.
         """
-        return self._splits.clips(split)
+        expect_split(split)
+        return self._splits.of[split]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -113,11 +104,6 @@ class Published(ABC):
         if self.protocol == PAPER_RANDOM:
             return Splits(_roles(_deal(listed, len(self.folds)), self.fold, len(self.folds)), (*notes, RANDOM_NOTE))
         return keep_apart(_roles(listed, self.fold, len(self.folds)), notes)
-
-
-def draw(name: str) -> str:
-    """A place in a random order that no machine, no seed and no library changes."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def keep_apart(splits: Mapping[str, tuple[Clip, ...]], notes: Sequence[str] = ()) -> Splits:

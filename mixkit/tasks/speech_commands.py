@@ -7,8 +7,8 @@ from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.published import Published, Splits, draw, found_of, keep_apart, sizes_of
+from mixkit.tasks.clip import SPLITS, draw
+from mixkit.tasks.published import Published, Splits, found_of, keep_apart, sizes_of
 from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
 from mixkit.values import Count, Positive
 

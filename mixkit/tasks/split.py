@@ -1,13 +1,12 @@
 """Entries into train, valid and test. Groups stay whole, and no seed has a say: the same files always part alike."""
 
 import difflib
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mixkit.errors import DataError, SettingError, did_you_mean
-from mixkit.tasks.clip import SPLITS, some
+from mixkit.tasks.clip import SPLITS, draw, some
 from mixkit.tasks.entry import ClipEntry
 
 
@@ -129,7 +128,7 @@ def hold_out(entries: Sequence[ClipEntry], share: float) -> set[str]:
     groups = Counter(label for labels in counts.values() for label in labels)
     wanted = {label: max(share * count, 1.0) for label, count in clips.items()}
     held: set[str] = set()
-    in_order = sorted(counts, key=_hash)
+    in_order = sorted(counts, key=draw)
     spare = [group for group in in_order if all(groups[label] > 1 for label in counts[group])]
     for group, looked_at in _turns(entries, in_order, counts, clips):
         its = counts[group]
@@ -173,7 +172,3 @@ def _expect_all(entries: Sequence[ClipEntry], what: str) -> None:
     mute = [entry.path for entry in entries if getattr(entry, what) is None]
     if mute:
         raise DataError(f"{len(mute)} of {len(entries)} clips name no {what}: {some(mute)}. Name one for every clip.")
-
-
-def _hash(group: str) -> bytes:
-    return hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from mixkit.errors import DataError
-from mixkit.tasks.clip import SUFFIXES, is_audio, some
+from mixkit.tasks.clip import SUFFIXES, is_audio, show, some
 from mixkit.tasks.entry import ClipEntry, make_entry
-from mixkit.tasks.listing import Skip, inside, show
+from mixkit.tasks.listing import Skip, inside
 
 WORDS = ("label", "split", "fold", "group")
 

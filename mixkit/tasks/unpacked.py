@@ -6,26 +6,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mixkit.errors import DataError, MixkitError, SettingError, printable
+from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.storage.folders import data_folder
-from mixkit.tasks.clip import some
+from mixkit.tasks.clip import show, some
+from mixkit.tasks.listing import inside
 
 
-def find_root(task: str, root: str, needs: Sequence[str], inside: Sequence[str], advice: str) -> Path:
+def find_root(task: str, root: str, needs: Sequence[str], below: Sequence[str], advice: str) -> Path:
     """The folder that holds a data set: the root that was set, or `NAME` in the data folder, or a folder in it.
 
     Args:
         task: the registered name.
         root: the setting; empty for `$MIXKIT_DATA/NAME`.
         needs: files and folders that have to be there.
-        inside: folders that the archive may have been unpacked into.
+        below: folders that the archive may have been unpacked into.
         advice: what to place there, a sentence.
 
     Raises:
         MixkitError: it is not there.
     """
     base = base_folder(task, root)
-    for folder in (base, *(base / name for name in inside)):
+    for folder in (base, *(base / name for name in below)):
         if folder.is_dir() and all((folder / need).exists() for need in needs):
             return folder
     lacking = [need for need in needs if not (base / need).exists()]
@@ -93,14 +94,14 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
             if lacking:
                 raise DataError(f"no column {some(lacking)}.", path, "Put the published table there.")
             for row in rows:
-                yield f"{_show(path)}:{rows.line_num}", {column: row[column] or "" for column in columns}
+                yield f"{show(path)}:{rows.line_num}", {column: row[column] or "" for column in columns}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot be read ({error}).", path, "Put the published table there.") from None
 
 
 def _scan(folder: Path, root: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     try:
-        if not _lies_within(os.path.realpath(folder), root):
+        if not inside(os.path.realpath(folder), os.path.realpath(root)):
             raise _outside(str(folder), root)
         return os.scandir(folder)
     except OSError as error:
@@ -108,18 +109,10 @@ def _scan(folder: Path, root: Path) -> AbstractContextManager[Iterator[os.DirEnt
 
 
 def _expect_within(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
-    if entry.is_symlink() and not _lies_within(os.path.realpath(entry.path), root):
+    if entry.is_symlink() and not inside(os.path.realpath(entry.path), os.path.realpath(root)):
         raise _outside(entry.path, root)
     return entry
 
 
-def _lies_within(resolved: str, root: Path) -> bool:
-    return Path(resolved).is_relative_to(os.path.realpath(root))
-
-
 def _outside(path: str, root: Path) -> DataError:
-    return DataError(f"a link that leads out of {_show(root)}.", path, "Put what it leads to in its place.")
-
-
-def _show(path: Path) -> str:
-    return printable(str(path))
+    return DataError(f"a link that leads out of {show(root)}.", path, "Put what it leads to in its place.")

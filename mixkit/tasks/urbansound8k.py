@@ -68,16 +68,9 @@ class UrbanSound8K(Published):
         super().__init__(root, sample_rate, seconds, protocol, fold, FOLDS)
 
     def _divided(self) -> Splits:
-        listed = self._listed()
-        return self._by_fold(listed, found_of(len(listed), self.published))
-
-    def _listed(self) -> list[Listed]:
         root = find_root("urbansound8k", self.root, (TABLE, "audio"), ("UrbanSound8K",), ADVICE)
-        there = {
-            number: frozenset(sounds(root / "audio" / f"fold{number}", root))
-            for number in range(1, FOLDS + 1)
-            if (root / "audio" / f"fold{number}").is_dir()
-        }
+        folders = {fold: root / "audio" / f"fold{fold}" for fold in self.folds}
+        there = {fold: frozenset(sounds(folder, root)) for fold, folder in folders.items() if folder.is_dir()}
         listed = []
         for where, row in read_rows(root / TABLE, COLUMNS):
             name, label = row["slice_file_name"], row["class"]
@@ -86,7 +79,7 @@ class UrbanSound8K(Published):
             if not known or not name.startswith(f"{row['fsID']}-{code}-"):
                 message = f"{name!r}, fsID {row['fsID']!r}, fold {number!r}, classID {code!r}, class {label!r}"
                 raise DataError(f"{where}: {message} do not fit. Put the published table there.")
-            if name in there.get(int(number), ()):
-                path = root / "audio" / f"fold{number}" / name
-                listed.append(Listed(name, int(number), Clip(path, label, f"recording {row['fsID']}")))
-        return listed
+            if name in there.get(number, ()):
+                clip = Clip(folders[number] / name, label, f"recording {row['fsID']}")
+                listed.append(Listed(name, int(number), clip))
+        return self._by_fold(listed, found_of(len(listed), self.published))
