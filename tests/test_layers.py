@@ -1,11 +1,12 @@
 """The rooms of the package: imports go one way, by the one list in pyproject.toml, and without a circle."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from importlinter.cli import EXIT_STATUS_ERROR, EXIT_STATUS_SUCCESS, lint_imports
 
 import mixkit
 
@@ -42,11 +43,14 @@ def sources() -> list[tuple[str, Path]]:
 
 
 def lint(config: Path) -> int:
-    return lint_imports(config_filename=str(config), no_cache=True)
+    """In a process of its own: it turns off the loggers of the one that it runs in."""
+    command = "import importlinter.cli; importlinter.cli.lint_imports_command()"
+    arguments = ["--no-cache", "--config", str(config)]
+    return subprocess.run([sys.executable, "-c", command, *arguments], capture_output=True, check=False).returncode
 
 
 def test_imports_go_one_way_and_no_module_has_no_room() -> None:
-    assert lint(PROJECT) == EXIT_STATUS_SUCCESS
+    assert lint(PROJECT) == 0
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_the_list_is_held(line: str, instead: str, tmp_path: Path) -> None:
     text = PROJECT.read_text()
     assert text.count(line) == 1
     (tmp_path / "pyproject.toml").write_text(text.replace(line, instead))
-    assert lint(tmp_path / "pyproject.toml") == EXIT_STATUS_ERROR
+    assert lint(tmp_path / "pyproject.toml") == 1
 
 
 def test_every_room_says_what_it_is() -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from threading import Thread, current_thread, main_thread
 from typing import Any
@@ -207,12 +208,26 @@ def _kill(parent: int, processes: list[Any]) -> None:
     """Ends processes at once, which a reader survives; not from a fork of their parent, which inherits this list."""
     if os.getpid() != parent:
         return
-    for process in processes:
-        process.kill()
-    for process in processes:
-        process.join(5.0)
-        _living.discard((parent, process))
+    with _unwatched():
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join(5.0)
+            _living.discard((parent, process))
     processes.clear()
+
+
+@contextmanager
+def _unwatched() -> Iterator[None]:
+    """While workers are ended on purpose, a handler of torch, which somebody else's loader left, is not to raise."""
+    if current_thread() is not main_thread() or (handler := signal.getsignal(signal.SIGCHLD)) is None:
+        yield
+        return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 # Runs before multiprocessing waits for its children, which a stuck one would make wait for ever.

@@ -13,7 +13,7 @@ from mixkit.registry import REGISTRIES
 from tests.faults.host import Host
 
 EVIL = ("evil:go", "evil.go", "../../canary", "OUTSIDE", "https://127.0.0.1:9/evil", "x" * 2**20)
-ROOTS = ("root",)  # of data: where the recipe says that recordings are, and may be anywhere
+ROOTS = ("root", "folder")  # of data and of noise: where the recipe says that recordings are, and may be anywhere
 KINDS = (*SECTIONS, *REGISTRIES)
 
 
@@ -68,6 +68,7 @@ def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
     weight = torch.nn.Parameter(torch.ones(2))
     context: dict[str, tuple[Any, ...]] = {
         "operator": (Site(Grid(4, 4), 16, 0, 1),),
+        "augmentation": (16_000,),
         "features": (16_000, 1.0),
         "head": (16, 2),
         "loss": (None,),

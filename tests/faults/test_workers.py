@@ -180,6 +180,18 @@ def test_a_worker_that_dies_between_epochs_is_told(clips: list[Clip]) -> None:
     assert len(list(batches.epoch(1))) == 6  # others take their place
 
 
+def test_the_handler_that_another_loader_left_does_not_raise_where_workers_are_ended(clips: list[Clip]) -> None:
+    """torch's own loaders leave one behind that raises wherever a worker was killed, if only on purpose."""
+    before = signal.signal(signal.SIGCHLD, lambda *_: torch._C._error_if_any_worker_fails())
+    try:
+        batches = Batches(ClipAudio(clips, ("a",), RATE, 400), Order(len(clips), 4, seed=0), CPU, 2)
+        assert len(next(batches.epoch(0)).items) == 4
+        batches.readers._end()
+        time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 def test_an_epoch_that_was_broken_off_leaves_nothing_behind(clips: list[Clip]) -> None:
     audio = ClipAudio(clips, ("a",), RATE, 400)
     batches = Batches(audio, Order(len(clips), 4, seed=0), CPU, 2)
