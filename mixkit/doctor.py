@@ -162,7 +162,7 @@ def _data() -> Finding:
 
 def _cache() -> Finding:
     cache.AudioCache.of_user()  # says what is wrong with the variable
-    size, files = cache.usage()
+    size, files = cache.stored().usage()
     chosen = os.environ.get(cache.VARIABLE)
     limit = f"${cache.VARIABLE} = {chosen}" if chosen else f"{cache.MOST:g} GiB, or a tenth of the disk"
     found = f"{_amount(size)} in {files} files; at most {limit}"

@@ -329,4 +329,4 @@ def test_the_command_says_and_clears(
         "It is safe to remove: mixkit data cache --clear\n"
     )
     assert mixkit_command("data", "cache", "--clear").out == f"2 files, 0.0 MB, removed from {folder}\n"
-    assert cache.usage() == (0, 0)
+    assert cache.stored().usage() == (0, 0)

@@ -13,7 +13,7 @@ import torch
 
 from mixkit.audio import cache
 from mixkit.data import waveforms
-from mixkit.data.batches import Batch, Batches, ClipAudio, Order, fit_length
+from mixkit.data.batches import Batch, Batches, ClipAudio, Order
 from mixkit.data.inspect import inspect_clips
 from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
@@ -78,12 +78,12 @@ def test_the_cache_changes_nothing_whatever_the_workers(costly: list[Clip], monk
     monkeypatch.setenv(cache.VARIABLE, "0")
     plain = epoch(costly, 3)
     assert same(epoch(costly, 3, workers=2), plain)
-    assert cache.usage() == (0, 0)
+    assert cache.stored().usage() == (0, 0)
     monkeypatch.setenv(cache.VARIABLE, "1")
     for workers in (0, 2, 1):
-        cache.clear()
+        cache.stored().clear()
         assert same(epoch(costly, 3, workers), plain), "cold"
-        assert cache.usage()[1] == 20
+        assert cache.stored().usage()[1] == 20
         assert same(epoch(costly, 3, workers), plain), "warm"
     monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 2**20)
     assert same(epoch(costly, 3), plain)
@@ -97,7 +97,7 @@ def test_a_warm_cache_is_read_and_nothing_else(costly: list[Clip], monkeypatch: 
     monkeypatch.setattr(cache, "read", lambda path, *_: decoded.append(path) or torch.zeros(5))
     epoch(costly, 0)
     assert decoded == []
-    cache.clear()
+    cache.stored().clear()
     epoch(costly, 0)
     assert len(decoded) == 10, "the control"
 
@@ -130,11 +130,16 @@ def test_short_is_padded_with_silence_and_long_is_cut(clips: list[Clip]) -> None
     torch.testing.assert_close(longest, torch.arange(start, start + 1200) / 32768)
 
 
-def test_fit_length_keeps_what_fits() -> None:
-    ramp = torch.arange(5.0)
-    assert fit_length(ramp, 5, lambda extra: extra).tolist() == [0, 1, 2, 3, 4]
-    assert fit_length(ramp, 3, lambda extra: extra).tolist() == [2, 3, 4]
-    assert fit_length(ramp, 7, lambda extra: extra).tolist() == [0, 1, 2, 3, 4, 0, 0]
+def test_a_clip_that_fits_is_kept_and_a_random_cut_is_a_stretch_of_its_clip(clips: list[Clip]) -> None:
+    audio = ClipAudio(clips, LABELS, 8000, 1200, seed=0)
+    assert torch.equal(audio.cut(1), audio.waveform(1))
+    starts = set()
+    for number in range(20):
+        cut = audio.cut(9, number)
+        start = round(float(cut[0]) * 32768)
+        assert torch.equal(cut, audio.waveform(9)[start : start + 1200])
+        starts.add(start)
+    assert len(starts) > 15
 
 
 def test_decoded_audio_is_kept_within_the_budget(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:

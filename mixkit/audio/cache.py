@@ -76,12 +76,10 @@ class AudioCache:
         Raises:
             DataError: the recording cannot be used.
         """
-        stamp = _stamp(path)
-        if self.store is None or stamp is None or _is_plain(path, sample_rate):
+        source = None if self.store is None or _is_plain(path, sample_rate) else self._identify(path)
+        if self.store is None or source is None:
             return read(path, sample_rate, start, stop)
-        digest = self._digest(path, stamp)
-        if digest is None:
-            return read(path, sample_rate, start, stop)
+        stamp, digest = source
         key = _audio_key(digest, sample_rate, start, stop)
         if known := self.store.get(key):
             return torch.frombuffer(known, dtype=torch.float32)
@@ -104,24 +102,26 @@ class AudioCache:
         Raises:
             DataError: the recording cannot be used.
         """
-        stamp = _stamp(path)
-        digest = self._digest(path, stamp) if self.store is not None and stamp is not None else None
-        key = _key("facts", _version(reading, examining, sketching), (digest or b"").hex(), start, stop)
-        if self.store is not None and digest is not None and (known := self.store.get(key)):
+        source = self._identify(path)
+        stamp, digest = source or ("", "")
+        key = _key("facts", _version(reading, examining, sketching), digest, start, stop)
+        if self.store is not None and source and (known := self.store.get(key)):
             return AudioFacts.from_bytes(known), None
         facts, samples = examine(path, start, stop)
         audio = resample(torch.from_numpy(samples), facts.sample_rate, sample_rate)
-        if self.store is not None and digest is not None and _stamp(path) == stamp:
+        if self.store is not None and source and _stamp(path) == stamp:
             if not _is_plain(path, sample_rate):
                 self.store.put(_audio_key(digest, sample_rate, start, stop), audio.numpy().tobytes())
             self.store.put(key, facts.to_bytes())
         return facts, audio
 
-    def _digest(self, path: str | os.PathLike[str], stamp: str) -> bytes | None:
-        assert self.store is not None
+    def _identify(self, path: str | os.PathLike[str]) -> tuple[str, str] | None:
+        """Stamp and SHA-256 of a file; None where it cannot be told when it changes, or nothing is kept of any."""
+        if self.store is None or (stamp := _stamp(path)) is None:
+            return None
         key = _key("digest", os.path.abspath(path), stamp)  # noqa: PTH100 - a Path is slower
         if known := self.store.get(key):
-            return bytes(known)
+            return stamp, known.hex()
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as above
                 digest = hashlib.file_digest(file, "sha256").digest()
@@ -129,28 +129,16 @@ class AudioCache:
             return None
         if _stamp(path) == stamp:
             self.store.put(key, digest)
-        return digest
+        return stamp, digest.hex()
 
 
-def usage() -> tuple[int, int]:
-    """Bytes and number of files in the user's cache.
+def stored() -> Store:
+    """The user's cache as it lies on the disk, to be counted or emptied.
 
     Raises:
         DataError: there is no folder for it.
     """
-    return Store(folder(), 0).usage()
-
-
-def clear() -> None:
-    """Empties the user's cache; running trainings go on.
-
-    Raises:
-        DataError: there is no folder for it, or a file cannot be removed.
-    """
-    try:
-        Store(folder(), 0).clear()
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be removed ({error.strerror}). Remove it by hand.") from None
+    return Store(folder(), 0)
 
 
 def folder() -> Path:
@@ -201,8 +189,8 @@ def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
     return header.kind in PLAIN and header.sample_rate == sample_rate
 
 
-def _audio_key(digest: bytes, sample_rate: int, start: float | None, stop: float | None) -> bytes:
-    return _key("audio", _version(reading, resampling), digest.hex(), sample_rate, start, stop)
+def _audio_key(digest: str, sample_rate: int, start: float | None, stop: float | None) -> bytes:
+    return _key("audio", _version(reading, resampling), digest, sample_rate, start, stop)
 
 
 @cache

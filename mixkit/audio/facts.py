@@ -3,7 +3,7 @@
 import hashlib
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +50,14 @@ class AudioFacts:
 
     def to_bytes(self) -> bytes:
         """All of it, for `from_bytes`."""
-        head = self.frames, self.sample_rate, self.channels, self.peak, self.clipped, self.digest
-        return _HEAD.pack(*head) + self.sketch
+        *head, sketch = astuple(self)
+        return _HEAD.pack(*head) + bytes(sketch)
 
     @classmethod
     def from_bytes(cls, content: bytes | bytearray) -> "AudioFacts":
         """What `to_bytes` gave."""
-        frames, sample_rate, channels, peak, clipped, digest = _HEAD.unpack_from(content)
-        return cls(frames, sample_rate, channels, peak, clipped, digest, bytes(content[_HEAD.size :]))
+        parts = *_HEAD.unpack_from(content), bytes(content[_HEAD.size :])
+        return cls(*parts)
 
 
 def examine(

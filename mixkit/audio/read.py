@@ -186,10 +186,8 @@ def _check_header(stream: _Stream) -> Header:
     if header.kind not in KINDS:
         raise _Refused(f"is of the kind {header.kind}.", "unknown")
     _check_whole(stream.extra_info)
-    for value, (least, most), unit in (
-        (header.channels, CHANNELS, "channels"),
-        (header.sample_rate, SAMPLE_RATES, "Hz"),
-    ):
+    channels, rate = (header.channels, CHANNELS, "channels"), (header.sample_rate, SAMPLE_RATES, "Hz")
+    for value, (least, most), unit in (channels, rate):
         if not least <= value <= most:
             raise _Refused(f"says {value} {unit}; recordings have {least} to {most}.")
     if frames is not None and frames < 1:
@@ -217,8 +215,7 @@ def _section(header: Header, start: float | None, stop: float | None) -> tuple[i
         raise _Refused(f"the section {asked} is empty.", "section")
     if header.frames is not None and last is not None:
         if first >= header.frames or last > header.frames + SLACK * header.sample_rate:
-            message = f"the section {asked} is outside the file, which has {header.seconds:.3f} s."
-            raise _Refused(message, "section")
+            raise _Refused(f"the section {asked} is outside the file, which has {header.seconds:.3f} s.", "section")
         last = min(last, header.frames)
     return first, None if last is None else last - first
 
@@ -258,13 +255,9 @@ def _decode(stream: _Stream, header: Header, wanted: int | None, most: int, buff
         if header.frames is not None:
             raise _Refused(f"only {count} of {wanted} samples can be decoded. The file is damaged.")
         if count < wanted - SLACK * header.sample_rate:
-            message = f"ends {wanted - count} samples before the section does."
-            raise _Refused(message, "section")
+            raise _Refused(f"ends {wanted - count} samples before the section does.", "section")
     return np.concatenate(blocks)
 
 
 def _too_long(header: Header, most: int) -> _Refused:
-    return _Refused(
-        f"more than {most / header.sample_rate:g} s of audio at {header.sample_rate} Hz.",
-        "long",
-    )
+    return _Refused(f"more than {most / header.sample_rate:g} s of audio at {header.sample_rate} Hz.", "long")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mixkit.errors import printable
+from mixkit.errors import DataError, printable
 from mixkit.storage.atomic import PART, replace
 from mixkit.storage.regular import open_regular
 
@@ -88,13 +88,17 @@ class Store:
         return sum(entry.size for entry in entries), len(entries)
 
     def clear(self) -> None:
-        """Removes all entries; those that others write meanwhile stay.
+        """Removes all entries; those that others write meanwhile stay, and trainings go on.
 
         Raises:
-            OSError: one cannot be removed.
+            DataError: one cannot be removed.
         """
         for entry in self._entries():
-            entry.path.unlink(missing_ok=True)
+            try:
+                entry.path.unlink(missing_ok=True)
+            except OSError as error:
+                message = f"{entry.path} cannot be removed ({error.strerror}). Remove it by hand."
+                raise DataError(message) from None
 
     def _has_room(self, size: int) -> bool:
         if self._total + size > self.most or self._uncounted * SLICE > self.most:

@@ -1,4 +1,4 @@
-"""A file or an array as a network hears it."""
+"""A file or an array as the waveform that a network takes."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ Sound = Any
 
 
 def waveform_of(sound: Sound, sample_rate: int | None, wanted: int) -> Tensor:
-    """A file or a waveform as the network hears it: mono, float32, `s`.
+    """A file or a waveform as the network takes it: mono, float32, `s`.
 
     Args:
         sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array.

@@ -41,13 +41,14 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        move = [part.to(device, non_blocking=True) for part in (self.waveform, self.target, self.items)]
-        return replace(self, waveform=move[0], target=move[1], items=move[2])
+        return self._moved(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, for copies that do not wait."""
-        pinned = [part.pin_memory() for part in (self.waveform, self.target, self.items)]
-        return replace(self, waveform=pinned[0], target=pinned[1], items=pinned[2])
+        return self._moved(Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> "Batch":
+        return replace(self, waveform=move(self.waveform), target=move(self.target), items=move(self.items))
 
 
 class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
@@ -86,8 +87,15 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
         return self.waveforms.read(self.clips[item])
 
     def cut(self, item: int, epoch: int = 0) -> Tensor:
-        """The clip cut or padded to the one length: `s`."""
-        return fit_length(self.waveform(item), self.samples, self._offset(epoch, item))
+        """The clip cut, or padded with zeros at its end, to the one length: `s`."""
+        audio = self.waveform(item)
+        spare = len(audio) - self.samples
+        if spare <= 0:
+            return torch.nn.functional.pad(audio, (0, -spare))
+        start = spare // 2
+        if self.seed is not None:
+            start = int(Draw(self.seed, epoch, torch.tensor([item]), CROP_STREAM).integer(1, spare + 1))
+        return audio[start : start + self.samples]
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, int, int] | str:
         epoch, item = key
@@ -95,25 +103,6 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
             return self.cut(item, epoch), self.targets[item], item, epoch
         except DataError as error:
             return str(error)
-
-    def _offset(self, epoch: int, item: int) -> Callable[[int], int]:
-        def centre(extra: int) -> int:
-            return extra // 2
-
-        def random(extra: int) -> int:
-            draw = Draw(self.seed or 0, epoch, torch.tensor([item]), CROP_STREAM)
-            return int(draw.integer(1, extra + 1))
-
-        return centre if self.seed is None else random
-
-
-def fit_length(audio: Tensor, samples: int, offset: Callable[[int], int]) -> Tensor:
-    """Exactly that many samples: zeros after the end, or a cut at `offset(extra samples)`."""
-    extra = len(audio) - samples
-    if extra <= 0:
-        return torch.nn.functional.pad(audio, (0, -extra))
-    start = offset(extra)
-    return audio[start : start + samples]
 
 
 class Order(Sampler[list[Key]]):

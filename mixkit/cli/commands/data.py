@@ -88,9 +88,10 @@ def audio_cache(
     from mixkit.audio import cache
 
     console = stdout()
-    size, files = cache.usage()
+    store = cache.stored()
+    size, files = store.usage()
     if clear:
-        cache.clear()
+        store.clear()
     done = "removed from" if clear else "in"
     say(console, f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
     if not clear:
