@@ -100,6 +100,7 @@ def _alike(one: str, other: str) -> float:
     return difflib.SequenceMatcher(None, other, one).ratio()
 
 
-def printable(text: str) -> str:
-    """Text that is safe to print: control, bidirectional and undecodable characters become escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+def printable(text: object) -> str:
+    """Text, or a path, that is safe to print: control, bidirectional and undecodable characters become escapes."""
+    escaped = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in str(text))
+    return "".join(escaped)

@@ -139,9 +139,7 @@ class Store:
         if not self._writes:  # another thread was first
             return
         self._writes = False
-        _log.warning(
-            "The audio cache %s %s. What is not in it is decoded anew each time.", printable(str(self.folder)), why
-        )
+        _log.warning("The audio cache %s %s. What is not in it is decoded anew each time.", printable(self.folder), why)
 
     def _path(self, key: bytes) -> Path:
         name = key.hex()

@@ -178,7 +178,7 @@ class Batches:
         self.readers = Readers(
             audio,
             workers,
-            lambda item: printable(str(audio.clips[item].path)),
+            lambda item: printable(audio.clips[item].path),
             audio.waveforms.share,
             batch_sampler=order,
             collate_fn=_collate,

@@ -57,7 +57,7 @@ class ClipFinding:
 
     def to_json(self) -> dict[str, str]:
         """As plain data, with nothing in it that cannot be printed."""
-        return {"split": self.split, "file": printable(str(self.path)), "detail": printable(self.detail)}
+        return {"split": self.split, "file": printable(self.path), "detail": printable(self.detail)}
 
 
 @dataclass(frozen=True)
@@ -227,4 +227,4 @@ def _examine(clip: Clip) -> AudioFacts:
     except DataError:
         raise
     except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be looked at
-        raise DataError(f"{type(error).__name__}: {printable(str(error))}", clip.path) from None
+        raise DataError(f"{type(error).__name__}: {printable(error)}", clip.path) from None

@@ -130,4 +130,4 @@ def _pairs(copies: list[Copy]) -> str:
 
 def _shown(one: CheckedClip) -> str:
     start = "" if one.clip.start is None else f" from {one.clip.start:g} s"
-    return f"{printable(str(one.clip.path))}{start} ({one.split})"
+    return f"{printable(one.clip.path)}{start} ({one.split})"

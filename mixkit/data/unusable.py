@@ -62,7 +62,7 @@ def usable(
         say(f"Decoding {total:,} clips once, to find those that cannot be used.")
     clips = list(inspect_clips(splits, waveforms.examine))
     bad = [
-        Skipped(one.split, printable(str(one.clip.path)), one.found.without_path)
+        Skipped(one.split, printable(one.clip.path), one.found.without_path)
         for one in clips
         if isinstance(one.found, DataError)
     ]

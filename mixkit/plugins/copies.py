@@ -55,7 +55,7 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
     """
     loaded = load_plugins(named)
     folder = folder.parent if folder.suffix == ".safetensors" else folder
-    copies = _copies(folder)
+    copies = _copies(folder / FOLDER)
     there = {name.partition(".")[0] for name in loaded}
     wanted = {name: name.split("/")[0].removesuffix(".py") for name in copies}
     missing = {
@@ -68,11 +68,11 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
         f"  {printable(name)}: {_lines(content)}, SHA-256 {hashlib.sha256(content).hexdigest()}"
         for name, content in copies.items()
     )
-    place = printable(str(folder / FOLDER))
+    place = printable(folder / FOLDER)
     packaged = sorted({wanted[name] for name in missing if "/" in name})
     if trusted is None or packaged:
         raise TrustError(
-            f"{printable(str(folder))} was made with plugins that are not loaded. Name your own with --plugin. The run "
+            f"{printable(folder)} was made with plugins that are not loaded. Name your own with --plugin. The run "
             f"keeps copies in {place}, code of whoever made it:\n{listed}\n" + _remedy(packaged, digest)
         )
     if trusted != digest:
@@ -97,22 +97,18 @@ def _remedy(packaged: list[str], digest: str) -> str:
     return f"No copy can take the place of a package. Install {names}, or name its module with --plugin."
 
 
-def _copies(folder: Path) -> dict[str, bytes]:
-    root = folder / FOLDER
+def _copies(root: Path) -> dict[str, bytes]:
+    """What a run keeps of its plugins, maybe a stranger's: regular files, and not too much."""
     found: dict[str, bytes] = {}
     for path in sorted(root.rglob("*.py")) if root.is_dir() and not root.is_symlink() else []:
-        found[path.relative_to(root).as_posix()] = _content(path)
+        try:
+            with open_regular(path, os.O_RDONLY | os.O_NOFOLLOW) as file:
+                found[path.relative_to(root).as_posix()] = file.read(LIMIT + 1)
+        except OSError:  # a link, a folder, a file that nobody may read
+            raise TrustError(f"{printable(path)} is not a regular file that can be read. Remove it.") from None
         if sum(map(len, found.values())) > LIMIT:
-            raise TrustError(f"{printable(str(root))} holds more than {LIMIT:,} bytes. Name your own with --plugin.")
+            raise TrustError(f"{printable(root)} holds more than {LIMIT:,} bytes. Name your own with --plugin.")
     return found
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with open_regular(path, os.O_RDONLY | os.O_NOFOLLOW) as file:
-            return file.read(LIMIT + 1)
-    except OSError:  # a link, a folder, a file that nobody may read
-        raise TrustError(f"{printable(str(path))} is not a regular file that can be read. Remove it.") from None
 
 
 def _digest(copies: Mapping[str, bytes]) -> str:
@@ -136,7 +132,7 @@ def _load(name: str, content: bytes, path: Path) -> str:
     module = name.removesuffix(".py")
     spec = importlib.util.spec_from_loader(module, _Read(content, str(path)))
     assert spec is not None
-    run_module(printable(str(path)), spec)
+    run_module(printable(path), spec)
     return module
 
 

@@ -124,7 +124,10 @@ def _load(entry: str) -> list[str]:
         if not path.is_file():
             raise MixkitError(f"plugin {entry} is no file. Check the path.")
         return [_load_file(path)]
-    return [load_installed(entry) or _load_module(entry)]
+    module = load_installed(entry)
+    if module is None:
+        _guarded(entry, entry, lambda: importlib.import_module(entry))
+    return [module or entry]
 
 
 def _is_plugin(file: Path) -> bool:
@@ -146,11 +149,6 @@ def _load_file(path: Path) -> str:
     if spec is None or spec.loader is None:
         raise MixkitError(f"plugin {path} is no Python file. Give it the suffix .py.")
     run_module(str(path), spec)
-    return name
-
-
-def _load_module(name: str) -> str:
-    _guarded(name, name, lambda: importlib.import_module(name))
     return name
 
 

@@ -64,9 +64,11 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         RunError: the disk is full, or the folder has gone or cannot be written.
     """
-    with writing(path, len(line) + 1), path.open("ab") as file:
-        start = b"\n" if file.tell() and not _ends_a_line(path) else b""
-        file.write(start + line.encode() + b"\n")
+    with writing(path, len(line) + 1), path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -140,10 +142,10 @@ def writing(path: Path, needed: int = 0, fix: str = FIX) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno == errno.ENOENT and not path.parent.is_dir():
-            reason = f"its folder {printable(str(path.parent))} has gone"
+            reason = f"its folder {printable(path.parent)} has gone"
         elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             reason += f"; {needed / 1e6:,.1f} MB are needed, {_free(path.parent)} MB are free"
-        raise RunError(f"{printable(str(path))} cannot be written: {reason}. {fix}") from None
+        raise RunError(f"{printable(path)} cannot be written: {reason}. {fix}") from None
 
 
 def _free(folder: Path) -> str:
@@ -151,12 +153,6 @@ def _free(folder: Path) -> str:
         return f"{shutil.disk_usage(folder).free / 1e6:,.1f}"
     except OSError:
         return "unknown"
-
-
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 def _remove(path: Path) -> None:

@@ -29,7 +29,7 @@ def locked(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         descriptor = _take(path, waiting)
     except OSError as error:
         raise DataError(
-            f"{printable(str(path))} cannot be locked ({error.strerror}). Use a folder that can be written to."
+            f"{printable(path)} cannot be locked ({error.strerror}). Use a folder that can be written to."
         ) from None
     try:
         yield

@@ -63,7 +63,7 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
         DataError: there is no recording in it, or one cannot be used; it is named.
     """
     root = Path(os.path.expanduser(folder)).absolute()  # noqa: PTH111 - keeps an unknown ~name as it is
-    shown = printable(str(root))
+    shown = printable(root)
     if not root.is_dir():
         what = "which is a file" if root.is_file() else "and there is no such folder"
         raise SettingError(setting, f"is {folder!r}: {shown}, {what}. Name a folder of recordings.")
