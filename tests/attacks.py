@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mixkit.download.extract import extract
+from mixkit.download.sources import Archive, Checksum
 from mixkit.errors import DamagedError, MixkitError, TrustError
 
 Tar = Callable[[tarfile.TarFile, Path], None]
@@ -233,13 +234,18 @@ def seen(root: Path) -> dict[str, object]:
 FILES, SIZE = 150_000, 2**40
 
 
+def origin(files: int = FILES, size: int = SIZE, inside: str = "") -> Archive:
+    """What says how much may come out of an archive, and how its folder is known again."""
+    return Archive("http://127.0.0.1/a", 0, Checksum("md5", "x", "a test"), size // 2, files, inside)
+
+
 def expect_refusal(archive: Path, reason: str, files: int = FILES) -> MixkitError:
     """It is refused by name, in seconds, and nothing is to be seen of it."""
     root = archive.parent
     before = seen(root)
     began = time.process_time()
     with pytest.raises((TrustError, DamagedError)) as caught:
-        extract(archive, root / "data", files, SIZE)
+        extract(archive, root / "data", origin(files))
     assert time.process_time() - began < 5
     assert str(caught.value).startswith(f"{archive}: "), caught.value
     assert reason in str(caught.value)

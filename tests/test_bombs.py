@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mixkit.download.extract import extract
-from tests.attacks import FILES, SIZE, TAR_ATTACKS, THEIRS, contents, expect_refusal, put
+from tests.attacks import TAR_ATTACKS, THEIRS, contents, expect_refusal, origin, put
 
 
 def rewritten(path: Path, old: bytes, new: bytes, times: int) -> Path:
@@ -109,7 +109,7 @@ def test_zip_bombs(tmp_path: Path, on_guard: None) -> None:
     flat = overlapping(tmp_path / "flat.zip", 20)
     expect_refusal(flat, "'8.wav' has 2,000,280 bytes, which is more than may come out: it is a bomb")
     assert flat.stat().st_size < 5_000
-    extract(overlapping(tmp_path / "few.zip", 8), tmp_path / "few", FILES, SIZE)  # the control: they do unpack
+    extract(overlapping(tmp_path / "few.zip", 8), tmp_path / "few", origin())  # the control: they do unpack
     assert written_below(tmp_path / "few") > 16e6
 
 
@@ -117,7 +117,7 @@ def test_a_bomb_inside_stays_packed(tmp_path: Path, on_guard: None) -> None:
     inner = plain_zip(tmp_path / "inner.zip", bytes(105_000_000))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.write(inner, "inner.zip")
-    extract(tmp_path / "a.zip", tmp_path / "to", FILES, SIZE)
+    extract(tmp_path / "a.zip", tmp_path / "to", origin())
     assert contents(tmp_path / "to")["inner.zip"] == inner.read_bytes()
 
 
@@ -162,7 +162,7 @@ def test_many_empty_files_where_many_files_may_be(tmp_path: Path) -> None:
         if refused:
             expect_refusal(tmp_path / f"{number}.tar", "the archive has more than 2,000 empty files")
         else:  # the control
-            extract(tmp_path / f"{number}.tar", tmp_path / "to", FILES, SIZE)
+            extract(tmp_path / f"{number}.tar", tmp_path / "to", origin())
 
 
 def test_headers_count_as_well(tmp_path: Path, on_guard: None) -> None:

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,14 @@ import pytest
 from mixkit.download.extract import discard_left_overs, extract, is_whole
 from mixkit.errors import DamagedError, DataError, TrustError
 from tests.attacks import (
-    FILES,
     MINE,
     NEW,
-    SIZE,
     TAR_ATTACKS,
     VICTIM,
     ZIP_ATTACKS,
     contents,
     expect_refusal,
+    origin,
     put,
     seen,
     tar_file,
@@ -77,10 +77,10 @@ def test_good_archives(tmp_path: Path, packing: str) -> None:
         assert not target.exists()  # until all of it is there
         steps.append(step)
 
-    extract(archive, target, 64, SIZE, note={"md5": "x"}, progress=watch)
+    extract(archive, target, origin(files=64), watch)
     size = sum(map(len, good_files().values()))
     note = contents(target).pop(".mixkit.json")
-    assert json.loads(note) == {"md5": "x", "files": 60, "size": size}
+    assert json.loads(note) == {"address": "http://127.0.0.1/a", "md5": "x", "files": 60, "size": size}
     assert {name: body for name, body in contents(target).items() if name != ".mixkit.json"} == good_files()
     size = archive.stat().st_size
     assert [what for what, _, _ in steps] == ["unpacking"] * 62
@@ -92,16 +92,17 @@ def test_good_archives(tmp_path: Path, packing: str) -> None:
     for path in target.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask
         assert path.stat().st_uid == os.getuid()
-    assert is_whole(target, {"md5": "x"})
-    assert is_whole(target, {"md5": "y"}) is None
+    ours = origin().checksum
+    assert is_whole(target, ours)
+    assert is_whole(target, replace(ours, value="y")) is None
     (target / "Actor_01" / "1.wav").unlink()
-    assert is_whole(target, {"md5": "x"}) is False
-    assert is_whole(tmp_path, {}) is None
+    assert is_whole(target, ours) is False
+    assert is_whole(tmp_path, ours) is None
 
 
 def test_a_folder_at_the_top_can_be_left_out(tmp_path: Path) -> None:
     archive = good_tar(tmp_path / "a.tar", "", "Top/")
-    extract(archive, tmp_path / "to", FILES, SIZE, inside="Top")
+    extract(archive, tmp_path / "to", origin(inside="Top"))
     assert set(contents(tmp_path / "to")) == {*good_files(), ".mixkit.json"}
 
 
@@ -110,7 +111,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "mine").write_text("mine")
     with pytest.raises(DataError) as caught:
-        extract(archive, tmp_path / "to", FILES, SIZE)
+        extract(archive, tmp_path / "to", origin())
     assert str(caught.value) == (
         f"{archive} cannot be unpacked to {tmp_path / 'to'} (Directory not empty). "
         "Use a folder that is new or empty, on a disk with room."
@@ -118,7 +119,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.tar": archive.read_bytes(), "to/mine": b"mine"}
     (tmp_path / "link").symlink_to(tmp_path / "to")
     with pytest.raises(DataError, match="Not a directory"):
-        extract(archive, tmp_path / "link", FILES, SIZE)
+        extract(archive, tmp_path / "link", origin())
     assert (tmp_path / "link").is_symlink()
 
 
@@ -210,7 +211,7 @@ def test_not_an_archive(tmp_path: Path) -> None:
         f"{tmp_path / 'a'}: the archive holds no file. Nothing was unpacked. Fetch it again."
     )
     with pytest.raises(DataError, match="No such file or directory"):
-        extract(tmp_path / "missing", tmp_path / "to", FILES, SIZE)
+        extract(tmp_path / "missing", tmp_path / "to", origin())
 
 
 def test_whole_messages(tmp_path: Path, outside: Path) -> None:
@@ -250,7 +251,7 @@ def test_changed_archives_are_refused_or_give_what_they_say(tmp_path: Path, outs
             body = body[: rng.randrange(len(body))]
         archive.write_bytes(body)
         try:
-            extract(archive, target, FILES, 2**24)
+            extract(archive, target, origin(size=2**24))
         except (TrustError, DamagedError):
             verdicts["refused"] += 1
             assert not target.exists()

@@ -46,10 +46,10 @@ def download(archive: Archive, target: Path, watcher: Watcher) -> None:
         TrustError: the server leads elsewhere than to http or https.
     """
     if target.is_file():
-        watcher.say(f"{_shown(target)} is there; verifying it.")
+        watcher.say(f"{printable(target)} is there; verifying it.")
         if archive.checksum.of(target) == archive.checksum.value:
             return
-        watcher.say(f"{_shown(target)} is not the published file; fetching it again.")
+        watcher.say(f"{printable(target)} is not the published file; fetching it again.")
     part = target.with_name(f"{target.name}.part")
     attempt = _Attempt(archive, part, watcher)
     resumed = attempt.fill()
@@ -138,12 +138,8 @@ class _Attempt:
         if failures >= ATTEMPTS:
             raise DataError(
                 f"{address}: {interrupted.reason}; given up after {failures} attempts. Try again later: what has come "
-                f"is kept. Or fetch the file in another way, and place it at {_shown(self.part.with_suffix(''))}"
+                f"is kept. Or fetch the file in another way, and place it at {printable(self.part.with_suffix(''))}"
             ) from None
         pause = max(min(PAUSE * 2 ** (failures - 1), 30.0), interrupted.pause)
         self.watcher.say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
         time.sleep(pause)
-
-
-def _shown(path: Path) -> str:
-    return printable(str(path))

@@ -11,12 +11,12 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mixkit.download.members import Member, Refusal, members
+from mixkit.download.sources import Archive, Checksum
 from mixkit.errors import DamagedError, DataError, TrustError, printable
 from mixkit.storage.atomic import PART, new_folder
 
@@ -34,12 +34,9 @@ ODD = (
 
 
 def extract(
-    archive: Path,
+    packed: Path,
     target: Path,
-    files: int,
-    size: int,
-    inside: str = "",
-    note: Mapping[str, Any] | None = None,
+    archive: Archive,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> None:
     """Unpack an archive into a folder that is not there yet.
@@ -48,12 +45,10 @@ def extract(
     with the rights of any new file, whatever the archive says of rights and owners.
 
     Args:
-        archive: tar (plain, gz, bz2, xz) or zip.
-        target: the folder; an empty one may be there.
-        files: members that there may be, folders among them.
-        size: bytes that may come out.
-        inside: a folder at the top of the archive whose contents are wanted without it.
-        note: kept in the folder as `.mixkit.json`, with the number of files and bytes.
+        packed: tar (plain, gz, bz2, xz) or zip.
+        target: the folder; an empty one may be there. It says in `.mixkit.json` where it came from.
+        archive: where it came from, how many files and about how many bytes may come out, and what folder at the top
+            is wanted without it.
         progress: is called with what is done, how many bytes of it, and of how many.
 
     Raises:
@@ -61,16 +56,17 @@ def extract(
         DamagedError: it is cut short or changed. Nothing is unpacked.
         DataError: the folder is there already, or the disk is full.
     """
-    with _refusing(archive, target), new_folder(target, archive.name) as fresh:
-        total = archive.stat().st_size
-        tree = _Tree(fresh, inside)
-        for member in members(archive, files, size):
+    with _refusing(packed, target), new_folder(target, packed.name) as fresh:
+        total = packed.stat().st_size
+        tree = _Tree(fresh, archive.inside)
+        for member in members(packed, archive.files, 2 * archive.unpacked):
             tree.add(member)
             progress("unpacking", min(member.read, total - 1), total)  # read ahead is not yet unpacked
         if not tree.files:
             raise Refusal(None, "holds no file", damaged=True)
         progress("unpacking", total, total)
-        (fresh / NOTE).write_text(json.dumps({**(note or {}), "files": tree.files, "size": tree.size}, indent=2) + "\n")
+        origin = {"address": archive.address, archive.checksum.kind: archive.checksum.value}
+        (fresh / NOTE).write_text(json.dumps({**origin, "files": tree.files, "size": tree.size}, indent=2) + "\n")
         # One for all: 100,000 files one by one take six minutes where this takes seconds, and Linux waits for the end.
         os.sync()
 
@@ -81,8 +77,8 @@ def discard_left_overs(archive: Path, parent: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def is_whole(folder: Path, note: Mapping[str, Any]) -> bool | None:
-    """Whether a folder still holds what was unpacked into it; None if that came from elsewhere.
+def is_whole(folder: Path, checksum: Checksum) -> bool | None:
+    """Whether a folder still holds what was unpacked into it; None if that was not from the archive of this checksum.
 
     Files are counted, not read; more of them than there were are no harm.
     """
@@ -90,7 +86,7 @@ def is_whole(folder: Path, note: Mapping[str, Any]) -> bool | None:
         known = json.loads((folder / NOTE).read_text())
     except (OSError, ValueError):
         return None
-    if not isinstance(known, dict) or any(known.get(key) != value for key, value in note.items()):
+    if not isinstance(known, dict) or known.get(checksum.kind) != checksum.value:
         return None
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path != folder / NOTE and not path.is_dir()]
     return len(sizes) >= known.get("files", 0) and sum(sizes) >= known.get("size", 0)
@@ -161,7 +157,7 @@ def _parts(name: str) -> Parts:
 @contextmanager
 def _refusing(archive: Path, target: Path) -> Iterator[None]:
     """Turns refusals, what readers raise and faults of the disk into errors that name archive and member."""
-    shown = printable(str(archive))
+    shown = printable(archive)
     try:
         yield
     except Refusal as refusal:
@@ -171,7 +167,7 @@ def _refusing(archive: Path, target: Path) -> Iterator[None]:
     except (*ODD, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # BadGzipFile and bz2's have none
             raise DataError(
-                f"{shown} cannot be unpacked to {printable(str(target))} ({error.strerror}). "
+                f"{shown} cannot be unpacked to {printable(target)} ({error.strerror}). "
                 "Use a folder that is new or empty, on a disk with room."
             ) from None
         reason = printable((str(error) or type(error).__name__)[:200]).rstrip(".")

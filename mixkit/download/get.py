@@ -44,7 +44,7 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False) -> b
     try:
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{_shown(parent)} cannot be made ({error.strerror}). Name another folder.") from None
+        raise DataError(f"{printable(parent)} cannot be made ({error.strerror}). Name another folder.") from None
 
     def waiting(holder: str) -> None:
         watcher.say(f"{source.name} is being fetched by {holder}; waiting for it.")
@@ -59,8 +59,7 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False) -> b
             download(archive, packed, watcher)
         except DamagedError as error:
             raise DamagedError(f"{error} {source.advice(folder)}".rstrip()) from None
-        note = {"address": archive.address, archive.checksum.kind: archive.checksum.value}
-        extract(packed, folder, archive.files, 2 * archive.unpacked, archive.inside, note, watcher.progress)
+        extract(packed, folder, archive, watcher.progress)
         if not keep:
             packed.unlink()
     return True
@@ -69,14 +68,16 @@ def get(source: Source, folder: Path, watcher: Watcher, keep: bool = False) -> b
 def _is_there(archive: Archive, folder: Path) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    whole = is_whole(folder, {archive.checksum.kind: archive.checksum.value})
+    whole = is_whole(folder, archive.checksum)
     if whole is None:
         raise DataError(
-            f"{_shown(folder)} is there, and was not fetched by mixkit. Use it as it is, name another folder with "
+            f"{printable(folder)} is there, and was not fetched by mixkit. Use it as it is, name another folder with "
             "--to, or remove it."
         )
     if not whole:
-        raise DamagedError(f"{_shown(folder)} was unpacked whole and has changed since. Remove it to fetch it again.")
+        raise DamagedError(
+            f"{printable(folder)} was unpacked whole and has changed since. Remove it to fetch it again."
+        )
     return True
 
 
@@ -87,10 +88,6 @@ def _expect_room(archive: Archive, packed: Path) -> None:
     free = shutil.disk_usage(packed.parent).free
     if needed > free:
         raise DataError(
-            f"{_shown(packed.parent)} has {free / 1e9:,.1f} GB free, and {needed / 1e9:,.1f} GB are needed to fetch "
+            f"{printable(packed.parent)} has {free / 1e9:,.1f} GB free, and {needed / 1e9:,.1f} GB are needed to fetch "
             "and unpack. Free the disk, or name another folder with --to."
         )
-
-
-def _shown(path: Path) -> str:
-    return printable(str(path))
