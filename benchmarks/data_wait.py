@@ -23,7 +23,6 @@ from mixkit.audio import cache
 from mixkit.data import waveforms
 from mixkit.data.batches import Batch, Batches, Order
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss, optimizer
 from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.step import Step
 
@@ -69,9 +68,7 @@ def measure(plan: Recipe, workers: int, budget: int) -> list[tuple[float, float]
     waveforms.MEMORY_BUDGET = budget
     prepared = prepare(plan, "cpu")
     prepared.model.features.needs_measuring = False
-    objective = loss.build(plan.train.loss, None)
-    steps = optimizer.build(plan.train.optimizer, prepared.model.mixer.parameters(), plan.train.learning_rate)
-    step = Step(prepared, objective, steps)
+    step = Step(prepared)
     audio = prepared.splits.audio("train", plan.train.seed)
     batches = Batches(audio, Order(len(audio), plan.train.batch_size, 0), torch.device("cpu"), workers)
     return [epoch(prepared, step, batches, number) for number in range(2)]

@@ -24,7 +24,6 @@ from mixkit.audio import cache
 from mixkit.data import waveforms
 from mixkit.data.batches import Batches, Order
 from mixkit.errors import MixkitError
-from mixkit.registry import loss, optimizer
 from mixkit.training.prepare import prepare
 from mixkit.training.step import Step
 
@@ -71,8 +70,7 @@ def train(root: Path, workers: int) -> int:
     prepared = prepare(plan, "cpu")
     audio = prepared.splits.audio("train", plan.train.seed)
     prepared.model.features.measure(audio.waveform(item) for item in range(len(audio)))
-    steps = optimizer.build(plan.train.optimizer, prepared.model.mixer.parameters(), plan.train.learning_rate)
-    step = Step(prepared, loss.build(plan.train.loss, None), steps)
+    step = Step(prepared)
     heard = 0
     for batch in Batches(audio, Order(len(audio), plan.train.batch_size, 0), torch.device("cpu"), workers).epoch(0):
         step(batch, 0.0)

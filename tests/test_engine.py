@@ -16,7 +16,6 @@ from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import RunError
-from mixkit.registry import loss, optimizer
 from mixkit.runs.folder import Run
 from mixkit.training.device import deterministic
 from mixkit.training.ema import EMA
@@ -56,8 +55,7 @@ def step_of(*lines: str) -> Step:
     prepared = Prepared(
         settings, torch.device("cpu"), settings.train.precision, model, RunSplits(model, "", {}, (), Waveforms(16_000))
     )
-    steps = optimizer.build(settings.train.optimizer, model.mixer.parameters(), settings.train.learning_rate)
-    return Step(prepared, loss.build(settings.train.loss, None), steps)
+    return Step(prepared)
 
 
 def exactly(step: Step) -> Step:

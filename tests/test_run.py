@@ -13,7 +13,7 @@ from mixkit.recipe.schema import Block, Model, Recipe, Train
 from mixkit.registry import Spec
 from mixkit.runs.environment import environment
 from mixkit.runs.folder import Run
-from mixkit.training.writer import NoRun, Writer
+from mixkit.training.session import ReadOnlyRun
 from tests.fake_runs import fake_results
 from tests.nursery import Nursery
 
@@ -89,7 +89,6 @@ import resource, signal, torch
 from pathlib import Path
 from mixkit.errors import RunError
 from mixkit.runs.folder import Run
-from mixkit.training.writer import NoRun, Writer
 from mixkit.checkpoints.state import save_state
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -156,8 +155,22 @@ def test_opening_what_is_no_run(recipe: Recipe, tmp_path: Path) -> None:
         assert str(caught.value) == message
 
 
-def test_a_writer_of_nothing_has_each_method_of_the_writer() -> None:
-    """One that it lacked would write from every process."""
-    written, nothing = ({name for name in vars(kind) if not name.startswith("_")} for kind in (Writer, NoRun))
-    assert written == nothing
-    assert {"event", "hold", "keep_epochs", "mend", "save_epoch", "save_state", "write_json"} <= written
+def test_a_read_only_run_writes_nothing(recipe: Recipe, tmp_path: Path) -> None:
+    """The other processes of a training have it; the control writes with the same calls."""
+    plain = Run.create(recipe, tmp_path)
+    plain.log({"epoch": 1}, {"epoch": 1, "seconds": 1.0})
+
+    def write_all(run: Run) -> dict[Path, bytes | None]:
+        run.write("notes", b"first")
+        run.write_json("results.json", {})
+        run.log({"epoch": 2}, {"epoch": 2, "seconds": 1.0})
+        run.event("saved")
+        run.keep_epochs(0)
+        with run.hold():
+            return {path: path.read_bytes() if path.is_file() else None for path in run.folder.rglob("*")}
+
+    before = {path: path.read_bytes() for path in plain.folder.iterdir()}
+    read_only = ReadOnlyRun(plain.folder)
+    assert write_all(read_only) == before
+    assert (read_only.identity, read_only.metrics()) == (plain.identity, [{"epoch": 1}])
+    assert before.keys() < write_all(plain).keys()

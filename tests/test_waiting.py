@@ -12,7 +12,7 @@ import mixkit
 from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
-from mixkit.registry import augmentation, loss, optimizer
+from mixkit.registry import augmentation
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
 
@@ -60,8 +60,7 @@ def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
     prepared = Prepared(
         recipe, torch.device("cpu"), "bf16", model, RunSplits(model, "", {}, (), Waveforms(16_000)), augmentations
     )
-    steps = optimizer.build(recipe.train.optimizer, model.mixer.parameters(), 1e-3)
-    step = Step(prepared, loss.build(recipe.train.loss, None), steps)
+    step = Step(prepared)
     step.looks = False
     waveform = torch.randn(4, 8000, generator=torch.Generator().manual_seed(0))
     return step, Batch(waveform, torch.eye(3)[torch.arange(4) % 3], torch.arange(4), 0, 4)

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,13 +24,13 @@ TABLES = 2**32
 """Bytes of a network's fixed tables, such as the filters of its features; those of base size are far below."""
 
 
-def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
+def save_weights(run: Run, model: Classifier, epoch: int) -> None:
     """Writes `best.safetensors`.
 
     Args:
         run: where.
         model: with its labels.
-        facts: more for the header, such as the epoch.
+        epoch: that they are of.
 
     Raises:
         RunError: a weight is not finite, or the disk is full.
@@ -46,7 +45,7 @@ def save_weights(run: Run, model: Classifier, facts: Mapping[str, Any]) -> None:
         "recipe": to_gin(model.recipe),
         "name": model.recipe.name,
         "labels": json.dumps(list(model.labels)),
-        **{key: json.dumps(value) for key, value in facts.items()},
+        "epoch": str(epoch),
     }
     run.write(BEST, save(tensors, metadata={**header, PROOF: proof(header, tensors)}))
 

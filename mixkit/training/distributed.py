@@ -15,9 +15,6 @@ from torch.distributed.rendezvous import rendezvous
 
 from mixkit.data.workers import leave_with
 from mixkit.errors import MixkitError
-from mixkit.runs.folder import Run
-from mixkit.training.display import TrainingDisplay
-from mixkit.training.writer import NoRun, Writer
 
 T = TypeVar("T")
 
@@ -34,15 +31,11 @@ class Processes:
     Args:
         rank: which one this is; 0 is the one that writes.
         ranks: how many there are.
-        local: which one on this machine.
-        on_gpu: whether each has a GPU of its own.
     """
 
-    def __init__(self, rank: int = 0, ranks: int = 1, local: int = 0, on_gpu: bool = False):
+    def __init__(self, rank: int = 0, ranks: int = 1):
         self.rank = rank
         self.ranks = ranks
-        self.local = local
-        self.on_gpu = on_gpu
         # Words between processes are few and lie in memory: gloo carries them, whatever carries the gradients.
         self._words: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if ranks > 1 else None
 
@@ -50,14 +43,6 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes and talks."""
         return self.rank == 0
-
-    def writer(self, run: Run) -> Writer:
-        """The writer of a run; in all but the first process one that writes nothing."""
-        return Writer(run) if self.first else NoRun(run)
-
-    def display(self, display: TrainingDisplay | None) -> TrainingDisplay:
-        """What shows a training; in all but the first process one that shows nothing."""
-        return (display if self.first else None) or TrainingDisplay()
 
     def same(self, make: Callable[[], T]) -> T:
         """What the first process makes, in all of them."""
@@ -109,8 +94,8 @@ class Processes:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Processes]:
-    """Meets the other processes, if torchrun has started several.
+def joined(device: str) -> Iterator[tuple[Processes, str]]:
+    """Meets the other processes, if torchrun has started several; gives them, and this one's own device.
 
     Args:
         device: as on the command line: gradients travel by NCCL between GPUs, by gloo between CPUs.
@@ -120,7 +105,7 @@ def joined(device: str) -> Iterator[Processes]:
     """
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
-        yield Processes()
+        yield Processes(), device
         return
     if ":" in device or device == "mps":
         raise MixkitError(f"--device {device} is one device, and there are {ranks} processes. Use cuda, cpu or auto.")
@@ -138,5 +123,5 @@ def joined(device: str) -> Iterator[Processes]:
     store, rank, _ = next(iter(rendezvous("env://", timeout=PATIENCE)))
     store = PrefixStore(f"start {os.environ.get(RESTARTS, '0')}", store)
     dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=ranks, timeout=PATIENCE)
-    yield Processes(rank, ranks, local, on_gpu)
+    yield Processes(rank, ranks), f"cuda:{local}" if on_gpu else device
     dist.destroy_process_group()  # not after an error: it would wait for processes that may have gone

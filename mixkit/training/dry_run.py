@@ -2,12 +2,12 @@
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from mixkit.data.batches import Batches, Order
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss, optimizer
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.evaluate import evaluate
@@ -58,24 +58,21 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
         MixkitError: as training would.
     """
     prepared = prepare(recipe, device, display)
-    settings, model, place = recipe.train, prepared.model.to(prepared.device), prepared.device
+    settings, model, place = recipe.train, prepared.model, prepared.device
     torch.manual_seed(settings.seed)
     audio, checks = prepared.splits.audio("train", settings.seed), prepared.splits.audio("valid")
-    objective = loss.build(settings.loss, None).to(place)
-    step = Step(prepared, objective, optimizer.build(settings.optimizer, model.mixer.parameters(), 0.0))
+    step = Step(prepared)
     batches = Batches(audio, Order(len(audio), settings.batch_size, settings.seed), place)
     with explained(settings), deterministic(settings.deterministic):
-        for number, batch in enumerate(batches.epoch(0)):
+        for batch in islice(batches.epoch(0), STEPS):
             began = time.monotonic()
             last = step(batch, 0.0).loss.item()
             seconds = time.monotonic() - began
-            if number == STEPS - 1:
-                break
         few = next(Batches(checks, Order(len(checks), settings.batch_size), place).epoch(0))
-        evaluate(model, iter([few]), objective, prepared.precision)  # the first imports the figures
-        began = time.monotonic()
-        evaluate(model, iter([few]), objective, prepared.precision)
-        checking = (time.monotonic() - began) * len(checks) / len(few.items)
+        for _ in range(2):  # the first imports the figures
+            began = time.monotonic()
+            evaluate(model, iter([few]), step.objective, prepared.precision)
+            checking = (time.monotonic() - began) * len(checks) / len(few.items)
     epoch = seconds * len(batches) + checking
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))

@@ -11,20 +11,19 @@ import torch
 from torch import Tensor
 
 from mixkit.checkpoints.compare import check_optimizer, check_state
+from mixkit.checkpoints.state import prune, save_state
+from mixkit.checkpoints.weights import save_weights, saved_epoch
 from mixkit.data.batches import Batch, Batches, Order, class_weights
 from mixkit.errors import DamagedError, RunError, Stopped
-from mixkit.registry import loss, optimizer
-from mixkit.training.display import TrainingDisplay
-from mixkit.training.distributed import Processes
+from mixkit.runs.folder import Run
 from mixkit.training.evaluate import evaluate
 from mixkit.training.figures import rank
 from mixkit.training.memory import explained, peak
 from mixkit.training.nan_guard import NanGuard
 from mixkit.training.prepare import Prepared
 from mixkit.training.progress import RunProgress
-from mixkit.training.signals import Signals
+from mixkit.training.session import Session
 from mixkit.training.step import Step
-from mixkit.training.writer import Writer
 
 
 class Fit:
@@ -32,42 +31,29 @@ class Fit:
 
     Args:
         prepared: network, data and settings.
-        writer: of the run folder.
-        display: is told how it goes.
-        signals: that may ask to stop.
-        processes: that share the work.
+        run: where they are written.
+        session: display, signals and processes.
     """
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        writer: Writer,
-        display: TrainingDisplay,
-        signals: Signals,
-        processes: Processes,
-    ):
-        self.prepared, self.writer, self.display = prepared, writer, display
-        self.run = writer.run
-        self.signals, self.processes = signals, processes
+    def __init__(self, prepared: Prepared, run: Run, session: Session):
+        self.prepared, self.run, self.display = prepared, run, session.display
+        self.signals, self.processes = session.signals, session.processes
         self.settings = settings = prepared.recipe.train
-        model, device = prepared.model, prepared.device
+        device = prepared.device
         audio = prepared.splits.audio("train", settings.seed)
         weights = class_weights(audio.targets)
         # A clip without a label is drawn as often as one of a class that is neither rare nor common.
         likely = torch.where(audio.targets.any(1), audio.targets @ weights, 1.0)
         drawn = likely if settings.balance == "sampler" else None
-        share = processes.rank, processes.ranks
+        share = self.processes.rank, self.processes.ranks
         order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
         self.batches = Batches(audio, order, device, settings.workers)
         self.valid = prepared.splits.batches("valid", device, *share)
-        balance = weights if settings.balance == "weights" else None
-        self.objective = loss.build(settings.loss, balance).to(device)
-        steps = optimizer.build(settings.optimizer, model.mixer.parameters(), settings.learning_rate)
-        self.step = Step(prepared, self.objective, steps, processes)
-        self.guard = NanGuard(self.step, audio.clips, writer)
+        self.step = Step(prepared, self.processes, weights if settings.balance == "weights" else None)
+        self.guard = NanGuard(self.step, audio.clips, run)
         self.progress = RunProgress()
         self.saved = time.monotonic()
-        torch.manual_seed(settings.seed + 1_000_003 * processes.rank)
+        torch.manual_seed(settings.seed + 1_000_003 * self.processes.rank)
 
     def go_on(self, path: Path, state: Mapping[str, Any]) -> None:
         """Takes up a saved state.
@@ -86,7 +72,8 @@ class Fit:
             raise DamagedError(f"{path} belongs to another run.")
         self.step.go_on(state)
         self.progress = progress
-        self.writer.mend(progress, self.step.evaluated_model, path)
+        if self.processes.first:
+            self._mend(path)
         at = f"epoch {self.progress.epochs} of {self.settings.epochs}"
         if self.progress.batches:
             at += f", {self.progress.batches} of {len(self.batches)} batches of the next"
@@ -153,7 +140,7 @@ class Fit:
         found = evaluate(
             self.step.evaluated_model,
             self._until_asked(self.valid.epoch(epoch)),
-            self.objective,
+            self.step.objective,
             self.prepared.precision,
             self.processes,
         )
@@ -176,7 +163,9 @@ class Fit:
         self.progress = RunProgress(epoch + 1, best=record if record["best"] else best, record=record, times=times)
         # State, weights, log: whoever is killed between two of them finds in the state what the next one lacks.
         self._save()
-        self.writer.save_epoch(record, times, self.step.evaluated_model)
+        if record["best"] and self.processes.first:
+            save_weights(self.run, self.step.evaluated_model, epoch + 1)
+        self.run.log(record, times)
         self.display.epoch({**record, **times})
         if self.processes.any(self.signals.asked is not None)[0]:
             self._leave()
@@ -185,8 +174,21 @@ class Fit:
         self.guard.settle()
         progress = replace(self.progress, losses=list(self._losses()))
         state = {**self.step.state(), "progress": progress.to_state(), "run": self.run.identity}
-        self.writer.save_state(progress.epochs * len(self.batches) + progress.batches, state)
+        if self.processes.first:
+            save_state(self.run, progress.epochs * len(self.batches) + progress.batches, state)
         self.saved = time.monotonic()
+
+    def _mend(self, state: Path) -> None:
+        """Writes what a kill right after a state kept from being written: weights of the best epoch, its record."""
+        run, progress = self.run, self.progress
+        run.keep_epochs(progress.epochs)
+        if progress.epochs and all(record["epoch"] != progress.epochs for record in run.metrics()):
+            run.keep_epochs(progress.epochs - 1)
+            run.log(progress.record, progress.times)
+        best = progress.best.get("epoch")
+        if best == progress.epochs and not progress.batches and saved_epoch(run) != best:
+            save_weights(run, self.step.evaluated_model, best)
+        prune(run, state)  # older ones that a kill has left
 
     def _losses(self) -> Tensor:
         """The losses of the epoch's batches so far, each over all processes, in all of them."""
@@ -197,7 +199,7 @@ class Fit:
     def _leave(self) -> None:
         number = self.signals.asked or 15
         at = f"after epoch {self.progress.epochs}, batch {self.progress.batches}"
-        self.writer.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
+        self.run.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
         raise Stopped(number, f"{at}. Go on: mixkit train --resume {shlex.quote(str(self.run.folder))}")
 
     def _is_over(self) -> bool:
@@ -220,16 +222,15 @@ class Fit:
                 return
             yield batch
 
-    def _example(self, state: Any) -> dict[str, Any]:
+    def _example(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What a state of this run looks like; the optimizer's is looked at by itself."""
-        own = self.step.state()
-        random = state.get("random") if isinstance(state, Mapping) else None
+        own, random = self.step.state(), state.get("random")
         return {
             **own,
-            "optimizer": state.get("optimizer") if isinstance(state, Mapping) else None,
+            "optimizer": state.get("optimizer"),
             # As many as there were processes, and of whatever kind of device.
             "random": random if isinstance(random, list) and all(map(_is_rng_state, random)) else own["random"],
-            "progress": RunProgress.example(state),
+            "progress": RunProgress.example(state.get("progress")),
             "run": "",
         }
 

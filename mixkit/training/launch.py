@@ -14,9 +14,6 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mixkit.errors import MixkitError, RunError, Stopped
 
-INSIDE = "WORLD_SIZE"
-"""The variable by which a process knows that it is one of several."""
-
 
 def launch(command: Sequence[str], count: int, restarts: int, device: str) -> int:
     """Runs mixkit in several processes of this machine, and waits for them.

@@ -1,7 +1,7 @@
 """Training: from a recipe to a run folder with the best epoch's weights and its figures."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,19 @@ from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import Features, Measurable, loss
+from mixkit.registry import Measurable, loss
 from mixkit.runs.environment import code, environment
 from mixkit.runs.folder import COMPLETE, Run
 from mixkit.runs.results import Results
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
-from mixkit.training.distributed import RESTARTS, Processes, joined
+from mixkit.training.distributed import RESTARTS, Processes
 from mixkit.training.evaluate import evaluate
 from mixkit.training.figures import chosen_by
 from mixkit.training.fingerprint import changes, fingerprint
 from mixkit.training.fit import Fit
 from mixkit.training.prepare import Prepared, prepare
-from mixkit.training.signals import Signals
-from mixkit.training.writer import Writer
+from mixkit.training.session import Session, open_session
 
 
 def train(
@@ -58,23 +57,22 @@ def train(
         MixkitError: before anything is written, if the mistake can be seen by then.
         Stopped: a signal asked for it; the state is saved, and `resume` goes on.
     """
-    with Signals().listening() as signals, joined(device) as processes:
-        display = processes.display(display)
+    with open_session(device, display) as session:
+        same = session.processes.same
         again = go_on or os.environ.get(RESTARTS, "0") != "0"
-        started = processes.same(lambda: Run.started(recipe, Path(runs), name) if again else None)
+        started = same(lambda: Run.started(recipe, Path(runs), name) if again else None)
         if started is not None:
             if (started.folder / "recipe.gin").read_text() != to_gin(recipe):
                 raise RunError(
                     f"{started.folder} was started with another recipe: its own is {started.folder / 'recipe.gin'}. "
                     "Choose another --name."
                 )
-            return _resume(started, recipe, device, display, signals, processes, allow_changes)
-        processes.same(lambda: Run.place(recipe, Path(runs), name))
-        prepared = _prepared(recipe, device, display, processes)
-        run = processes.same(lambda: _new(prepared, Path(runs), name, processes))
-        writer = processes.writer(run)
-        with writer.hold():
-            return _complete(prepared, writer, display, signals, processes, None)
+            return _resume(started, recipe, session, allow_changes)
+        same(lambda: Run.place(recipe, Path(runs), name))
+        prepared = _prepared(recipe, session)
+        run = session.own(same(lambda: _new(prepared, Path(runs), name, session.processes.ranks)))
+        with run.hold():
+            return _complete(prepared, run, session, None)
 
 
 def resume(
@@ -103,32 +101,24 @@ def resume(
         MixkitError: the recordings are not what they were.
         Stopped: a signal asked for it; the state is saved.
     """
-    with Signals().listening() as signals, joined(device) as processes:
+    with open_session(device, display) as session:
         run = Run.open(Path(folder))
         recipe = recorded_recipe(run.folder / "recipe.gin", run.folder.name, plugins)
-        display = processes.display(display)
-        return _resume(run, recipe, device, display, signals, processes, allow_changes)
+        return _resume(run, recipe, session, allow_changes)
 
 
-def _resume(
-    run: Run,
-    recipe: Recipe,
-    device: str,
-    display: TrainingDisplay,
-    signals: Signals,
-    processes: Processes,
-    allow_changes: bool,
-) -> Run:
-    if processes.same(lambda: run.complete):
+def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool) -> Run:
+    same, ranks = session.processes.same, session.processes.ranks
+    if same(lambda: run.complete):
         return run
-    writer = processes.writer(run)
-    with writer.hold():
-        fresh = not processes.same(lambda: bool(states(run)))
-        prepared = _prepared(recipe, device, display, processes, fresh)
+    run = session.own(run)
+    with run.hold():
+        fresh = not same(lambda: bool(states(run)))
+        prepared = _prepared(recipe, session, fresh)
         kept, now = run.environment(), fingerprint(prepared)
         if fresh:  # nothing was trained that could be spoilt
-            kept |= {"conditions": now, "processes": processes.ranks}
-            writer.write_json("environment.json", kept)
+            kept |= {"conditions": now, "processes": ranks}
+            run.write_json("environment.json", kept)
         changed = changes(kept.get("conditions", {}), now)
         if changed and not allow_changes:
             raise RunError(
@@ -136,19 +126,20 @@ def _resume(
                 + "".join(f"  {change}\n" for change in changed)
                 + "Bring them back, or go on all the same with --allow-changes."
             )
-        if kept.get("processes", 1) != processes.ranks:
-            changed.append(f"processes: {kept.get('processes', 1)}, now {processes.ranks}")
+        if kept.get("processes", 1) != ranks:
+            changed.append(f"processes: {kept.get('processes', 1)}, now {ranks}")
         if changed:
-            display.say(f"The last bits of the figures may differ from an undisturbed run's: {'; '.join(changed)}.")
-        writer.event("resumed", changed=changed)
-        state = processes.same(lambda: _newest(run, display))
-        return _complete(prepared, writer, display, signals, processes, state)
+            session.display.say(
+                f"The last bits of the figures may differ from an undisturbed run's: {'; '.join(changed)}."
+            )
+        run.event("resumed", changed=changed)
+        return _complete(prepared, run, session, same(lambda: _newest(run, session.display)))
 
 
-def _new(prepared: Prepared, runs: Path, name: str | None, processes: Processes) -> Run:
+def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:
     commit, difference = code(Path.cwd())
     kept = environment(str(prepared.device), prepared.precision)
-    kept |= {"processes": processes.ranks, "conditions": fingerprint(prepared), "code": commit}
+    kept |= {"processes": ranks, "conditions": fingerprint(prepared), "code": commit}
     run = Run.create(prepared.recipe, runs, name, kept)
     if difference:
         run.write("code.diff", difference.encode())
@@ -157,14 +148,11 @@ def _new(prepared: Prepared, runs: Path, name: str | None, processes: Processes)
     return run
 
 
-def _prepared(
-    recipe: Recipe, device: str, display: TrainingDisplay, processes: Processes, fresh: bool = True
-) -> Prepared:
-    here = f"cuda:{processes.local}" if processes.ranks > 1 and processes.on_gpu else device
+def _prepared(recipe: Recipe, session: Session, fresh: bool = True) -> Prepared:
     # The first decodes all clips once; the others find them in the cache.
-    prepared = prepare(recipe, here, display, fresh=fresh) if processes.first else None
-    processes.any(False)
-    return prepared or prepare(recipe, here, display, fresh=fresh)
+    prepared = prepare(recipe, session.device, session.display, fresh=fresh) if session.processes.first else None
+    session.processes.any(False)
+    return prepared or prepare(recipe, session.device, session.display, fresh=fresh)
 
 
 def _newest(run: Run, display: TrainingDisplay) -> tuple[Path, dict[str, Any]] | None:
@@ -182,39 +170,29 @@ def _newest(run: Run, display: TrainingDisplay) -> tuple[Path, dict[str, Any]] |
     return None
 
 
-def _complete(
-    prepared: Prepared,
-    writer: Writer,
-    display: TrainingDisplay,
-    signals: Signals,
-    processes: Processes,
-    saved: tuple[Path, Mapping[str, Any]] | None,
-) -> Run:
+def _complete(prepared: Prepared, run: Run, session: Session, saved: tuple[Path, Mapping[str, Any]] | None) -> Run:
     features = prepared.model.features
     if saved is None and features.needs_measuring:
-        audio = prepared.splits.audio("train")
-        waveforms = (audio.waveform(item) for item in range(len(audio)))
-        measured = processes.same(lambda: _measured(features, waveforms))
-        features.load_state_dict(measured)
-    prepared.model.to(prepared.device)
+        features.load_state_dict(session.processes.same(lambda: _measured(prepared)))
     with deterministic(prepared.recipe.train.deterministic):
-        fit = Fit(prepared, writer, display, signals, processes)
+        fit = Fit(prepared, run, session)
         if saved is not None:
             fit.go_on(*saved)
         else:
-            writer.keep_epochs(0)
+            run.keep_epochs(0)
             if prepared.start is not None:
-                writer.event("started_from", **prepared.start.to_json())
+                run.event("started_from", **prepared.start.to_json())
         best = fit()
-        writer.write_json(COMPLETE, _test(prepared, writer.run, best, fit.progress.epochs, processes).to_json())
-    return writer.run
+        run.write_json(COMPLETE, _test(prepared, run, best, fit.progress.epochs, session.processes).to_json())
+    return run
 
 
-def _measured(features: Features, clips: Iterator[Tensor]) -> dict[str, Tensor]:
+def _measured(prepared: Prepared) -> dict[str, Tensor]:
+    features, audio = prepared.model.features, prepared.splits.audio("train")
     if not isinstance(features, Measurable):
         name = type(features).__name__
         raise MixkitError(f"the features {name} need measuring, but have no method measure(clips). Write it.")
-    features.measure(clips)
+    features.measure(audio.waveform(item) for item in range(len(audio)))
     return features.state_dict()
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from mixkit.data.batches import Batch
 from mixkit.errors import RunError, printable
 from mixkit.registry import Clip
+from mixkit.runs.folder import Run
 from mixkit.tasks.clip import some
 from mixkit.training.step import Step, StepResult
-from mixkit.training.writer import Writer
 
 IN_A_ROW = 20
 """Steps left out one after the other, after which there is no hope."""
@@ -26,13 +26,13 @@ class NanGuard:
     Args:
         step: that is watched.
         clips: of the training split, to name those of a bad step.
-        writer: of the run, for an event for each step left out.
+        run: takes an event for each step left out.
     """
 
-    def __init__(self, step: Step, clips: Sequence[Clip], writer: Writer):
+    def __init__(self, step: Step, clips: Sequence[Clip], run: Run):
         self.step = step
         self.clips = clips
-        self.writer = writer
+        self.run = run
         self.in_a_row = 0
         self._late: tuple[StepResult, Batch, str, float, Any] | None = None
 
@@ -83,7 +83,7 @@ class NanGuard:
         fault = f"{where}: the loss is {float(result.loss):.4g}, the norm of the gradients {float(result.norm):.4g}."
         first = first_bad(self.step.model, batch, result.loss)
         if self.step.settings.on_bad_number == "skip" and self.in_a_row < IN_A_ROW:
-            self.writer.event("left out", where=where, first_bad=first, clips=[printable(name) for name in names])
+            self.run.event("left out", where=where, first_bad=first, clips=[printable(name) for name in names])
             return
         many = f" {IN_A_ROW} steps in a row were so." if self.in_a_row >= IN_A_ROW else ""
         raise RunError(

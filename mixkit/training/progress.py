@@ -70,9 +70,8 @@ class RunProgress:
         return cls(losses=list(state["losses"]), best=best, record=record, times=times, **numbers)
 
     @staticmethod
-    def example(state: Any) -> dict[str, Any]:
+    def example(found: Any) -> dict[str, Any]:
         """What the progress in a state has to look like: as many losses as it has, if it has them at all."""
-        found = state.get("progress") if isinstance(state, Mapping) else None
         losses = found.get("losses") if isinstance(found, Mapping) else None
         count = len(losses) if isinstance(losses, Tensor) and losses.ndim == 1 else 0
         return {**NUMBERS, "losses": torch.empty(count), "records": ""}

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mixkit.data.batches import CROP_STREAM, Batch
 from mixkit.draw import Draw
 from mixkit.model.classifier import Classifier
-from mixkit.registry import Loss, augmentation, schedule
+from mixkit.registry import augmentation, loss, optimizer, schedule
 from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import EMA
@@ -39,21 +39,19 @@ class Step:
     """Takes a batch and moves the weights.
 
     Args:
-        prepared: network, device and settings.
-        objective: the loss.
-        steps: the optimizer.
+        prepared: network, device and settings; the network is moved to the device.
         processes: that share each batch.
+        class_weights: of the loss, one factor a class, `k`, or None.
     """
 
-    def __init__(
-        self, prepared: Prepared, objective: Loss, steps: torch.optim.Optimizer, processes: Processes | None = None
-    ):
+    def __init__(self, prepared: Prepared, processes: Processes | None = None, class_weights: Tensor | None = None):
         settings = prepared.recipe.train
         self.settings = settings
-        self.model = prepared.model
+        self.model = prepared.model.to(prepared.device)
         self.precision = prepared.precision
-        self.objective = objective
-        self.steps = steps
+        self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
+        weights = self.model.mixer.parameters()
+        self.steps = optimizer.build(settings.optimizer, weights, settings.learning_rate)
         self.processes = processes or Processes()
         self.rate = schedule.build(settings.schedule, settings.epochs)
         self.augmentations = [
@@ -83,17 +81,17 @@ class Step:
         self.model.train()
         spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)
-        loss = self._backward(spectrogram, target, batch.total or len(target))
+        mean = self._backward(spectrogram, target, batch.total or len(target))
         self.scaler.unscale_(self.steps)
         norm = self._clip()
-        if self.looks and not self._is_sound(loss, norm):
+        if self.looks and not self._is_sound(mean, norm):
             self.scaler.update()
-            return StepResult(loss, norm, left_out=True)
+            return StepResult(mean, norm, left_out=True)
         self.scaler.step(self.steps)
         self.scaler.update()
         if self.ema:
             self.ema.update(self.model.mixer)
-        return StepResult(loss, norm)
+        return StepResult(mean, norm)
 
     @torch.no_grad()
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -151,9 +149,9 @@ class Step:
             share = (stop - start) * ranks / total if own else 0.0
             with waits:
                 with autocast(spectrogram.device, self.precision):
-                    loss = self.objective(self.network(spectrogram[start:stop]), target[start:stop]) * share
-                self.scaler.scale(loss).backward()
-            losses.append(loss.detach())
+                    part = self.objective(self.network(spectrogram[start:stop]), target[start:stop]) * share
+                self.scaler.scale(part).backward()
+            losses.append(part.detach())
         return torch.stack(losses).sum()
 
     def _clip(self) -> Tensor:
@@ -162,9 +160,9 @@ class Step:
             return nn.utils.clip_grad_norm_(weights, self.settings.gradient_clip)
         return nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
 
-    def _is_sound(self, loss: Tensor, norm: Tensor) -> bool:
+    def _is_sound(self, mean: Tensor, norm: Tensor) -> bool:
         # In fp16 gradients overflow now and then; the scaler leaves those steps out by itself.
-        sound = bool(loss.isfinite() if self.precision == "fp16" else loss.isfinite() & norm.isfinite())
+        sound = bool(mean.isfinite() if self.precision == "fp16" else mean.isfinite() & norm.isfinite())
         return not self.processes.any(not sound)[0]
 
     def _augment(self, on: str, x: Tensor, target: Tensor, items: Tensor, epoch: int) -> tuple[Tensor, Tensor]:

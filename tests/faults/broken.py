@@ -31,7 +31,7 @@ def forget(*parts: str) -> None:
 
 def in_place() -> None:
     """Saves the state the plain way: over the one before, under one name, without a proof."""
-    from mixkit.training import loop, writer
+    from mixkit.training import fit, loop
 
     def save(run: Any, step: int, state: Mapping[str, Any]) -> None:
         folder = run.folder / "last"
@@ -48,7 +48,7 @@ def in_place() -> None:
             os.fsync(file.fileno())
         sign.unlink()
 
-    writer.save_state = save
+    fit.save_state = save
     loop.states = lambda run: list((run.folder / "last").glob("state.pt"))
     loop.load_state = lambda path: torch.load(path, map_location="cpu", weights_only=True)
 
@@ -149,9 +149,9 @@ def clock_back(step: int) -> None:
 
 
 def _after(count: int, act: Callable[[], Any]) -> None:
-    from mixkit.training import writer
+    from mixkit.training import fit
 
-    save, done = writer.save_state, 0
+    save, done = fit.save_state, 0
 
     def counted(*arguments: Any) -> None:
         nonlocal done
@@ -160,7 +160,7 @@ def _after(count: int, act: Callable[[], Any]) -> None:
         if done == count:
             act()
 
-    writer.save_state = counted
+    fit.save_state = counted
 
 
 def record(folder: str) -> None:
@@ -171,10 +171,10 @@ def record(folder: str) -> None:
 
 def stages(pause: float = 0.0) -> None:
     """Writes down when a step is taken, an epoch validated, a state saved, and lingers there."""
-    from mixkit.training import fit, writer
+    from mixkit.training import fit
     from mixkit.training.step import Step
 
-    told = fit.evaluate, writer.save_state, Step.__call__
+    told = fit.evaluate, fit.save_state, Step.__call__
 
     def step(self: Step, *arguments: Any) -> Any:
         note("stepping")
@@ -190,7 +190,7 @@ def stages(pause: float = 0.0) -> None:
         time.sleep(pause)
         told[1](*arguments)
 
-    fit.evaluate, writer.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
+    fit.evaluate, fit.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
 
 
 def deaf() -> None:
