@@ -56,7 +56,7 @@ def recipe(table: str, arm: str, layers: tuple[str, ...] = (), *lines: str) -> R
 
 
 def test_there_are_six_and_they_are_found() -> None:
-    assert list(catalog.papers()) == TABLES
+    assert [name for name in catalog.studies() if name.startswith("paper/")] == TABLES
     assert len(arm_names()) == 22
     assert all(catalog.summary(catalog.find(table)).startswith("Table ") for table in TABLES)
 
@@ -145,8 +145,8 @@ def test_a_table_at_small_scale(table: str, tmp_path: Path) -> None:
     assert planned.record.base == "ASM-RH"
     assert len(planned.record.trials) == len(small.arms) * len(small.seeds)
     assert planned.record.note.startswith("Not as in the paper: size/tiny, task/demo laid over it. ")
-    for text in planned.recipes.values():
-        found = recipe_from_text(text, "arm")
+    for run in planned.runs.values():
+        found = recipe_from_text(run.recipe, "arm")
         assert (found.model.width, found.task.name, found.train.batch_size) == (96, "demo", 32)
     assert plan(study("paper/table_6"), tmp_path / "study").record.note == study("paper/table_6").note
 
@@ -156,7 +156,7 @@ def test_ten_folds(table: str, tmp_path: Path) -> None:
     planned = plan(study(table), tmp_path / "study")
     folds = {arm: [t.fold for t in planned.record.trials if t.arm == arm] for arm in study(table).arms}
     assert all(found == list(range(1, 11)) for found in folds.values())
-    protocols = {text.split("protocol = ")[1].split("\n")[0] for text in planned.recipes.values()}
+    protocols = {run.recipe.split("protocol = ")[1].split("\n")[0] for run in planned.runs.values()}
     assert protocols == {"'official'" if table == "paper/table_3" else "'paper-random'"}
 
 

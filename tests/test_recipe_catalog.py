@@ -29,14 +29,14 @@ def test_what_is_shipped() -> None:
     assert {"asm_rh", "asm_h", "asm_r", "mlp_mixer"} <= set(catalog.names())
     assert {"size/base", "size/small", "size/tiny", "task/demo"} <= set(catalog.fragments())
     assert not any(name.startswith("paper/") for name in catalog.fragments())
-    for name in (*catalog.names(), *catalog.fragments(), *catalog.papers()):
+    for name in (*catalog.names(), *catalog.fragments(), *catalog.studies()):
         assert catalog.summary(catalog.find(name)), f"{name} does not say in its first line what it is"
 
 
 def test_lists(small_shelf: None) -> None:
     assert catalog.names() == ("asm_rh", "mixer")
     assert catalog.fragments() == ("size/base",)
-    assert catalog.papers() == ("paper/table_6",)
+    assert catalog.studies() == ("paper/table_6",)
     assert catalog.find("paper/table_6") == catalog.shipped() / "paper" / "table_6.gin"
     assert catalog.summary(catalog.find("size/base")) == "About size/base.gin."
 

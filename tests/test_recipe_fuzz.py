@@ -45,22 +45,22 @@ SEEDS = seeds()
 
 def mutated(number: int) -> str:
     """The text that a number stands for, so that a failing one is told in a word."""
-    dice = random.Random(number)
-    text = dice.choice(SEEDS)
-    for _ in range(dice.randint(1, 5)):
-        at, way = dice.randint(0, len(text)), dice.random()
+    generator = random.Random(number)
+    text = generator.choice(SEEDS)
+    for _ in range(generator.randint(1, 5)):
+        at, way = generator.randint(0, len(text)), generator.random()
         if way < 0.45:
-            text = text[:at] + dice.choice(SALT) + text[at:]
+            text = text[:at] + generator.choice(SALT) + text[at:]
         elif way < 0.6:
-            text = text[:at] + text[at + dice.randint(1, 15) :]
+            text = text[:at] + text[at + generator.randint(1, 15) :]
         elif way < 0.75:
             lines = text.split("\n")
-            dice.shuffle(lines)
+            generator.shuffle(lines)
             text = "\n".join(lines)
         elif way < 0.9:
-            text = text[:at] + dice.choice(SEEDS)[: dice.randint(0, 400)] + text[at:]
+            text = text[:at] + generator.choice(SEEDS)[: generator.randint(0, 400)] + text[at:]
         else:
-            text = text[:at] + text[max(0, at - 30) : at] * dice.randint(2, 9) + text[at:]
+            text = text[:at] + text[max(0, at - 30) : at] * generator.randint(2, 9) + text[at:]
     return text
 
 

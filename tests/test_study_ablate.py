@@ -192,12 +192,12 @@ def test_a_study_killed_five_times_ends_as_one_left_alone(nursery: Nursery, tmp_
     assert nursery.run(*command("alone")).code == 0
     alone = read_study(tmp_path / "alone" / "mlp_mixer-ablation")
     folder = tmp_path / "killed" / "mlp_mixer-ablation"
-    dice = random.Random(0)
+    generator = random.Random(0)
     done: dict[str, int] = {}
     kills = 0
     while kills < 5:
         driver = nursery.start(*command("killed"))
-        target = written(folder) + dice.randint(12, 24)  # so that it gets somewhere, however slow the machine is
+        target = written(folder) + generator.randint(12, 24)  # so that it gets somewhere, however slow the machine is
         while driver.poll() is None and written(folder) < target:
             time.sleep(0.01)
         if driver.poll() is not None:

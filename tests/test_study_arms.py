@@ -51,7 +51,7 @@ def test_every_row_can_be_made_by_hand(tmp_path: Path, name: str) -> None:
     for trial in made.record.trials:
         recipe = typed(trial.command)
         assert recipe.train.seed == trial.seed
-        assert made.recipes[trial.folder.name] == to_gin(recipe)
+        assert made.runs[trial.folder.name].recipe == to_gin(recipe)
         assert trial.folder.name == hashlib.sha256(to_gin(recipe).encode()).hexdigest()[:16]
 
 
@@ -66,7 +66,7 @@ def test_a_plain_recipe_is_compared_with_its_parts_left_out_and_with_the_mixer(t
         "hermit_frequency -> token": [token, roll],
         "roll_time -> channel, hermit_frequency -> token": [token, channel],
     }
-    assert (made.record.base, made.epochs.keys()) == ("asm_rh", made.recipes.keys())
+    assert (made.record.base, made.runs.keys()) == ("asm_rh", {trial.folder.name for trial in made.record.trials})
 
 
 def test_an_operator_leaves_a_row_and_a_branch_that_is_empty_goes(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_arms_that_differ_in_the_seed_only_are_one(tmp_path: Path) -> None:
 def test_the_name_of_an_arm_is_no_part_of_its_run(tmp_path: Path) -> None:
     one = planned(tmp_path, arms={"one": ("train.epochs = 2",)})
     other = planned(tmp_path, arms={"other": ("train.epochs = 2",)}, seeds=(0, 1))
-    assert one.recipes.keys() < other.recipes.keys()
+    assert one.runs.keys() < other.runs.keys()
 
 
 def test_a_line_for_all_is_left_out_where_nothing_uses_it(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_quick_look_is_one_seed_and_few_epochs_and_says_so(tmp_path: Path) -> 
     assert {trial.seed for trial in made.record.trials} == {0}
     assert {typed(trial.command).train.epochs for trial in made.record.trials} == {4}
     short = plan(Study("x", "asm_rh", added=("train.epochs = 2",)), tmp_path, quick=True)
-    assert set(short.epochs.values()) == {2}
+    assert {run.epochs for run in short.runs.values()} == {2}
     assert not plan(Study("x", "asm_rh"), tmp_path).record.quick
 
 
@@ -165,7 +165,7 @@ def test_each_fold_is_a_run(tmp_path: Path, folds: Sequence[int] | str | None, w
     made = planned(tmp_path, layers=("task/casia",), folds=folds, seeds=(0, 1), arms={"A": ("model.depth = 1",)})
     assert folds_of(made) == [(seed, fold) for seed in (0, 1) for fold in wanted]
     for trial in made.record.trials:
-        assert made.recipes[trial.folder.name] == to_gin(typed(trial.command))
+        assert made.runs[trial.folder.name].recipe == to_gin(typed(trial.command))
         assert typed(trial.command).task.params["fold"] == (trial.fold or 1)
 
 
@@ -187,7 +187,7 @@ def test_a_study_of_another_task_is_tried_on_one_without_folds(tmp_path: Path) -
     assert made.notes == ("The task has no folds: each arm is run once for each seed.",)
     assert made.record.layers == ("task/casia", "task/demo")
     for trial in made.record.trials:
-        assert made.recipes[trial.folder.name] == to_gin(typed(trial.command))
+        assert made.runs[trial.folder.name].recipe == to_gin(typed(trial.command))
         assert "paper-random" not in trial.command
     with pytest.raises(RecipeError) as caught:
         plan(replace(study, added_layers=("task/demo",), added=("task.casia.fold = 2",)), tmp_path)

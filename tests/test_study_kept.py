@@ -11,7 +11,7 @@ from mixkit import __version__
 from mixkit.plugins.load import load_plugins
 from mixkit.study.definition import Study, swaps
 from mixkit.study.driver import StudyFailed, drive
-from mixkit.study.leftovers import set_aside
+from mixkit.study.folder import set_aside
 from mixkit.study.plan import Plan, plan
 from mixkit.study.record import ArmRun, read_study
 from tests.conftest import Said
@@ -81,7 +81,7 @@ def test_another_plugin_code_is_another_run(tmp_path: Path, plugin: Path) -> Non
     drive(first, Copying(plugin), Noted())
     plugin.write_text(PLUGIN.replace("self.factor = factor", "self.factor = 3 * factor"))
     second = planned(tmp_path / "x", plugin)
-    changed = [trial.arm for trial in second.record.trials if trial.folder.name not in first.recipes]
+    changed = [trial.arm for trial in second.record.trials if trial.folder.name not in first.runs]
     assert changed == ["roll_time -> louder"]  # and the arm that has no plugin keeps its runs
     engine, display = Copying(plugin), Noted()
     drive(second, engine, display)
@@ -124,8 +124,8 @@ def test_a_run_of_other_code_is_not_gone_on_with(tmp_path: Path, plugin: Path) -
     drive(made, Copying(plugin), display)
     assert display.said == [f"A run of other plugin code is kept as {run}.1, and does not count."]
     assert (run / "plugins" / plugin.name).read_text() == PLUGIN
-    assert set_aside(run, made.code[run.name]) is None
-    assert set_aside(tmp_path / "none", made.code[run.name]) is None
+    assert set_aside(run, made.runs[run.name].code) is None
+    assert set_aside(tmp_path / "none", made.runs[run.name].code) is None
 
 
 def test_a_plugin_without_source_is_told(tmp_path: Path, plugin: Path) -> None:

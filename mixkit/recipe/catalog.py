@@ -1,14 +1,12 @@
 """Shipped recipes: find, list, copy."""
 
-import difflib
 from pathlib import Path
 
-from mixkit.errors import did_you_mean
+from mixkit.errors import did_you_mean, nearest
 from mixkit.recipe.faults import RecipeError, refuse
 
 SUFFIX = ".gin"
-PAPERS = "paper/"
-STUDIES = ("study/", PAPERS)
+STUDIES = ("study/", "paper/")
 
 
 def shipped() -> Path:
@@ -26,11 +24,6 @@ def names() -> tuple[str, ...]:
 def fragments() -> tuple[str, ...]:
     """Parts to layer over a recipe with `--with`, such as `size/base` and `task/demo`."""
     return tuple(name for name in _nested() if not name.startswith(STUDIES))
-
-
-def papers() -> tuple[str, ...]:
-    """Tables of papers, such as `paper/table_6`."""
-    return tuple(name for name in _nested() if name.startswith(PAPERS))
 
 
 def studies() -> tuple[str, ...]:
@@ -119,10 +112,6 @@ def _missing(asked: str) -> RecipeError:
     stem = path.name.removesuffix(SUFFIX)
     if stem in known:
         return refuse(f"no file {asked}. Did you mean the shipped recipe {stem!r}?")
-    near = difflib.get_close_matches(path.name, _neighbours(path), n=1)
-    hint = f"Did you mean {path.parent / near[0]}?" if near else "Name a file, or a recipe of `mixkit list recipes`."
+    near = nearest(path.name, [file.name for file in path.parent.glob(f"*{SUFFIX}")] if _exists(path.parent) else [])
+    hint = f"Did you mean {path.parent / near}?" if near else "Name a file, or a recipe of `mixkit list recipes`."
     return refuse(f"no file {asked}. {hint}")
-
-
-def _neighbours(path: Path) -> list[str]:
-    return [file.name for file in path.parent.glob(f"*{SUFFIX}")] if _exists(path.parent) else []

@@ -107,15 +107,11 @@ class Faults:
         """
         with suppress(TooManyFaults):
             yield
-        self._raise()
-
-    def _raise(self) -> None:
-        if not self._found:
-            return
         order = sorted(self._found, key=_order)
         if untrusted := tuple(fault for fault in order if fault.kind == "untrusted"):
             raise UntrustedRecipeError(untrusted)
-        raise RecipeError(tuple(order))
+        if order:
+            raise RecipeError(tuple(order))
 
 
 def _order(fault: Fault) -> tuple[str, bool, int, str]:
@@ -123,6 +119,6 @@ def _order(fault: Fault) -> tuple[str, bool, int, str]:
     return fault.place.named, fault.place.line is None, fault.place.line or 0, fault.message
 
 
-def refuse(message: str, place: Place | None = None) -> RecipeError:
+def refuse(message: str) -> RecipeError:
     """An error of a single fault, for the caller to raise."""
-    return RecipeError((Fault(place or Place(""), message),))
+    return RecipeError((Fault(Place(""), message),))

@@ -38,7 +38,7 @@ class Reader:
 
     def __init__(self, faults: Faults, plugins: Iterable[str]):
         self.imported: list[str] = []
-        self._faults = faults
+        self.faults = faults
         self._plugins = frozenset(plugins)
         self._includes = 0
 
@@ -58,21 +58,21 @@ class Reader:
         return [lost(place)] if content is None else self._alone(content, shown(path))
 
     def _alone(self, content: bytes, file: str) -> list[Binding]:
-        statements = parse(content, lambda line: Place(file, line), self._faults)
+        statements = parse(content, lambda line: Place(file, line), self.faults)
         own = self._own(statements)
         for include in statements:
             if isinstance(include, Include):
-                self._faults.add(include.place, f"include {show(include.path)} has no place in a resolved recipe.")
+                self.faults.add(include.place, f"include {show(include.path)} has no place in a resolved recipe.")
                 own.append(lost(include.place))
         return own
 
     def read_line(self, line: str) -> list[Binding]:
         """What a `--set` line sets."""
         place = Place(line, option="--set")
-        statements = parse(line.encode(errors="surrogatepass"), lambda _: place, self._faults)
+        statements = parse(line.encode(errors="surrogatepass"), lambda _: place, self.faults)
         found = [statement for statement in statements if isinstance(statement, Binding)]
         if len(found) != 1 or len(statements) != 1:
-            self._faults.add(place, "is not one setting. Write key = value.")
+            self.faults.add(place, "is not one setting. Write key = value.")
         return found
 
     def _own(self, statements: list[Statement]) -> list[Binding]:
@@ -88,7 +88,7 @@ class Reader:
             if above and granted:
                 what = statement.text if isinstance(statement, Import) else f"include {show(statement.path)}"
                 where = f"a setting (line {above.place.line})"
-                self._faults.add(statement.place, f"{what} stands below {where}. Move it to the top of the file.")
+                self.faults.add(statement.place, f"{what} stands below {where}. Move it to the top of the file.")
         return own
 
     def _refuse_repeated(self, own: list[Binding]) -> None:
@@ -97,7 +97,7 @@ class Reader:
             known = first.setdefault(binding.key, binding)
             if known is not binding and binding.value is not UNKNOWN:
                 text = f"{binding} is already set on line {known.place.line}. Keep one of the two."
-                self._faults.add(binding.place, text)
+                self.faults.add(binding.place, text)
 
     def _import(self, statement: Import) -> bool:
         if not statement.plain:
@@ -110,7 +110,7 @@ class Reader:
                 f"{statement.text}: that plugin is not loaded. If you trust it, "
                 f"add --plugin {statement.module} (a path or an installed module)."
             )
-        self._faults.add(statement.place, message, "untrusted")
+        self.faults.add(statement.place, message, "untrusted")
         return False
 
     def _file(self, origin: Origin, asked: Place, seen: set[Path]) -> tuple[list[Binding], list[Binding]]:
@@ -118,7 +118,7 @@ class Reader:
         content = self._content(origin, asked)
         if content is None:
             return [], [lost(asked)]
-        statements = parse(content, lambda line: Place(origin.shown, line), self._faults)
+        statements = parse(content, lambda line: Place(origin.shown, line), self.faults)
         included: list[Binding] = []
         for statement in statements:
             if isinstance(statement, Include):
@@ -129,7 +129,7 @@ class Reader:
         self._includes += 1
         if self._includes > INCLUDES:
             if self._includes == INCLUDES + 1:
-                self._faults.add(include.place, f"there are more than {INCLUDES} includes. Join some of the files.")
+                self.faults.add(include.place, f"there are more than {INCLUDES} includes. Join some of the files.")
             return [lost(include.place)]
         found = self._locate(include, origin)
         if found is None:
@@ -138,7 +138,7 @@ class Reader:
         same = next((place for place, above in enumerate(chain) if _real(above.path) == _real(found.path)), None)
         if same is not None:
             names = " -> ".join([*(above.shown for above in chain[same:]), found.shown])
-            self._faults.add(include.place, f"include {show(include.path)} goes in a circle: {names}. Remove one.")
+            self.faults.add(include.place, f"include {show(include.path)} goes in a circle: {names}. Remove one.")
             return []
         if _real(found.path) in seen:
             return []  # two files may include the same third one, which then stands where it came first
@@ -149,23 +149,23 @@ class Reader:
         """The file that is meant: beside the including one, else among the shipped recipes."""
         asked, text = f"include {show(include.path)}", include.path
         if not text or not text.isprintable() or len(text) > 1000:
-            self._faults.add(include.place, f"{asked} is no path. Write one such as 'size/tiny.gin'.")
+            self.faults.add(include.place, f"{asked} is no path. Write one such as 'size/tiny.gin'.")
             return None
         if text.startswith(("/", "\\", "~")) or ":" in text:
             message = f"{asked} is not relative. Write the path from the folder of this file."
-            self._faults.add(include.place, message, "untrusted")
+            self.faults.add(include.place, message, "untrusted")
             return None
         folders = [origin.path.parent, catalog.shipped()]
         inside = [folder for folder in folders if _within(Path(os.path.normpath(_real(folder) / text)), origin.roots)]
         there = [folder for folder in inside if os.path.lexists(folder / text)]
         if not inside or (there and not _within(_real(there[0] / text), origin.roots)):
             message = f"{asked} leads out of the folder of the recipe. Move the file into it."
-            self._faults.add(include.place, message, "untrusted")
+            self.faults.add(include.place, message, "untrusted")
             return None
         if not there:
             meant = near(text, [f"{name}{catalog.SUFFIX}" for name in (*catalog.fragments(), *catalog.names())])
             hint = f"Did you mean {meant!r}?" if meant else "Write the path from the folder of this file."
-            self._faults.add(include.place, f"{asked} is no file, here or among the shipped recipes. {hint}")
+            self.faults.add(include.place, f"{asked} is no file, here or among the shipped recipes. {hint}")
             return None
         beside = there[0] == origin.path.parent
         name = os.path.normpath(Path(origin.shown).parent / text) if beside else shown(there[0] / text)
@@ -179,7 +179,7 @@ class Reader:
             reason = "is not a regular file"
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
-        self._faults.add(asked, f"{origin.shown} {reason}. Name a recipe file." if asked.line else f"{reason}.")
+        self.faults.add(asked, f"{origin.shown} {reason}. Name a recipe file." if asked.line else f"{reason}.")
         return None
 
 

@@ -1,7 +1,7 @@
 """Gin text to a recipe: files, layers and settings in; a frozen recipe out, or every fault at once."""
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.statements import Binding, lost
 from mixkit.recipe.writer import specs_of
 from mixkit.registry import REGISTRIES, is_inside
+
+Parts = tuple[list[Binding], list[Binding], list[Binding]]  # of what is included, of the recipe itself, of the layers
 
 
 def load_recipe(
@@ -35,14 +37,12 @@ def load_recipe(
         UntrustedRecipeError: the recipe would run code, or read a file, that the user did not ask for.
     """
     path = catalog.find(source)
-    faults = Faults()
-    with faults.report():
-        reader = Reader(faults, plugins)
+
+    def read(reader: Reader) -> Parts:
         included, own = reader.read(path)
-        layered = [binding for layer in layers for binding in _layer(str(layer), path, reader, faults)]
-        lines = [binding for line in settings for binding in reader.read_line(line)]
-        recipe = _resolved(included, own, layered, lines, faults, path.stem, shown(path))
-    return _with_plugins(recipe, reader.imported, plugins)
+        return included, own, [binding for layer in layers for binding in _layer(str(layer), path, reader)]
+
+    return _recipe(read, settings, plugins, path.stem, shown(path))
 
 
 def recipe_from_text(
@@ -61,14 +61,8 @@ def recipe_from_text(
         RecipeError: something is wrong; the message is every fault with its line.
         UntrustedRecipeError: the recipe would run code, or read a file, that the user did not ask for.
     """
-    faults = Faults()
     label = file or f"{name}{catalog.SUFFIX}"
-    with faults.report():
-        reader = Reader(faults, plugins)
-        own = reader.read_text(text, label)
-        lines = [binding for line in settings for binding in reader.read_line(line)]
-        recipe = _resolved([], own, [], lines, faults, name, label)
-    return _with_plugins(recipe, reader.imported, plugins)
+    return _recipe(lambda reader: ([], reader.read_text(text, label), []), settings, plugins, name, label)
 
 
 def recorded_recipe(path: Path, name: str, plugins: Collection[str] = ()) -> Recipe:
@@ -83,51 +77,40 @@ def recorded_recipe(path: Path, name: str, plugins: Collection[str] = ()) -> Rec
         RecipeError: something is wrong; the message is every fault with file and line.
         UntrustedRecipeError: the recipe would run code that the user did not ask for.
     """
-    faults = Faults()
-    with faults.report():
-        reader = Reader(faults, plugins)
-        own = reader.read_recorded(path)
-        recipe = _resolved([], own, [], [], faults, name, shown(path))
-    return _with_plugins(recipe, reader.imported, plugins)
+    return _recipe(lambda reader: ([], reader.read_recorded(path), []), (), plugins, name, shown(path))
 
 
-def _layer(name: str, recipe: Path, reader: Reader, faults: Faults) -> list[Binding]:
+def _layer(name: str, recipe: Path, reader: Reader) -> list[Binding]:
     place = Place(name, option="--with")
     try:
         included, own = reader.read(catalog.find_layer(name, recipe.parent))
     except RecipeError as error:
-        faults.add(place, error.faults[0].message)
+        reader.faults.add(place, error.faults[0].message)
         return [lost(place)]
     return [*included, *own]
 
 
-def _resolved(
-    included: list[Binding],
-    own: list[Binding],
-    layered: list[Binding],
-    lines: list[Binding],
-    faults: Faults,
-    name: str,
-    file: str,
-) -> Recipe | None:
-    everything = [*included, *own, *layered, *lines]
-    known = check(everything, faults)
-    if any(binding.selector in (STUDY, PAPER) for binding in everything):
-        return None
-    whole = Resolver(everything, faults, file)
-    recipe = whole.recipe(name)
-    alone = whole
-    if layered or lines:  # what the file sets has to have an effect without them
-        alone = Resolver([*included, *own], Faults(limit=sys.maxsize), file)
-        alone.recipe(name)
-    note_unused((binding for binding in own if binding.key in known), (alone, whole), faults)
-    note_unused((binding for binding in lines if binding.key in known), (whole,), faults)
-    return replace(recipe, sources=whole.sources()) if recipe else None
-
-
-def _with_plugins(recipe: Recipe | None, imported: Iterable[str], named: Collection[str]) -> Recipe:
-    """The recipe with the plugins that it imports, and those that it uses by grace of the command line."""
+def _recipe(
+    read: Callable[[Reader], Parts], settings: Iterable[str], plugins: Collection[str], name: str, file: str
+) -> Recipe:
+    faults = Faults()
+    recipe = None
+    with faults.report():
+        reader = Reader(faults, plugins)
+        included, own, layered = read(reader)
+        lines = [binding for line in settings for binding in reader.read_line(line)]
+        everything = [*included, *own, *layered, *lines]
+        known = check(everything, faults)
+        if not any(binding.selector in (STUDY, PAPER) for binding in everything):
+            whole = alone = Resolver(everything, faults, file)
+            recipe = whole.recipe(name)
+            if layered or lines:  # what the file sets has to have an effect without them
+                alone = Resolver([*included, *own], Faults(limit=sys.maxsize), file)
+                alone.recipe(name)
+            note_unused((binding for binding in own if binding.key in known), (alone, whole), faults)
+            note_unused((binding for binding in lines if binding.key in known), (whole,), faults)
     assert recipe is not None, "a recipe that cannot be built has a fault"
+    # The plugins that it imports, and those that it uses by grace of the command line.
     modules = {REGISTRIES[spec.kind].entry(spec.name).target.__module__ for spec in specs_of(recipe)}
-    used = [plugin for plugin in named if any(is_inside(module, plugin) for module in modules)]
-    return replace(recipe, plugins=tuple(dict.fromkeys([*imported, *used])))
+    used = [plugin for plugin in plugins if any(is_inside(module, plugin) for module in modules)]
+    return replace(recipe, plugins=tuple(dict.fromkeys([*reader.imported, *used])), sources=whole.sources())

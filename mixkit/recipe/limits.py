@@ -1,11 +1,12 @@
 """What a recipe text may hold: bounds that keep parsing quick, and literals that mean one thing only."""
 
 import ast
+import io
 import math
 import re
 import tokenize
-from collections.abc import Iterable
 
+from mixkit.recipe.splitter import Chunk
 from mixkit.values import show
 
 BYTES = 256 * 1024
@@ -50,19 +51,24 @@ def decode(content: bytes) -> tuple[str, list[tuple[int, str]]]:
     return text, hidden
 
 
-def check(tokens: Iterable[tokenize.TokenInfo], first: int) -> int:
-    """Goes through the tokens of a statement, whose first line is `first`, and returns their number.
+def check(statement: Chunk) -> tuple[int, list[int]]:
+    """Goes through the tokens of a statement.
+
+    Returns:
+        How many there are, and the line of each reference and macro.
 
     Raises:
         Refused: a bound is passed, a bracket or quote does not close, or a literal has no place in a recipe.
     """
     brackets: list[tuple[str, int]] = []
+    marks: list[int] = []
     count = strings = letters = 0
     end = (0, 0)
     try:
-        for token in tokens:
+        for token in tokenize.generate_tokens(io.StringIO(statement.text).readline):
             count += 1
-            line = first + token.start[0] - 1
+            line = statement.first + token.start[0] - 1
+            marks += [line] if token.string in ("@", "%") else []
             name = tokenize.tok_name[token.type]
             if count > TOKENS:
                 raise Refused(line, f"a value of more than {TOKENS:,} tokens. Write less.")
@@ -81,8 +87,8 @@ def check(tokens: Iterable[tokenize.TokenInfo], first: int) -> int:
             elif name in ("STRING", "FSTRING_START", "TSTRING_START"):  # the last two: Python 3.12 and 3.14
                 _string(token.string, line)
     except (tokenize.TokenError, SyntaxError) as error:
-        raise _broken(error, brackets, first) from None
-    return count
+        raise _broken(error, brackets, statement.first) from None
+    return count, marks
 
 
 def _adjacent(token: tokenize.TokenInfo, line: int, before: int) -> int:
@@ -147,11 +153,7 @@ def _broken(error: tokenize.TokenError | SyntaxError, brackets: list[tuple[str, 
     if brackets:
         mark, line = brackets[-1]
         return Refused(line, f"a {mark!r} is never closed. Close it with {_CLOSES[mark]!r}.")
-    detail = error.args[1] if len(error.args) > 1 else ()
-    if isinstance(error, SyntaxError):
-        line = first + (error.lineno or 1) - 1
-    else:
-        line = first + (detail[0] if detail and isinstance(detail[0], int) else 1) - 1
+    line = first - 1 + ((error.lineno if isinstance(error, SyntaxError) else error.args[1][0]) or 1)
     if isinstance(error, IndentationError):
         return Refused(line, "this line is indented by another depth than the lines above. Align them.")
     if "string" in str(error.args[0]):

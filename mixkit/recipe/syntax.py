@@ -7,8 +7,7 @@ Here its parser only splits the text; references and macros stay inert data, and
 import io
 import re
 import textwrap
-import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from gin import config_parser
 
@@ -77,8 +76,7 @@ def _read_lines(header: str, block: Chunk, at: At, faults: Faults) -> list[State
 
 
 def _parse(chunk: Chunk, at: At) -> tuple[list[Statement], int]:
-    marks: list[int] = []
-    count = check(_tokens(chunk, marks), chunk.first)
+    count, marks = check(chunk)
     found: list[Statement] = []
     in_block = False
     try:
@@ -96,14 +94,6 @@ def _parse(chunk: Chunk, at: At) -> tuple[list[Statement], int]:
     except TypeError:
         raise Refused(chunk.first, "a dictionary has a list or a dictionary as a key. Use text or numbers.") from None
     return found, count
-
-
-def _tokens(chunk: Chunk, marks: list[int]) -> Iterator[tokenize.TokenInfo]:
-    """The tokens of a statement; the lines of references and macros go into `marks`."""
-    for token in tokenize.generate_tokens(io.StringIO(chunk.text).readline):
-        if token.string in ("@", "%"):
-            marks.append(chunk.first + token.start[0] - 1)
-        yield token
 
 
 def _statement(statement: object, place: Place) -> Statement:

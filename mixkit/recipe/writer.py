@@ -1,5 +1,6 @@
 """A recipe written out: as gin text that loads equal, every default in it, and as plain JSON data."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
@@ -21,32 +22,23 @@ def to_gin(recipe: Recipe) -> str:
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
     """The complete recipe as plain data: sections are objects, specs are objects with kind, name and params."""
-    data = _plain(recipe)
-    assert isinstance(data, dict)
+    data: dict[str, Any] = _plain(recipe)
     return data
 
 
 def specs_of(value: Any) -> Iterator[Spec]:
     """Every spec in a section or spec, those inside others as well."""
-    for part in _parts(value):
-        if isinstance(part, Spec):
-            yield part
+    return (part for part in _parts(value) if isinstance(part, Spec))
 
 
 def _parts(value: Any) -> Iterator[Section | Spec]:
     """The sections and specs in a value, each before those that it holds."""
-    if isinstance(value, Section):
+    if isinstance(value, Section | Spec):
         yield value
-        for name in _settings(value):
-            yield from _parts(getattr(value, name))
-    elif isinstance(value, Spec):
-        yield value
-        for item in value.params.values():
-            yield from _parts(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _parts(item)
-    elif isinstance(value, list | tuple):
+        value = _values(value)
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
         for item in value:
             yield from _parts(item)
 
@@ -96,7 +88,7 @@ class _Writer:
         if isinstance(value, Mapping):
             items = (f"{self._value(key, setting)}: {self._value(item, setting)}" for key, item in value.items())
             return f"{{{', '.join(items)}}}"
-        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and _finite(value)):
+        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
             return repr(value)
         raise SettingError(setting, f"is {value!r}, which a recipe cannot say. Use text, finite numbers and lists.")
 
@@ -134,18 +126,10 @@ def _order(selector: str) -> tuple[int, str]:
     return (kinds.index(kind) if kind in kinds else len(kinds), selector)
 
 
-def _settings(section: Section) -> tuple[str, ...]:
-    return tuple(section_fields(type(section).__name__.lower()))
-
-
-def _values(part: Section | Spec) -> dict[str, Any]:
+def _values(part: Section | Spec) -> Mapping[str, Any]:
     if isinstance(part, Spec):
-        return dict(part.params)
-    return {name: getattr(part, name) for name in _settings(part)}
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0
+        return part.params
+    return {name: getattr(part, name) for name in section_fields(_selector(part))}
 
 
 def _plain(value: Any) -> Any:

@@ -47,13 +47,18 @@ class Loader:
             try:
                 recipe = load_recipe(self._study.base, layers, whole, self._plugins)
             except RecipeError as error:
-                useless = {fault.place.file: fault for fault in error.faults if _is_useless(fault, common)}
+                useless = {
+                    fault.place.file: fault
+                    for fault in error.faults
+                    if fault.kind == "unused" and _is_of_line(fault, common)
+                }
                 if len(useless) < len(error.faults):
                     raise
                 self._useless |= useless
                 common = tuple(line for line in common if line not in useless)
                 continue
             self._used |= set(common)
+            recipe = replace(recipe, train=replace(recipe.train, seed=0))  # seed and fold are the study's to say
             return Loaded(recipe, lines, whole)
 
     def unused(self) -> list[Fault]:
@@ -63,36 +68,19 @@ class Loader:
         return [fault for line, fault in useless.items() if line not in excused or line in self._study.added]
 
 
-def _is_useless(fault: Fault, lines: tuple[str, ...]) -> bool:
-    """Whether the fault is that one of the lines has no effect."""
-    return fault.kind == "unused" and _is_of_line(fault, lines)
-
-
 def _is_of_line(fault: Fault, lines: tuple[str, ...]) -> bool:
     """Whether the fault is in one of these `--set` lines."""
     return fault.place.option == "--set" and fault.place.file in lines
 
 
 @dataclass(frozen=True)
-class ArmRecipe:
-    """An arm, and the recipe that it is: what was checked is what is run.
+class Arms:
+    """Arms in their order, each with its recipe, the name of the base among them, and what there is to say about them.
 
-    Args:
-        arm: its name and lines.
-        recipe: with the seed 0; seed and fold are the study's to say.
-        lines: all `--set` lines that make it.
+    What was checked is what is run.
     """
 
-    arm: Arm
-    recipe: Recipe
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Arms:
-    """Arms in their order, the name of the base among them, and what there is to say about them."""
-
-    arms: tuple[ArmRecipe, ...]
+    arms: tuple[tuple[Arm, Loaded], ...]
     base: str
     notes: tuple[str, ...]
 
@@ -116,17 +104,19 @@ def arms_of(study: Study, loader: Loader) -> Arms:
     """
     base = base_of(study, loader)
     faults = Faults()
-    found: list[ArmRecipe] = []
+    found: list[tuple[Arm, Loaded]] = []
     asked: list[tuple[str, tuple[str, ...] | Edit]] = [*study.arms.items(), *study.edits.items()]
     with faults.report():
         for name, change in asked:
-            place = study.places.get(_key_of(change), Place(""))
-            if isinstance(change, Mapping) and name in study.arms:
+            edit = change if isinstance(change, Mapping) else {}
+            key = "study.arms" if not edit else "study.drop" if None in edit.values() else "study.swap"
+            place = study.places.get(key, Place(""))
+            if edit and name in study.arms:
                 faults.add(place, f"arm {name!r} is named by study.arms too. Rename that one.")
                 continue
             try:
                 loaded = made(change, base.recipe, loader.load) if isinstance(change, Mapping) else loader.load(change)
-                found.append(_arm(Arm(name, loaded.own, study.values.get(name), study.notes.get(name, "")), loaded))
+                found.append((Arm(name, loaded.own, study.values.get(name), study.notes.get(name, "")), loaded))
             except EditError as error:
                 faults.add(place, f"arm {name!r}: {error}")
             except RecipeError as error:
@@ -135,20 +125,8 @@ def arms_of(study: Study, loader: Loader) -> Arms:
         for fault in loader.unused():
             faults.add(study.places.get("study.set", Place("")), str(fault))
     arms = _distinct(found, base)
-    _check_paper(study, [found.arm.name for found in arms.arms])
+    _check_paper(study, [arm.name for arm, _ in arms.arms])
     return arms
-
-
-def _key_of(change: tuple[str, ...] | Edit) -> str:
-    """The key of a study file that names such an arm."""
-    if isinstance(change, Mapping):
-        return "study.drop" if None in change.values() else "study.swap"
-    return "study.arms"
-
-
-def _arm(arm: Arm, loaded: Loaded) -> ArmRecipe:
-    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, seed=0))
-    return ArmRecipe(arm, recipe, loaded.lines)
 
 
 def base_of(study: Study, loader: Loader) -> Loaded:
@@ -181,18 +159,17 @@ def _check_paper(study: Study, names: list[str]) -> None:
                     faults.add(study.places[key], f"{key} names no arm with {name!r}.{did_you_mean(name, names)}")
 
 
-def _distinct(found: list[ArmRecipe], base: Loaded) -> Arms:
+def _distinct(found: list[tuple[Arm, Loaded]], base: Loaded) -> Arms:
     """Arms that are the same but for the name become one, the first of them; the base is one of the arms."""
-    names = [one.arm.name for one in found]
     name = base.recipe.name
-    plain = _arm(Arm(name if name not in names else f"{name} (base)", ()), base)
-    same_as_base = next((one.arm.name for one in found if one.recipe == plain.recipe), None)
-    kept: list[ArmRecipe] = []
+    plain = Arm(f"{name} (base)" if any(arm.name == name for arm, _ in found) else name, ())
+    same_as_base = next((arm.name for arm, loaded in found if loaded.recipe == base.recipe), None)
+    kept: list[tuple[Arm, Loaded]] = []
     notes = []
-    for one in found if same_as_base else [plain, *found]:
-        known = next((other.arm.name for other in kept if other.recipe == one.recipe), None)
+    for arm, loaded in found if same_as_base else [(plain, base), *found]:
+        known = next((other.name for other, its in kept if its.recipe == loaded.recipe), None)
         if known is None:
-            kept.append(one)
+            kept.append((arm, loaded))
         else:
-            notes.append(f"Arm {one.arm.name!r} comes to the same recipe as {known!r}: it is left out.")
-    return Arms(tuple(kept), same_as_base or plain.arm.name, tuple(notes))
+            notes.append(f"Arm {arm.name!r} comes to the same recipe as {known!r}: it is left out.")
+    return Arms(tuple(kept), same_as_base or plain.name, tuple(notes))

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from mixkit.errors import DamagedError, RunError
-from mixkit.runs.folder import Run
+from mixkit.runs.folder import COMPLETE, METRICS, RECIPE, Run
 from mixkit.storage.atomic import append_line, write_whole, writing
 from mixkit.study.engine import STARTED, THREADS, Ended, Engine, Job, reason
-from mixkit.study.hold import held, stoppable
-from mixkit.study.leftovers import remarks, set_aside
+from mixkit.study.folder import held, remarks, set_aside, stoppable
 from mixkit.study.plan import Plan
-from mixkit.study.record import RESULTS, RUNS, ArmRun, Record, write_study
+from mixkit.study.record import RUNS, ArmRun, Record, as_it_is, write_study
 
 LOOK = 0.2  # seconds between two looks at the runs
 SHOW = 1.0  # seconds between two drawings
@@ -133,26 +132,25 @@ class _Drive:
         for name in (RUNS, "recipes", "logs"):
             with writing(folder / name):
                 (folder / name).mkdir(exist_ok=True)
-        for key, text in self._plan.recipes.items():
-            write_whole(folder / "recipes" / f"{key}.gin", text.encode())
-        for key, code in self._plan.code.items():
-            if place := set_aside(folder / RUNS / key, code):
+        for key, run in self._plan.runs.items():
+            write_whole(folder / "recipes" / f"{key}.gin", run.recipe.encode())
+            if place := set_aside(folder / RUNS / key, run.code):
                 self._display.say(f"A run of other plugin code is kept as {place}, and does not count.")
-        trials = [replace(t, state="done") if _complete(t) else t for t in self._record.trials]
-        self._record = replace(self._record, trials=tuple(trials))
+        trials = tuple(map(as_it_is, self._record.trials))
+        self._record = replace(self._record, trials=trials)
         write_study(self._record)
         done = sum(trial.state == "done" for trial in trials)
         if done:
             self._display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
         for remark in remarks(self._record):
             self._display.say(remark)
-        self._to_do = sum(self._plan.epochs[t.folder.name] for t in trials if t.state != "done")
+        self._to_do = sum(self._plan.runs[t.folder.name].epochs for t in trials if t.state != "done")
 
     def _start(self, key: str) -> None:
         folder = self._record.folder
         run = folder / RUNS / key
         plugins = tuple(word for plugin in self._plan.plugins for word in ("--plugin", plugin))
-        if run.exists() and not (run / "recipe.gin").is_file():  # killed before its first file was there
+        if run.exists() and not (run / RECIPE).is_file():  # killed before its first file was there
             with writing(run):
                 shutil.rmtree(run)
         recipe = str(folder / "recipes" / f"{key}.gin")
@@ -167,19 +165,16 @@ class _Drive:
         key = ended.key
         seconds = time.monotonic() - self._began.pop(key)
         run = self._record.folder / RUNS / key
-        if place := set_aside(run, self._plan.code[key]):
-            trial = self._change(
-                key, state="failed", error=f"a plugin was edited meanwhile; what came of it is {place}"
-            )
-        elif (run / RESULTS).is_file():
-            trial = self._change(key, state="done", error=None)
-        elif key in self._late:
-            assert self._limit is not None
-            trial = self._change(key, state="failed", error=f"took longer than {self._limit / 60:g} min and was ended")
+        if place := set_aside(run, self._plan.runs[key].code):
+            error: str | None = f"a plugin was edited meanwhile; what came of it is {place}"
+        elif (run / COMPLETE).is_file():
+            error = None
+        elif key in self._late and self._limit is not None:
+            error = f"took longer than {self._limit / 60:g} min and was ended"
         else:
-            log = log_of(self._record.folder, key)
-            trial = self._change(key, state="failed", error=ended.why or reason(ended.code, log))
-        self._worked += self._plan.epochs[key]
+            error = ended.why or reason(ended.code, log_of(self._record.folder, key))
+        trial = self._change(key, state="failed" if error else "done", error=error)
+        self._worked += self._plan.runs[key].epochs
         self._display.ended(trial, seconds, Progress(self._record, self._left(start)))
 
     def _end_late_ones(self) -> None:
@@ -219,13 +214,9 @@ def _as_begun(run: Path) -> dict[str, str]:
     return {THREADS: str(threads)} if isinstance(threads, int) else {}
 
 
-def _complete(trial: ArmRun) -> bool:
-    return (trial.folder / RESULTS).is_file()
-
-
 def _epochs(run: Path) -> int:
     """Epochs that a run has trained so far."""
     try:
-        return (run / "metrics.jsonl").read_bytes().count(b"\n")
+        return (run / METRICS).read_bytes().count(b"\n")
     except OSError:
         return 0

@@ -17,7 +17,7 @@ class Loaded:
     """A recipe, and the `--set` lines that make it.
 
     Args:
-        recipe: the base with all lines over it.
+        recipe: the base with all lines over it, and the seed 0.
         own: the lines of one arm.
         lines: those of all arms as well, as far as this one has a use for them.
     """

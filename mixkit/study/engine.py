@@ -1,7 +1,9 @@
 """What carries out runs: an interface, so that a laptop and a cluster do the same study; and why a run failed."""
 
 import signal
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -66,6 +68,27 @@ class Engine(Protocol):
         """Ends all jobs that still run, after they had time to save what they have."""
 
 
+def start_worker(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str], new_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """`mixkit` in a process of its own, that ends when its input is closed: with this process at the latest."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            # -P: a torch.py in the working folder is not the torch that is meant
+            [sys.executable, "-P", "-m", "mixkit.study.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=new_session,
+        )
+
+
+def exit_code(returned: int) -> int:
+    """What `Popen` returned, as a shell says it: 128 + N where signal N ended the process."""
+    return returned if returned >= 0 else 128 - returned
+
+
 def reason(code: int, log: Path) -> str:
     """Why a run failed, in a line or a few: from its exit code and the end of what it printed.
 
@@ -81,9 +104,9 @@ def reason(code: int, log: Path) -> str:
     attempts = [number for number, line in enumerate(lines) if line.startswith(STARTED)]
     lines = lines[attempts[-1] + 1 :] if attempts else lines
     starts = [number for number, line in enumerate(lines) if line.startswith(("error: ", "mixkit failed,"))]
-    told = lines[starts[-1] :] if starts else lines[-1:]
-    told = [line for line in told if not line.startswith("Run the command again as")]
-    text = "\n".join(line[:LETTERS] for line in told[:LINES]).removeprefix("error: ")
+    reported = lines[starts[-1] :] if starts else lines[-1:]
+    reported = [line for line in reported if not line.startswith("Run the command again as")]
+    text = "\n".join(line[:LETTERS] for line in reported[:LINES]).removeprefix("error: ")
     return text or f"ended with exit code {code} and said nothing"
 
 

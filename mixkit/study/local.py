@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
-from mixkit.study.engine import THREADS, Ended, Job
+from mixkit.study.engine import THREADS, Ended, Job, exit_code, start_worker
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST = 4  # runs at once on a CPU, unless asked for: each takes about a gigabyte
@@ -33,21 +32,13 @@ class Local:
         if self._gpus:
             load = {gpu: list(self._on.values()).count(gpu) for gpu in self._gpus}
             self._on[job.key] = environment[VISIBLE] = min(self._gpus, key=load.__getitem__)
-        with job.log.open("ab") as log:
-            self._running[job.key] = subprocess.Popen(
-                # -P: a torch.py in the working folder is not the torch that is meant
-                [sys.executable, "-P", "-m", "mixkit.study.worker", *job.arguments],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for the driver, which asks its runs to end
-            )
+        # Ctrl-C is for the driver, which asks its runs to end
+        self._running[job.key] = start_worker(job.arguments, job.log, environment, new_session=True)
 
     def ended(self) -> list[Ended]:
         """Jobs that ended since the last time this was asked."""
         codes = {key: process.poll() for key, process in self._running.items()}
-        found = [Ended(key, code if code >= 0 else 128 - code) for key, code in codes.items() if code is not None]
+        found = [Ended(key, exit_code(code)) for key, code in codes.items() if code is not None]
         for job in found:
             self._forget(job.key)
         return found

@@ -11,7 +11,7 @@ from mixkit.plugins.copies import sources
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
-from mixkit.study.arms import ArmRecipe, Loader, arms_of, base_of, derived
+from mixkit.study.arms import Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, ArmRun, Record
 
@@ -20,22 +20,33 @@ MOST = 10_000  # runs; more is a slip of the pen
 
 
 @dataclass(frozen=True)
+class PlannedRun:
+    """What a run is made of.
+
+    Args:
+        recipe: text that loads as it.
+        epochs: to train.
+        code: of its plugins: contents by file name.
+    """
+
+    recipe: str
+    epochs: int
+    code: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A study before its first run.
 
     Args:
         record: with every trial waiting.
-        recipes: of each run folder, by its name: text that loads as the recipe.
-        epochs: of each, likewise.
-        code: of the plugins of each, likewise: contents by file name.
+        runs: by the name of the run folder.
         notes: what the user should know.
         plugins: as the user named them.
     """
 
     record: Record
-    recipes: Mapping[str, str]
-    epochs: Mapping[str, int]
-    code: Mapping[str, Mapping[str, bytes]]
+    runs: Mapping[str, PlannedRun]
     notes: tuple[str, ...]
     plugins: tuple[str, ...] = ()
 
@@ -68,29 +79,27 @@ def plan(
     if len(arms.arms) < 2:
         raise RunError(f"{study.name} has one arm only: there is nothing to compare. Name others in study.arms.")
     runs = [
-        _Run(arm, seed, fold)
-        for arm in arms.arms
-        for fold in _folds(study, arm.recipe.task, quick)
+        (arm, of, seed, fold)
+        for arm, of in arms.arms
+        for fold in _folds(study, of.recipe.task, quick)
         for seed in study.seeds
     ]
     if len(runs) > MOST:
         raise RunError(f"{study.name} has more than {MOST:,} runs. Name fewer arms, seeds or folds.")
     trials: list[ArmRun] = []
-    recipes: dict[str, str] = {}
-    epochs: dict[str, int] = {}
-    code: dict[str, dict[str, bytes]] = {}
+    made: dict[str, PlannedRun] = {}
     unseen: set[str] = set()
-    for run in runs:
-        name, recipe = run.of.arm.name, run.recipe()
-        text, found = to_gin(recipe), sources(recipe.plugins)
-        unseen |= set() if found else set(recipe.plugins)
-        key = _key(text, found)
-        if key in recipes:
+    for arm, of, seed, fold in runs:
+        recipe = _recipe(of.recipe, seed, fold)
+        run = PlannedRun(to_gin(recipe), recipe.train.epochs, sources(recipe.plugins))
+        unseen |= set() if run.code else set(recipe.plugins)
+        key = _key(run)
+        if key in made:
             other = next(trial.arm for trial in trials if trial.folder.name == key)
-            raise RunError(f"arms {name!r} and {other!r} come to the same runs. Take one of them out.")
-        recipes[key], epochs[key], code[key] = text, recipe.train.epochs, found
-        command = _command(study, run, plugins)
-        trials.append(ArmRun(name, run.seed, run.fold, folder / RUNS / key, "waiting", None, command))
+            raise RunError(f"arms {arm.name!r} and {other!r} come to the same runs. Take one of them out.")
+        made[key] = run
+        command = _command(study, of.lines, seed, fold, plugins)
+        trials.append(ArmRun(arm.name, seed, fold, folder / RUNS / key, "waiting", None, command))
     record = Record(
         name=study.name,
         folder=folder,
@@ -98,24 +107,24 @@ def plan(
         layers=(*study.layers, *study.added_layers),
         settings=(*study.settings, *study.added, *last),
         base=arms.base,
-        arms=tuple(of.arm for of in arms.arms),
+        arms=tuple(arm for arm, _ in arms.arms),
         trials=tuple(sorted(trials, key=lambda trial: (trial.seed, trial.fold or 0))),
         quick=quick,
         note=_note(study),
     )
     notes = arms.notes
-    if study.folds is not None and any(run.fold is None for run in runs):
+    if study.folds is not None and any(trial.fold is None for trial in trials):
         notes += ("The task has no folds: each arm is run once for each seed.",)
     if unseen:
         names = ", ".join(sorted(unseen))
         notes += (f"The source of {names} is missing or too large: a change there does not make finished runs anew.",)
-    return Plan(record, recipes, epochs, code, notes, tuple(plugins))
+    return Plan(record, made, notes, tuple(plugins))
 
 
-def _key(recipe: str, code: Mapping[str, bytes]) -> str:
+def _key(run: PlannedRun) -> str:
     """The name of a run folder: two runs share it if recipe and plugin code are the same, to the byte."""
-    digest = hashlib.sha256(recipe.encode())
-    for name, content in sorted(code.items()):
+    digest = hashlib.sha256(run.recipe.encode())
+    for name, content in sorted(run.code.items()):
         digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
     return digest.hexdigest()[:16]
 
@@ -144,24 +153,18 @@ def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | None, ...]:
     return folds[:1] if quick else folds
 
 
-@dataclass(frozen=True)
-class _Run:
-    of: ArmRecipe
-    seed: int
-    fold: int | None
-
-    def recipe(self) -> Recipe:
-        """That of the arm, with seed and fold."""
-        recipe = replace(self.of.recipe, train=replace(self.of.recipe.train, seed=self.seed))
-        if self.fold is None:
-            return recipe
-        return replace(recipe, task=task.spec(recipe.task.name, **{**recipe.task.params, "fold": self.fold}))
+def _recipe(arm: Recipe, seed: int, fold: int | None) -> Recipe:
+    """That of the arm, with seed and fold."""
+    recipe = replace(arm, train=replace(arm.train, seed=seed))
+    if fold is None:
+        return recipe
+    return replace(recipe, task=task.spec(recipe.task.name, **{**recipe.task.params, "fold": fold}))
 
 
-def _command(study: Study, run: _Run, plugins: Sequence[str]) -> str:
+def _command(study: Study, lines: tuple[str, ...], seed: int, fold: int | None, plugins: Sequence[str]) -> str:
     words = ["mixkit", "train", study.base]
     words += [word for layer in (*study.layers, *study.added_layers) for word in ("--with", layer)]
-    words += [word for line in run.of.lines for word in ("--set", line)]
-    words += ["--seed", str(run.seed), *([] if run.fold is None else ["--fold", str(run.fold)])]
+    words += [word for line in lines for word in ("--set", line)]
+    words += ["--seed", str(seed), *([] if fold is None else ["--fold", str(fold)])]
     words += [word for plugin in plugins for word in ("--plugin", plugin)]
     return shlex.join(words)

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from mixkit.errors import DamagedError, MixkitError, RunError, printable
+from mixkit.runs.folder import COMPLETE
 from mixkit.storage.atomic import write_whole
 from mixkit.values import fit
 
 RECORD = "study.json"
-RESULTS = "results.json"  # a run folder that holds it is complete
 RUNS = "runs"
 
 State = Literal["waiting", "running", "done", "failed"]
@@ -94,7 +94,7 @@ def is_study(folder: Path) -> bool:
 def read_study(folder: Path) -> Record:
     """The record of a study, with what is true of its runs by now.
 
-    A trial is `done` if its run folder is complete and only then; whether a `running` one still runs is not looked at.
+    Whether a `running` one still runs is not looked at.
 
     Raises:
         RunError: there is no study.
@@ -113,7 +113,7 @@ def read_study(folder: Path) -> Record:
         raise DamagedError(
             f"{printable(str(path))} is not what mixkit wrote. Run `mixkit ablate` again: finished runs are kept."
         ) from None
-    return replace(record, trials=tuple(_as_it_is(trial) for trial in record.trials))
+    return replace(record, trials=tuple(map(as_it_is, record.trials)))
 
 
 def write_study(record: Record) -> None:
@@ -159,7 +159,8 @@ def _inside(folder: Path, text: str) -> Path:
     return folder / path
 
 
-def _as_it_is(trial: ArmRun) -> ArmRun:
-    if (trial.folder / RESULTS).is_file():
+def as_it_is(trial: ArmRun) -> ArmRun:
+    """The run with what is true by now: it is `done` if its folder is complete, and only then."""
+    if (trial.folder / COMPLETE).is_file():
         return replace(trial, state="done", error=None)
     return replace(trial, state="waiting") if trial.state == "done" else trial

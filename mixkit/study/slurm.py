@@ -3,15 +3,13 @@
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixkit.errors import MixkitError, printable
 from mixkit.storage.atomic import write_whole
-from mixkit.study.engine import KILLED, Ended, Job
+from mixkit.study.engine import KILLED, Ended, Job, exit_code, start_worker
 
 if TYPE_CHECKING:
     import submitit
@@ -94,15 +92,8 @@ class Slurm:
 
 def carry_out(arguments: tuple[str, ...], log: str, environment: Mapping[str, str]) -> int:
     """What a job does; its exit code is 128 + N where signal N ended it."""
-    # the worker ends with this process, whose input it has
-    command = [sys.executable, "-P", "-m", "mixkit.study.worker", *arguments]
-    together = {**os.environ, **environment}
-    with (
-        Path(log).open("ab") as file,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=together) as worker,
-    ):
-        code = worker.wait()
-    return code if code >= 0 else 128 - code
+    with start_worker(arguments, Path(log), {**os.environ, **environment}) as worker:
+        return exit_code(worker.wait())
 
 
 def _executor(folder: Path, device: str, minutes: float | None, cluster: str) -> Any:

@@ -1,15 +1,57 @@
-"""Runs that a study finds in its folder: whether they are those that it means, and what there is to say of them."""
+"""A study's folder, held by one process that signals end in order; and the runs that it finds there."""
 
+import signal
+import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
-from mixkit.errors import DamagedError, printable
+from mixkit.errors import DamagedError, RunError, Stopped, printable
 from mixkit.plugins.copies import FOLDER
-from mixkit.runs.folder import Run
-from mixkit.storage.atomic import writing
-from mixkit.study.record import RESULTS, RUNS, Record
+from mixkit.runs.folder import COMPLETE, RECIPE, Run
+from mixkit.storage.atomic import remove_parts, writing
+from mixkit.storage.lock import locked
+from mixkit.study.record import RUNS, Record
 from mixkit.version import __version__
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Within the block no other process works on the study; its folder is made.
+
+    Raises:
+        RunError: another process works on it, or the folder cannot be made.
+    """
+    shown = printable(str(folder))
+
+    def refuse(holder: str) -> None:
+        raise RunError(f"{shown} is worked on by {holder}. Wait for it, or end it.")
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock", refuse):
+        remove_parts(folder, below=False)  # in its runs others may be at work
+        yield
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within the block, a signal that asks to end is an error, so that what was begun is ended in order."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number, "with its runs saved. The same command goes on.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def set_aside(run: Path, code: Mapping[str, bytes]) -> Path | None:
@@ -27,9 +69,7 @@ def set_aside(run: Path, code: Mapping[str, bytes]) -> Path | None:
     Raises:
         RunError: it cannot be moved.
     """
-    if not (run / "recipe.gin").is_file() or all(
-        _holds(run / FOLDER / name, content) for name, content in code.items()
-    ):
+    if not (run / RECIPE).is_file() or all(_holds(run / FOLDER / name, content) for name, content in code.items()):
         return None
     number = 1
     while (place := run.with_name(f"{run.name}.{number}")).exists():
@@ -50,7 +90,7 @@ def remarks(record: Record) -> list[str]:
                 f"to make them again, remove them from {printable(str(record.folder / RUNS))}."
             )
     known = {trial.folder.name for trial in record.trials}
-    others = [path for path in (record.folder / RUNS).glob(f"*/{RESULTS}") if path.parent.name not in known]
+    others = [path for path in (record.folder / RUNS).glob(f"*/{COMPLETE}") if path.parent.name not in known]
     if others:
         said.append(f"{_runs(len(others))} there with other settings, seeds or plugin code: kept, and not counted.")
     return said
