@@ -13,8 +13,8 @@ from torch import Tensor
 import mixkit
 from mixkit.audio.waveform import waveform_of
 from mixkit.errors import DataError, MixkitError
-from mixkit.model.classifier import Classifier
-from mixkit.model.windows import Prediction, embed_all, predict_all, window_starts
+from mixkit.model.classifier import Classifier, embed_all, predict_all
+from mixkit.model.windows import Prediction, window_starts
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ def pages() -> Iterator[tuple[str, str | bytes]]:
 
 def _index() -> str:
     rows = "\n".join(
-        f"| [`{name}`]({name}.md)<br>{operator.entry(name).summary} | {_axes(name)} | {_parameters(name, 'base'):,} |"
-        for name in operator.names()
+        f"| [`{name}`]({name}.md)<br>{operator.entry(name).summary} | {_axes(name)} | {parameters:,} |"
+        for name, parameters in ((name, _measured(name, "base")["parameters"]) for name in operator.names())
     )
     promises = "\n".join(
         f"- **{check.__name__.removeprefix('check_')}**: {inspect.cleandoc(check.__doc__ or '').split(chr(10) * 2)[0]}"
@@ -72,7 +72,7 @@ Tests run these checks over the whole registry, and `mixkit check` runs them ove
 """
 
 
-def _card(entry: Entry, heard: str) -> str:
+def _card(entry: Entry, shared: str) -> str:
     name, text = entry.name, sections(entry)
     spec = operator.spec(name)
     paper = text.get("Paper", entry.facts["paper"])
@@ -86,7 +86,7 @@ def _card(entry: Entry, heard: str) -> str:
         "Above, the grid of patches: how much the token marked x depends on each. Below, its channels: how much each "
         "of those put out depends on each put in. Weights are fresh, the input is noise, the network is 64 wide and "
         "4 deep. "
-        f"Of what the outputs depend on, {heard.partition(': ')[2]} (mean over tokens and over layers "
+        f"Of what the outputs depend on, {shared.partition(': ')[2]} (mean over tokens and over layers "
         f"{LAYERS[0]} and {LAYERS[1]}).",
         f"## Equation\n\n```text\n{text['Equation']}\n```" if "Equation" in text else "",
         "## Settings\n\n" + settings(entry),
@@ -143,11 +143,9 @@ def _readable(formula: str) -> str:
 def _cost(name: str) -> str:
     rows = []
     for size, site in PLACES.items():
-        flops = _flops(name, size) / 1e6
-        if formulas(operator.entry(name)):
-            assert cost(_spec(name, size), site) == {"parameters": _parameters(name, size), "FLOPs": _flops(name, size)}
+        measured = _measured(name, size)
         grid = f"{site.grid.frequency} x {site.grid.time} tokens of {site.width}"
-        rows.append(f"| {size} | {grid} | {_parameters(name, size):,} | {flops:,.1f} |")
+        rows.append(f"| {size} | {grid} | {measured['parameters']:,} | {measured['FLOPs'] / 1e6:,.1f} |")
     return (
         "One operator, one clip, forward. A multiply-add of a matrix product counts two; what moves values "
         "or activates them counts nothing.\n\n| size | grid | parameters | MFLOP |\n| --- | --- | ---: | ---: |\n"
@@ -171,18 +169,17 @@ def _spec(name: str, size: str) -> Spec:
     return recipe.model.pattern[0].branches[0].operators[0]
 
 
-def _parameters(name: str, size: str) -> int:
-    with torch.device("meta"):
-        module = operator.build(_spec(name, size), PLACES[size])
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _flops(name: str, size: str) -> int:
-    site = PLACES[size]
-    counter = FlopCounterMode(display=False)
+def _measured(name: str, size: str) -> dict[str, int]:
+    """Parameters and FLOPs of the operator at a size, held against the formulas of its docstring."""
+    spec, site, counter = _spec(name, size), PLACES[size], FlopCounterMode(display=False)
     with torch.device("meta"), counter, torch.no_grad():
-        operator.build(_spec(name, size), site).eval()(torch.empty(1, site.tokens, site.width))
-    return int(counter.get_total_flops())
+        module = operator.build(spec, site).eval()
+        module(torch.empty(1, site.tokens, site.width))
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    measured = {"parameters": parameters, "FLOPs": int(counter.get_total_flops())}
+    if formulas(operator.entry(name)):
+        assert cost(spec, site) == measured
+    return measured
 
 
 def _looked_at(name: str) -> list[Influence]:

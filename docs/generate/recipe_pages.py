@@ -62,7 +62,7 @@ def _recipe(name: str) -> str:
         [
             f"# {name}",
             _text(name),
-            f"## What it comes to\n\n{_heard(recipe)}",
+            f"## What it comes to\n\n{_features(recipe)}",
             "| size | width x depth | parameters | GFLOP a clip |\n| --- | --- | ---: | ---: |\n"
             + "\n".join(_size(label, sized) for label, sized in sizes),
             _folded("Every setting, defaults too", to_gin(recipe)),
@@ -78,7 +78,7 @@ def _fragment(name: str) -> str:
         [
             f"# {name}",
             _text(name),
-            f"## What it comes to\n\nOver [`{BASE}`]({_up(name)}{BASE}.md): {_heard(recipe)}",
+            f"## What it comes to\n\nOver [`{BASE}`]({_up(name)}{BASE}.md): {_features(recipe)}",
             _folded(f"Settings that are another than those of {BASE}", "\n".join(changed) or "# none"),
         ]
     )
@@ -111,7 +111,7 @@ def _text(name: str) -> str:
     return f'```gin title="recipes/{name}.gin"\n{catalog.find(name).read_text()}```'
 
 
-def _heard(recipe: Recipe) -> str:
+def _features(recipe: Recipe) -> str:
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
     grid = patch_grid(features.bins, features.frames, recipe.model.patch, recipe.model.stride)
     return (

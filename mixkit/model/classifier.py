@@ -1,6 +1,9 @@
 """A whole recipe as one network: features in front, so that it takes a waveform."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -9,9 +12,9 @@ from torch import Tensor, nn
 from mixkit.audio.waveform import Sound, waveform_of
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
-from mixkit.model.windows import OVERLAP, Prediction, embed_all, predict_all
+from mixkit.model.windows import OVERLAP, Prediction, window_starts
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Features, features
+from mixkit.registry import Features, features, loss
 
 BATCH_SIZE = 32
 
@@ -77,12 +80,6 @@ class Classifier(nn.Module):
         return [lambda: waveform_of(sound, sample_rate, self.sample_rate)]
 
 
-def _only(found: Found | MixkitError) -> Found:
-    if isinstance(found, MixkitError):
-        raise found
-    return found
-
-
 def build_features(recipe: Recipe) -> Features:
     """The features of a recipe, at the sample rate and length of its task.
 
@@ -108,3 +105,125 @@ def build(recipe: Recipe, classes: int) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         return Classifier(recipe, classes)
+
+
+def predict_all(
+    model: Classifier, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+) -> Iterator[Prediction | MixkitError]:
+    """Predictions of many recordings, in their order, with their windows together in batches.
+
+    Args:
+        model: with its labels.
+        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        overlap: share of a window that the next one repeats, at least.
+        batch_size: windows in a batch.
+
+    Yields:
+        A prediction, or the error in place of one.
+    """
+    if not model.labels:
+        raise MixkitError("a network that was only built knows no labels to predict. Load a trained one: mixkit.load.")
+    objective = loss.build(model.recipe.train.loss, None)
+    rate, size = model.sample_rate, model.features.samples
+
+    def scores(waveform: Tensor) -> Tensor:
+        return objective.scores(model(waveform))
+
+    for recording in _rows_of(model, scores, sounds, overlap, batch_size):
+        if isinstance(recording, MixkitError):
+            yield recording
+            continue
+        windows = torch.stack(recording.rows)
+        starts = tuple(start / rate for start in recording.starts)
+        mean = windows.double().mean(0).float()
+        yield Prediction(model.labels, mean, windows, starts, size / rate, recording.samples / rate)
+
+
+def embed_all(
+    model: Classifier, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+) -> Iterator[Tensor | MixkitError]:
+    """The pooled vectors ahead of the head of many recordings, each the mean over its windows: `c`.
+
+    Args:
+        model: trained.
+        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        overlap: share of a window that the next one repeats, at least.
+        batch_size: windows in a batch.
+
+    Yields:
+        A vector on the CPU, or the error in place of one.
+    """
+    for recording in _rows_of(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
+        yield recording if isinstance(recording, MixkitError) else torch.stack(recording.rows).double().mean(0).float()
+
+
+def _only(found: Found | MixkitError) -> Found:
+    if isinstance(found, MixkitError):
+        raise found
+    return found
+
+
+@dataclass
+class _Recording:
+    """A recording on its way through the network: a row of results for each window."""
+
+    samples: int
+    starts: list[int]
+    rows: list[Tensor] = field(default_factory=list)
+
+
+def _rows_of(
+    model: Classifier,
+    compute: Callable[[Tensor], Tensor],
+    sounds: Iterable[Callable[[], Tensor]],
+    overlap: float,
+    batch_size: int,
+) -> Iterator[_Recording | MixkitError]:
+    """Each recording with its rows, in order. No more than one batch of windows waits at a time."""
+    if batch_size < 1:
+        raise MixkitError(f"batch_size is {batch_size}. Use 1 or more.")
+    size = model.features.samples
+    waiting: deque[_Recording | MixkitError] = deque()
+    batch: list[tuple[_Recording, Tensor]] = []
+
+    def flush() -> None:
+        with _evaluating(model) as device:
+            rows = compute(torch.stack([window for _, window in batch]).to(device)).float().cpu()
+        for (recording, _), row in zip(batch, rows, strict=True):
+            recording.rows.append(row)
+        batch.clear()
+
+    for sound in sounds:
+        try:
+            waveform = sound()
+        except MixkitError as error:
+            waiting.append(error)
+        else:
+            recording = _Recording(len(waveform), window_starts(len(waveform), size, overlap))
+            waiting.append(recording)
+            for start in recording.starts:
+                window = waveform[start : start + size]
+                batch.append((recording, torch.nn.functional.pad(window, (0, size - len(window)))))
+                if len(batch) == batch_size:
+                    flush()
+        while waiting and _is_done(waiting[0]):
+            yield waiting.popleft()
+    if batch:
+        flush()
+    yield from waiting
+
+
+def _is_done(recording: _Recording | MixkitError) -> bool:
+    return isinstance(recording, MixkitError) or len(recording.rows) == len(recording.starts)
+
+
+@contextmanager
+def _evaluating(model: Classifier) -> Iterator[torch.device]:
+    """The network in evaluation, in full precision; afterwards as it was."""
+    training = model.training
+    model.train(False)
+    try:
+        with torch.no_grad():
+            yield next(model.parameters()).device
+    finally:
+        model.train(training)

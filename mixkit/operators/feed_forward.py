@@ -1,5 +1,6 @@
 """The small network that operators share: two linear maps with an activation between them."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -9,6 +10,7 @@ from mixkit.errors import SettingError
 from mixkit.linear import Linear
 
 Activation = Literal["gelu", "silu", "mish", "acon_c"]
+ACTIVATIONS: Mapping[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish}
 
 
 class AconC(nn.Module):
@@ -60,7 +62,7 @@ class FeedForward(nn.Module):
     def __init__(self, length: int, hidden: int, *, activation: Activation = "gelu", dropout: float = 0.0):
         super().__init__()
         self.expand = Linear(length, hidden)
-        self.activation = _activation(activation, hidden)
+        self.activation = AconC(hidden) if activation == "acon_c" else ACTIVATIONS[activation]()
         self.contract = Linear(hidden, length)
         self.dropout = nn.Dropout(dropout)
 
@@ -86,15 +88,3 @@ def hidden_units(width: int, expansion: float, hidden: int | None) -> int:
             "expansion", f"is {expansion:g}, which leaves no hidden unit at a width of {width}. Use more."
         )
     return units
-
-
-def _activation(name: Activation, hidden: int) -> nn.Module:
-    match name:
-        case "gelu":
-            return nn.GELU()
-        case "silu":
-            return nn.SiLU()
-        case "mish":
-            return nn.Mish()
-        case "acon_c":
-            return AconC(hidden)

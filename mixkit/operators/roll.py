@@ -72,9 +72,8 @@ class Roll(nn.Module):
             )
         self.tokens = site.tokens
         self.view = (groups, site.tokens // bands, site.width * bands // groups)
-        self.share, self.step = groups // (1 + site.layer), site.depth - site.layer
-        self._parts = self._slides(self.share, self.step)
-        self._pieces = self._copies()
+        self.share = groups // (1 + site.layer)
+        self._move(site.depth - site.layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Slide."""
@@ -88,9 +87,7 @@ class Roll(nn.Module):
         if (self.view, self.share) != (other.view, other.share):
             return None
         both = copy.copy(self)
-        both.step = self.step + other.step
-        both._parts = both._slides(both.share, both.step)
-        both._pieces = both._copies()
+        both._move(self.step + other.step)
         return both
 
     def _joined(self, x: Tensor) -> Tensor:
@@ -102,25 +99,23 @@ class Roll(nn.Module):
             start += size
         return torch.cat(parts, dim=1).view(x.shape)
 
-    def _slides(self, share: int, step: int) -> tuple[tuple[int, int, int], ...]:
+    def _move(self, step: int) -> None:
+        """Says what slides, by so many places, and the copies that it takes."""
         groups, rows, columns = self.view
-        slides, left = [], groups
-        for axis, shift in ((3, step % columns), (3, -step % columns), (2, step % rows), (2, -step % rows)):
-            size = min(share, left)
-            slides.append((size, axis, shift))
-            left -= size
-        slides.append((left, 3, 0))
-        return tuple(slide for slide in slides if slide[0])
-
-    def _copies(self) -> "tuple[_Piece, ...]":
-        pieces, start = [], 0
-        for size, axis, shift in self._parts:
-            length = self.view[axis - 1]
-            pieces.append(_Piece(start, size, axis, 0, shift, length - shift))
-            if shift:
-                pieces.append(_Piece(start, size, axis, length - shift, 0, shift))
-            start += size
-        return tuple(pieces)
+        parts: list[tuple[int, int, int]] = []
+        pieces: list[_Piece] = []
+        start = 0
+        slides = ((3, step % columns), (3, -step % columns), (2, step % rows), (2, -step % rows), (3, 0))
+        for size, (axis, shift) in zip((*[self.share] * 4, groups), slides, strict=True):
+            size = min(size, groups - start)
+            if size:
+                length = self.view[axis - 1]
+                parts.append((size, axis, shift))
+                pieces.append(_Piece(start, size, axis, 0, shift, length - shift))
+                if shift:
+                    pieces.append(_Piece(start, size, axis, length - shift, 0, shift))
+                start += size
+        self.step, self._parts, self._pieces = step, tuple(parts), tuple(pieces)
 
 
 class _Piece(NamedTuple):

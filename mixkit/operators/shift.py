@@ -63,18 +63,13 @@ class Shift(nn.Module):
         """Shift."""
         cube = x.reshape(x.shape[0], *self._grid, x.shape[2])
         earlier, later, lower, higher, rest = torch.split(cube, self._parts, dim=3)
-        shifted = (self._back(earlier, 2), self._on(later, 2), self._back(lower, 1), self._on(higher, 1), rest)
-        return torch.cat(shifted, dim=3).flatten(1, 2)
+        in_time = self._moved(earlier, 2, -1), self._moved(later, 2, 1)
+        in_frequency = self._moved(lower, 1, -1), self._moved(higher, 1, 1)
+        return torch.cat((*in_time, *in_frequency, rest), dim=3).flatten(1, 2)
 
-    def _back(self, part: Tensor, axis: int) -> Tensor:
-        """Position p takes the value of p + 1."""
-        edge = part.narrow(axis, 0, 1)
-        return torch.cat((part.narrow(axis, 1, part.shape[axis] - 1), self._entering(edge)), dim=axis)
-
-    def _on(self, part: Tensor, axis: int) -> Tensor:
-        """Position p takes the value of p - 1."""
-        edge = part.narrow(axis, part.shape[axis] - 1, 1)
-        return torch.cat((self._entering(edge), part.narrow(axis, 0, part.shape[axis] - 1)), dim=axis)
-
-    def _entering(self, edge: Tensor) -> Tensor:
-        return edge if self._wrap else torch.zeros_like(edge)
+    def _moved(self, part: Tensor, axis: int, step: int) -> Tensor:
+        """Every value one place on, or back where the step is -1."""
+        stays = part.shape[axis] - 1
+        kept, edge = part.narrow(axis, int(step < 0), stays), part.narrow(axis, stays if step > 0 else 0, 1)
+        entering = edge if self._wrap else torch.zeros_like(edge)
+        return torch.cat((entering, kept) if step > 0 else (kept, entering), dim=axis)

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
@@ -105,9 +105,6 @@ class Registry(Generic[Built]):
     def forget(self, module: str) -> None:
         """Removes what a module registered, and what the modules below it did: it failed while it was imported."""
         self._entries = {n: e for n, e in self._entries.items() if not is_inside(e.target.__module__, module)}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names())
 
     def names(self) -> tuple[str, ...]:
         """Every registered name, sorted."""

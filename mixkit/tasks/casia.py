@@ -25,7 +25,7 @@ class CASIA(Published):
 
     No folds are published. Ours are the speakers, in alphabetical order without regard to case: one is tested, the next
     one validates, two train. The speaker is the group. All speakers say the same sentences, so a sentence of the test
-    split has been heard in training from others.
+    split has been trained on, said by others.
 
     Layout: SPEAKER/EMOTION/NNN.wav in the root.
 
@@ -35,8 +35,8 @@ class CASIA(Published):
         protocol: `speakers`; or `paper-random`, ten folds dealt at random (train 8, valid 1, test 1 tenths of each
             emotion, always the same), in which every speaker is trained on and tested. Only to compare with papers
             that did so.
-        sample_rate: that the model hears, Hz.
-        seconds: that the model hears; shorter clips are padded with silence, longer ones cut.
+        sample_rate: that the model takes, Hz.
+        seconds: that the model takes; shorter clips are padded with silence, longer ones cut.
 
     Raises:
         SettingError: there is no such fold.

@@ -52,7 +52,7 @@ class Demo:
     They differ in how they move: on average spectra, logistic regression gets less than 60 % of the test clips right.
 
     Args:
-        sample_rate: that the model hears, Hz; the files have 16,000 Hz.
+        sample_rate: that the model takes, Hz; the files have 16,000 Hz.
         seconds: length of a clip, at least 0.5.
         clips: of each class, at least 3; a fifth is for test, two fifteenths are for validation.
         seed: of the sounds; another one gives other clips and other devices.

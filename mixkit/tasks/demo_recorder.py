@@ -72,10 +72,10 @@ def record(sound: Wave, recorder: Recorder, rng: RandomState) -> NDArray[np.int1
     street = _noise(rng, samples, rng.uniform(0, 1.8)) * 10 ** (-rng.uniform(*ABOVE_STREET) / 20)
     scene = _level(_colour(np.fft.rfft(sound), rng)) + street
     own = _noise(rng, samples, recorder.colour) * 10 ** (recorder.noise / 20)
-    heard = np.fft.irfft(_level(scene * recorder.response(samples)) + own, samples)
+    recorded = np.fft.irfft(_level(scene * recorder.response(samples)) + own, samples)
     loudness = 10 ** ((rng.uniform(*LOUDNESS) + recorder.gain) / 20)
-    heard *= min(loudness, PEAK / float(np.abs(heard).max()))
-    return np.round(heard * 32767).astype(np.int16)
+    recorded *= min(loudness, PEAK / float(np.abs(recorded).max()))
+    return np.round(recorded * 32767).astype(np.int16)
 
 
 def _colour(spectrum: Spectrum, rng: RandomState) -> Spectrum:

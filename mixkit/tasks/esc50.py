@@ -58,8 +58,8 @@ class ESC50(Published):
         root: folder of the data; empty for `$MIXKIT_DATA/esc50` or `~/.cache/mixkit/esc50`.
         subset: all fifty classes, or the ten of ESC-10, in ESC-50's order.
         fold: that is tested, 1 to 5.
-        sample_rate: that the model hears, Hz; the files have 44,100 Hz.
-        seconds: that the model hears; clips have 5.
+        sample_rate: that the model takes, Hz; the files have 44,100 Hz.
+        seconds: that the model takes; clips have 5.
 
     Raises:
         SettingError: there is no such fold.

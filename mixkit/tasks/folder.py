@@ -39,8 +39,8 @@ class Folder:
         skip: patterns of paths to leave out; `*` stands for anything, `/` too.
         multi_label: a clip may have several labels, `dog;rain`, or an empty one where nothing of the list is heard.
             Train it with `train.loss = @loss.bce()`. Without it, `dog;rain` is one label like any other.
-        sample_rate: that the model hears, Hz.
-        seconds: length of a clip that the model hears.
+        sample_rate: that the model takes, Hz.
+        seconds: length of a clip that the model takes.
 
     Raises:
         SettingError: two settings contradict each other, or the pattern cannot be used.

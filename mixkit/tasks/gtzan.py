@@ -40,8 +40,8 @@ class GTZAN(Published):
     Args:
         root: folder of the data; empty for `$MIXKIT_DATA/gtzan` or `~/.cache/mixkit/gtzan`.
         lists: folder of the three lists; empty for the root.
-        sample_rate: that the model hears, Hz; the files have 22,050 Hz.
-        seconds: that the model hears.
+        sample_rate: that the model takes, Hz; the files have 22,050 Hz.
+        seconds: that the model takes.
 
     Paper: Kereliuk, Sturm and Larsen 2015, arXiv:1507.04761. Data: Tzanetakis and Cook 2002. Its faults: Sturm 2013,
         arXiv:1306.1461.

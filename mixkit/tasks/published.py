@@ -52,8 +52,8 @@ class Published(ABC):
 
     Args:
         root: folder of the data; empty for the place of that data set in the data folder.
-        sample_rate: that the model hears, Hz.
-        seconds: that the model hears.
+        sample_rate: that the model takes, Hz.
+        seconds: that the model takes.
         protocol: by what rule clips come into the splits.
         fold: that is tested, from 1.
         folds: how many the data set has; none where its splits are fixed. `paper-random` deals `RANDOM_FOLDS`.

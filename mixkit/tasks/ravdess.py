@@ -45,8 +45,8 @@ class RAVDESS(Published):
             emotion, always the same), in which every actor is trained on and tested. Only to compare with papers that
             did so.
         channel: `speech`; `song`, which has the first six emotions and 23 actors; or `both`.
-        sample_rate: that the model hears, Hz; the files have 48,000 Hz.
-        seconds: that the model hears; shorter clips are padded with silence, longer ones cut.
+        sample_rate: that the model takes, Hz; the files have 48,000 Hz.
+        seconds: that the model takes; shorter clips are padded with silence, longer ones cut.
 
     Raises:
         SettingError: there is no such fold.

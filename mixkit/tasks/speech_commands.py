@@ -55,8 +55,8 @@ class SpeechCommands(Published):
         variant: version of the data and number of classes. Figures of one never stand beside those of another.
         test: of the 12 classes: `lists`, the test split made like the others, or `archive`, the clips of the official
             speech_commands_test_set_v0.02 (or 0.01) in the root.
-        sample_rate: that the model hears, Hz; the files have 16,000 Hz.
-        seconds: that the model hears; shorter clips are padded with silence.
+        sample_rate: that the model takes, Hz; the files have 16,000 Hz.
+        seconds: that the model takes; shorter clips are padded with silence.
 
     Raises:
         SettingError: the official test set is asked for with 35 classes.

@@ -44,8 +44,8 @@ class UrbanSound8K(Published):
             class, always the same), in which slices of one recording are trained on and tested. Only to compare with
             papers that did so: the same network scores 83.9 % on the official folds and 98.1 % on random ones
             (doi 10.35377/saucis.1830726).
-        sample_rate: that the model hears, Hz; the files have from 8,000 to 192,000 Hz.
-        seconds: that the model hears; slices have up to 4.
+        sample_rate: that the model takes, Hz; the files have from 8,000 to 192,000 Hz.
+        seconds: that the model takes; slices have up to 4.
 
     Raises:
         SettingError: there is no such fold.

@@ -30,7 +30,7 @@ def embed(
     from mixkit.cli.embeddings import expect_suffix, write_embeddings
     from mixkit.cli.inputs import escaped
     from mixkit.cli.processing import expect_all, process_all
-    from mixkit.model.windows import embed_all
+    from mixkit.model.classifier import embed_all
     from mixkit.plugins.copies import load_for_run
     from mixkit.training.device import choose_device
 

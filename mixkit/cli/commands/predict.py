@@ -27,7 +27,7 @@ def predict(
     from mixkit.checkpoints.weights import load
     from mixkit.cli.processing import expect_all, process_all
     from mixkit.cli.views.predictions import Form, reporting
-    from mixkit.model.windows import predict_all
+    from mixkit.model.classifier import predict_all
     from mixkit.plugins.copies import load_for_run
     from mixkit.training.device import choose_device
 
