@@ -99,9 +99,9 @@ def entry(name: str, *tags: str, group: str | None = None) -> ClipEntry:
 
 
 def test_every_label_is_held_out_alike() -> None:
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     rates = {"often": 0.6, "half": 0.3, "rare": 0.05, "rarest": 0.02}
-    entries = [entry(f"{n}.wav", *(tag for tag, rate in rates.items() if dice.random() < rate)) for n in range(1000)]
+    entries = [entry(f"{n}.wav", *(tag for tag, rate in rates.items() if rng.random() < rate)) for n in range(1000)]
     held = hold_out(entries, 0.2)
     whole = Counter(tag for one in entries for tag in one.labels or ("",))
     part = Counter(tag for one in entries if one.group in held for tag in one.labels or ("",))

@@ -31,9 +31,9 @@ def model(small_run: Path) -> Classifier:
 
 def noise(samples: int, seed: int = 0) -> Tensor:
     """Hiss with a tone that wanders, so that no two stretches sound alike."""
-    dice = torch.Generator().manual_seed(seed)
-    pitch = torch.rand(samples // 2000 + 1, generator=dice).repeat_interleave(2000)[:samples]
-    return 0.02 * torch.randn(samples, generator=dice) + 0.3 * torch.sin(torch.cumsum(0.05 + pitch, 0))
+    rng = torch.Generator().manual_seed(seed)
+    pitch = torch.rand(samples // 2000 + 1, generator=rng).repeat_interleave(2000)[:samples]
+    return 0.02 * torch.randn(samples, generator=rng) + 0.3 * torch.sin(torch.cumsum(0.05 + pitch, 0))
 
 
 def expected(model: Classifier, windows: Tensor) -> Tensor:
@@ -180,11 +180,11 @@ def test_the_network_is_left_as_it_was(model: Classifier) -> None:
 
 def some_sounds() -> list[tuple[Tensor, int]]:
     """100 sounds of 0.05 to 1.5 s at four sample rates."""
-    dice = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     rates = [8000, 16_000, 22_050, 44_100]
     return [
-        (noise(int(dice.uniform(0.05, 1.5) * rate), seed), rate)
-        for seed, rate in enumerate(dice.choice(rates, 100).tolist())
+        (noise(int(rng.uniform(0.05, 1.5) * rate), seed), rate)
+        for seed, rate in enumerate(rng.choice(rates, 100).tolist())
     ]
 
 

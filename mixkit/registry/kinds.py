@@ -177,7 +177,7 @@ class Schedule(Protocol):
 
 
 class StartingWeights(Protocol):
-    """What a network was given of other weights, for reports and records; made by copying into a network's parameters."""
+    """What a network was given of other weights, as it is recorded; made by copying into a network's parameters."""
 
     @property
     def parameters(self) -> int:
