@@ -38,7 +38,7 @@ def clips(tmp_path: Path) -> list[Clip]:
 
 
 def epoch(clips: list[Clip], number: int, workers: int = 0, batch_size: int = 4, seed: int | None = 0) -> list[Batch]:
-    audio = ClipAudio(clips, LABELS, 8000, 1200, seed)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200, seed)
     return list(Batches(audio, Order(len(clips), batch_size, seed), CPU, workers).epoch(number))
 
 
@@ -131,7 +131,7 @@ def test_short_is_padded_with_silence_and_long_is_cut(clips: list[Clip]) -> None
 
 
 def test_a_clip_that_fits_is_kept_and_a_random_cut_is_a_stretch_of_its_clip(clips: list[Clip]) -> None:
-    audio = ClipAudio(clips, LABELS, 8000, 1200, seed=0)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200, seed=0)
     assert torch.equal(audio.cut(1), audio.waveform(1))
     starts = set()
     for number in range(20):
@@ -146,12 +146,12 @@ def test_decoded_audio_is_kept_within_the_budget(clips: list[Clip], monkeypatch:
     reads = []
     real = cache.read
     monkeypatch.setattr(cache, "read", lambda path, *rest: reads.append(path) or real(path, *rest))
-    audio = ClipAudio(clips, LABELS, 8000, 1200)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200)
     for _ in range(3):
         assert len(audio.waveform(0)) == 800
     assert len(reads) == 1
     monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 1000)
-    poor = ClipAudio(clips, LABELS, 8000, 1200)
+    poor = ClipAudio(clips, LABELS, Waveforms(8000), 1200)
     for _ in range(3):
         poor.waveform(0)
     assert len(reads) == 4

@@ -85,7 +85,6 @@ def test_good_files(tmp_path, kind, encoding, channels, error):
     assert waveform.ndim == 1
     assert RATE <= len(waveform) < RATE + 400
     assert header == Header(len(waveform), RATE, channels, kind)
-    assert header.seconds == len(waveform) / RATE
     assert np.abs(waveform[:RATE].numpy() - chirp())[200:-200].max() < error
 
 
@@ -113,7 +112,6 @@ def test_flac_of_unknown_length(tmp_path):
     sound = chirp(20.0)  # more than a block
     path = unknown_length(tmp_path / "clip.flac", sound)
     assert inspect(path) == Header(None, RATE, 1, "FLAC")
-    assert inspect(path).seconds is None
     whole = read(path, RATE)
     np.testing.assert_allclose(whole.numpy(), sound, atol=1e-4)
     assert torch.equal(read(path, RATE, 18.5, 19.0), whole[296_000:304_000])

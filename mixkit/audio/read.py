@@ -56,11 +56,6 @@ class Header:
     channels: int
     kind: str
 
-    @property
-    def seconds(self) -> float | None:
-        """Length of the recording; None where the file does not say."""
-        return None if self.frames is None else self.frames / self.sample_rate
-
 
 class _Refused(Exception):
     """Why a file cannot be used: in words, and as a kind of `FIXES`."""
@@ -215,7 +210,8 @@ def _section(header: Header, start: float | None, stop: float | None) -> tuple[i
         raise _Refused(f"the section {asked} is empty.", "section")
     if header.frames is not None and last is not None:
         if first >= header.frames or last > header.frames + SLACK * header.sample_rate:
-            raise _Refused(f"the section {asked} is outside the file, which has {header.seconds:.3f} s.", "section")
+            held = header.frames / header.sample_rate
+            raise _Refused(f"the section {asked} is outside the file, which has {held:.3f} s.", "section")
         last = min(last, header.frames)
     return first, None if last is None else last - first
 

@@ -57,27 +57,24 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
     Args:
         clips: the split.
         labels: class order of the task.
-        sample_rate: Hz.
+        waveforms: reads the clips.
         samples: length that the network takes.
         seed: of random crops; None cuts in the centre.
-        waveforms: reads the clips; one of its own without.
     """
 
     def __init__(
         self,
         clips: Sequence[Clip],
         labels: Sequence[str],
-        sample_rate: int,
+        waveforms: Waveforms,
         samples: int,
         seed: int | None = None,
-        waveforms: Waveforms | None = None,
     ):
         self.clips = clips
         self.targets = targets(clips, labels)
-        self.sample_rate = sample_rate
+        self.waveforms = waveforms
         self.samples = samples
         self.seed = seed
-        self.waveforms = waveforms or Waveforms(sample_rate)
 
     def __len__(self) -> int:
         return len(self.clips)

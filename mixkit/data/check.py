@@ -10,6 +10,7 @@ from typing import Any
 from mixkit.audio.facts import AudioFacts, examine
 from mixkit.data.inspect import TOLERANCE, CheckedClip, inspect_clips
 from mixkit.data.leaks import find_copies
+from mixkit.data.waveforms import in_words
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS
@@ -227,4 +228,4 @@ def _examine(clip: Clip) -> AudioFacts:
     except DataError:
         raise
     except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be looked at
-        raise DataError(f"{type(error).__name__}: {printable(error)}", clip.path) from None
+        raise DataError(in_words(error), clip.path) from None

@@ -49,9 +49,8 @@ class RunSplits:
 
     def audio(self, split: str, seed: int | None = None) -> ClipAudio:
         """The audio of a split, cut in the centre, or at random by a seed."""
-        samples = self.network.features.samples
-        clips, labels = self.clips[split], self.network.labels
-        return ClipAudio(clips, labels, self.network.sample_rate, samples, seed, self.waveforms)
+        samples, labels = self.network.features.samples, self.network.labels
+        return ClipAudio(self.clips[split], labels, self.waveforms, samples, seed)
 
     def batches(self, split: str, device: torch.device, rank: int = 0, ranks: int = 1) -> Batches:
         """The batches of a split in the order in which it is listed, as it is evaluated."""

@@ -16,8 +16,6 @@ from mixkit.registry import Clip
 MEMORY_BUDGET = 2**30
 """Bytes of decoded audio that a run keeps in memory, so that a small data set is decoded once."""
 
-_Place = tuple[str, float | None, float | None]
-
 
 class ReadingFailed(DataError):
     """A clip could not be read, and it is not known that the clip is to blame: memory ran out, or code is wrong."""
@@ -34,7 +32,7 @@ class Waveforms:
     def __init__(self, sample_rate: int, cache: AudioCache | None = None):
         self.sample_rate = sample_rate
         self.cache = cache or AudioCache.of_user()
-        self._kept: dict[_Place, Tensor] = {}
+        self._kept: dict[Clip, Tensor] = {}
         self._room = MEMORY_BUDGET
         self._lock = Lock()
 
@@ -45,7 +43,7 @@ class Waveforms:
             DataError: it cannot be used; it is named.
             ReadingFailed: it cannot be read, for another reason than what is in the file.
         """
-        if (kept := self._kept.get(_place(clip))) is not None:
+        if (kept := self._kept.get(clip)) is not None:
             return kept
         with _naming(clip):
             audio = self.cache.read(clip.path, self.sample_rate, clip.start, clip.stop)
@@ -73,22 +71,14 @@ class Waveforms:
         if not isinstance(audio, Tensor) or audio.ndim != 1 or audio.dtype != torch.float32 or not len(audio):
             found = f"{audio.dtype} {list(audio.shape)}" if isinstance(audio, Tensor) else type(audio).__name__
             raise ReadingFailed(f"was read as {found}, and not as a row of samples.", clip.path)
-        place = _place(clip)
         with self._lock:
-            if audio.nbytes <= self._room and place not in self._kept:
+            if audio.nbytes <= self._room and clip not in self._kept:
                 self._room -= audio.nbytes
-                self._kept[place] = audio
+                self._kept[clip] = audio
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """For a worker that does not inherit this memory: the samples stay here, the budget is whole again."""
-        return {"sample_rate": self.sample_rate, "cache": self.cache}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["sample_rate"], state["cache"])  # type: ignore[misc]
-
-
-def _place(clip: Clip) -> _Place:
-    return str(clip.path), clip.start, clip.stop
+        return Waveforms, (self.sample_rate, self.cache)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mixkit.data.batches import ClipAudio
 from mixkit.data.run_split import run_splits
+from mixkit.data.waveforms import Waveforms
 from mixkit.errors import MixkitError, printable
 from mixkit.export.fuse import fuse
 from mixkit.export.onnx import onnx_program, onnx_runner
@@ -124,7 +125,7 @@ def _clips(model: Classifier) -> tuple[Tensor, str]:
         return _some(run_splits(model).audio("test")), "test clips of the run"
     except MixkitError:
         demo = task.build(task.spec("demo", clips=3))
-        audio = ClipAudio(demo.clips("test"), demo.labels, model.sample_rate, model.features.samples)
+        audio = ClipAudio(demo.clips("test"), demo.labels, Waveforms(model.sample_rate), model.features.samples)
         return _some(audio), "clips of the demo, since the run's own are not here"
 
 

@@ -64,10 +64,7 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
     if not missing:
         return loaded
     digest = _digest(copies)
-    listed = "\n".join(
-        f"  {printable(name)}: {_lines(content)}, SHA-256 {hashlib.sha256(content).hexdigest()}"
-        for name, content in copies.items()
-    )
+    listed = "\n".join(_described(name, content) for name, content in copies.items())
     place = printable(folder / FOLDER)
     packaged = sorted({wanted[name] for name in missing if "/" in name})
     if trusted is None or packaged:
@@ -85,9 +82,9 @@ def load_for_run(folder: Path, named: Iterable[str] = (), trusted: str | None = 
     return (*loaded, *(_load(name, content, folder / FOLDER / name) for name, content in missing.items()))
 
 
-def _lines(content: bytes) -> str:
+def _described(name: str, content: bytes) -> str:
     lines = len(content.splitlines())
-    return "1 line" if lines == 1 else f"{lines} lines"
+    return f"  {printable(name)}: {lines} line{'s' * (lines != 1)}, SHA-256 {hashlib.sha256(content).hexdigest()}"
 
 
 def _remedy(packaged: list[str], digest: str) -> str:
