@@ -20,6 +20,7 @@ from mixkit.audio.read import KINDS
 from mixkit.download.sources import SOURCES
 from mixkit.errors import MixkitError
 from mixkit.storage.folders import VARIABLE, data_folder
+from mixkit.study.local import cores
 from mixkit.training.device import bf16_instructions, choose_device, precision_of
 from mixkit.version import __version__
 
@@ -93,16 +94,16 @@ def _libraries() -> Finding:
 def _devices() -> Finding:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpus = [torch.cuda.get_device_properties(number) for number in range(count)]
-    cores, threads = _cores(), torch.get_num_threads()
+    number, threads = cores(), torch.get_num_threads()
     names = [f"cuda:{number} {gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for number, gpu in enumerate(gpus)]
     mps = torch.backends.mps.is_available()
-    found = [*names, *(["mps"] * mps), f"cpu with {cores} cores (torch uses {threads} threads)"]
+    found = [*names, *(["mps"] * mps), f"cpu with {number} cores (torch uses {threads} threads)"]
     facts = {
         "chosen": str(choose_device("auto")),
         "cuda": [{"name": gpu.name, "bytes": gpu.total_memory} for gpu in gpus],
         "cuda_built": torch.version.cuda,
         "mps": mps,
-        "cores": cores,
+        "cores": number,
         "threads": threads,
     }
     if gpus or mps:
@@ -182,11 +183,6 @@ def _extras() -> Finding:
 
 def _missing(modules: Sequence[str]) -> list[str]:
     return [name for name in modules if name not in sys.modules and importlib.util.find_spec(name) is None]
-
-
-def _cores() -> int:
-    """Of the processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(folder: Path) -> int:

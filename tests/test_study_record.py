@@ -60,6 +60,7 @@ def _trial(**changes: Any) -> Callable[[Any], None]:
         lambda data: data.update(more=1),
         lambda data: data.update(base="nobody"),
         lambda data: data.update(name=3),
+        lambda data: data.update(quick="yes"),
         lambda data: data["arms"].append(data["arms"][0]),
         lambda data: data["arms"][0].update(lines=[3]),
         lambda data: data["arms"][1].update(value={"accuracy": "high"}),

@@ -35,7 +35,8 @@ def check(bindings: Iterable[Binding], faults: Faults) -> set[Key]:
         if binding.selector in (STUDY, PAPER):
             if binding.place.named not in studies:
                 studies.add(binding.place.named)
-                faults.add(binding.place, _study(binding))
+                fix = f"Run it: mixkit ablate {binding.place.named}"
+                faults.add(binding.place, f"{binding} belongs to a study, not to a recipe. {fix}")
             continue
         for mark in marks(binding.value):
             _check_mark(mark, binding.place_of(mark), macros, faults)
@@ -89,7 +90,7 @@ def _check_key(binding: Binding, faults: Faults) -> bool:
     shorthand = binding.setting == "branches" and isinstance(binding.value, list | tuple)  # seen to by the resolver
     if not shorthand and all(_is_spec(mark) for mark in marks(binding.value)):
         try:
-            fitted(_with_specs(binding.value), annotation, binding.selector, binding.setting, binding.value)
+            fitted(_with_specs(binding.value), annotation, binding, binding.value)
         except SettingError as error:
             faults.add(binding.place, str(error))
     return True
@@ -122,7 +123,3 @@ def _check_mark(mark: Reference | Macro, place: Place, macros: set[str], faults:
         return
     if not mark.called:
         faults.add(place, f"{mark} is not finished. Write {mark}().")
-
-
-def _study(binding: Binding) -> str:
-    return f"{binding} belongs to a study, not to a recipe. Run it: mixkit ablate {binding.place.named}"

@@ -134,7 +134,7 @@ class Reader:
         found = self._locate(include, origin)
         if found is None:
             return [lost(include.place)]
-        chain = (*origin.including, origin)
+        chain = found.including
         same = next((place for place, above in enumerate(chain) if _real(above.path) == _real(found.path)), None)
         if same is not None:
             names = " -> ".join([*(above.shown for above in chain[same:]), found.shown])
@@ -142,7 +142,7 @@ class Reader:
             return []
         if _real(found.path) in seen:
             return []  # two files may include the same third one, which then stands where it came first
-        inner, own = self._file(Origin(found.path, found.shown, origin.roots, chain), include.place, seen)
+        inner, own = self._file(found, include.place, seen)
         return [*inner, *own]
 
     def _locate(self, include: Include, origin: Origin) -> Origin | None:
@@ -169,7 +169,7 @@ class Reader:
             return None
         beside = there[0] == origin.path.parent
         name = os.path.normpath(Path(origin.shown).parent / text) if beside else shown(there[0] / text)
-        return Origin(there[0] / text, name, origin.roots)
+        return Origin(there[0] / text, name, origin.roots, (*origin.including, origin))
 
     def _content(self, origin: Origin, asked: Place) -> bytes | None:
         try:

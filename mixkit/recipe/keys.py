@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from mixkit.errors import SettingError, did_you_mean, nearest
 from mixkit.recipe.faults import Kind
 from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Train
-from mixkit.recipe.statements import Key, written
+from mixkit.recipe.statements import Binding, Key, written
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import Misfit, converted, describe, show
 
@@ -79,14 +79,13 @@ def annotation_of(key: Key) -> Any:
     return known[setting]
 
 
-def fitted(value: Any, annotation: Any, selector: str, setting: str, shown: Any) -> Any:
+def fitted(value: Any, annotation: Any, binding: Binding, shown: Any) -> Any:
     """The value as the setting takes it.
 
     Args:
         value: as evaluated.
         annotation: what the setting takes.
-        selector: section or registered thing.
-        setting: its setting.
+        binding: sets it.
         shown: the value as the recipe writes it, for the error.
 
     Raises:
@@ -94,13 +93,13 @@ def fitted(value: Any, annotation: Any, selector: str, setting: str, shown: Any)
     """
     try:
         found = converted(value, annotation)
-        kind = kind_of(setting)
+        kind = kind_of(binding.setting)
         for item in found if isinstance(found, tuple) else (found,):
-            if selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
+            if binding.selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
                 raise Misfit
     except Misfit as misfit:
-        message = f"is {show(shown)}{misfit}. It takes {in_words(annotation, setting)}."
-        raise SettingError(f"{selector}.{setting}", message) from None
+        message = f"is {show(shown)}{misfit}. It takes {in_words(annotation, binding.setting)}."
+        raise SettingError(f"{binding.selector}.{binding.setting}", message) from None
     return found
 
 

@@ -111,15 +111,10 @@ class Resolver:
 
     def _spec(self, kind: str, name: str, scope: str, place: Place, defaults: Mapping[str, Any]) -> Any:
         values = {
-            setting.name: self._setting(
-                f"{kind}.{name}",
-                setting.name,
-                setting.annotation,
-                scope,
-                place,
-                defaults.get(setting.name, setting.default),
+            key.name: self._setting(
+                f"{kind}.{name}", key.name, key.annotation, scope, place, defaults.get(key.name, key.default)
             )
-            for setting in REGISTRIES[kind].entry(name).settings
+            for key in REGISTRIES[kind].entry(name).settings
         }
         return UNKNOWN if _any_unknown(values.values()) else REGISTRIES[kind].spec(name, **values)
 
@@ -150,7 +145,7 @@ class Resolver:
                 self._hide(binding.setting, annotation)
             return UNKNOWN
         try:
-            return fitted(value, annotation, binding.selector, binding.setting, value if filled_in else binding.value)
+            return fitted(value, annotation, binding, value if filled_in else binding.value)
         except SettingError as error:
             self._faults.add(binding.place, str(error))
             self._hide(binding.setting, annotation)

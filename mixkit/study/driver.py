@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -79,7 +79,7 @@ def drive(
     """
     with held(plan.record.folder), stoppable():
         options = ("--device", device, *(["--allow-changes"] if allow_changes else []))
-        work = _Drive(plan, engine, display, options, minutes)
+        work = _Drive(plan, engine, display, options, minutes, plan.record)
         try:
             record = work.all()
         finally:
@@ -92,112 +92,110 @@ def drive(
     return record
 
 
+@dataclass
 class _Drive:
-    def __init__(self, plan: Plan, engine: Engine, display: Display, options: tuple[str, ...], minutes: float | None):
-        self._plan = plan
-        self._record = plan.record
-        self._engine = engine
-        self._display = display
-        self._options = options
-        self._limit = None if minutes is None else minutes * 60
-        self._began: dict[str, float] = {}
-        self._late: set[str] = set()
-        self._to_do = 0  # epochs of all runs that are to be made
-        self._worked = 0  # those of runs that ended
+    plan: Plan
+    engine: Engine
+    display: Display
+    options: tuple[str, ...]
+    minutes: float | None
+    record: Record
+    began: dict[str, float] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    to_do: int = 0  # epochs of all runs that are to be made
+    worked: int = 0  # those of runs that ended
 
     def all(self) -> Record:
         self._prepare()
-        waiting = [trial.folder.name for trial in self._record.trials if trial.state == "waiting"]
+        waiting = [trial.folder.name for trial in self.record.trials if trial.state == "waiting"]
         start = shown = time.monotonic()
-        while waiting or self._began:
-            while waiting and len(self._began) < self._engine.slots:
+        while waiting or self.began:
+            while waiting and len(self.began) < self.engine.slots:
                 self._start(waiting.pop(0))
-            for ended in self._engine.ended():
+            for ended in self.engine.ended():
                 self._end(ended, start)
             self._end_late_ones()
             if time.monotonic() - shown > SHOW:
                 shown = time.monotonic()
-                self._display.show(Progress(self._record, self._left(start)))
-            if self._began:
+                self.display.show(Progress(self.record, self._left(start)))
+            if self.began:
                 time.sleep(LOOK)
-        return self._record
+        return self.record
 
     def leave(self) -> None:
         """Nothing runs any more."""
-        for key in self._began:
+        for key in self.began:
             self._change(key, state="waiting")
 
     def _prepare(self) -> None:
-        folder = self._record.folder
+        folder = self.record.folder
         for name in (RUNS, "recipes", "logs"):
             with writing(folder / name):
                 (folder / name).mkdir(exist_ok=True)
-        for key, run in self._plan.runs.items():
+        for key, run in self.plan.runs.items():
             write_whole(folder / "recipes" / f"{key}.gin", run.recipe.encode())
             if place := set_aside(folder / RUNS / key, run.code):
-                self._display.say(f"A run of other plugin code is kept as {place}, and does not count.")
-        trials = tuple(map(as_it_is, self._record.trials))
-        self._record = replace(self._record, trials=trials)
-        write_study(self._record)
+                self.display.say(f"A run of other plugin code is kept as {place}, and does not count.")
+        trials = tuple(map(as_it_is, self.record.trials))
+        self.record = replace(self.record, trials=trials)
+        write_study(self.record)
         done = sum(trial.state == "done" for trial in trials)
         if done:
-            self._display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
-        for remark in remarks(self._record):
-            self._display.say(remark)
-        self._to_do = sum(self._plan.runs[t.folder.name].epochs for t in trials if t.state != "done")
+            self.display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
+        for remark in remarks(self.record):
+            self.display.say(remark)
+        self.to_do = sum(self.plan.runs[t.folder.name].epochs for t in trials if t.state != "done")
 
     def _start(self, key: str) -> None:
-        folder = self._record.folder
+        folder = self.record.folder
         run = folder / RUNS / key
-        plugins = tuple(word for plugin in self._plan.plugins for word in ("--plugin", plugin))
+        plugins = tuple(word for plugin in self.plan.plugins for word in ("--plugin", plugin))
         if run.exists() and not (run / RECIPE).is_file():  # killed before its first file was there
             with writing(run):
                 shutil.rmtree(run)
         recipe = str(folder / "recipes" / f"{key}.gin")
         arguments = ("train", recipe, "--runs", str(run.parent), "--name", key, "--resume", "auto")
-        job = Job(key, (*arguments, *self._options, *plugins), log_of(folder, key), _as_begun(run))
+        job = Job(key, (*arguments, *self.options, *plugins), log_of(folder, key), _as_begun(run))
         append_line(job.log, f"{STARTED}{shlex.join(job.arguments)}")
-        self._engine.start(job)
-        self._began[key] = time.monotonic()
+        self.engine.start(job)
+        self.began[key] = time.monotonic()
         self._change(key, state="running", error=None)
 
     def _end(self, ended: Ended, start: float) -> None:
         key = ended.key
-        seconds = time.monotonic() - self._began.pop(key)
-        run = self._record.folder / RUNS / key
-        if place := set_aside(run, self._plan.runs[key].code):
+        seconds = time.monotonic() - self.began.pop(key)
+        run = self.record.folder / RUNS / key
+        if place := set_aside(run, self.plan.runs[key].code):
             error: str | None = f"a plugin was edited meanwhile; what came of it is {place}"
         elif (run / COMPLETE).is_file():
             error = None
-        elif key in self._late and self._limit is not None:
-            error = f"took longer than {self._limit / 60:g} min and was ended"
+        elif key in self.late:
+            error = f"took longer than {self.minutes:g} min and was ended"
         else:
-            error = ended.why or reason(ended.code, log_of(self._record.folder, key))
+            error = ended.why or reason(ended.code, log_of(self.record.folder, key))
         trial = self._change(key, state="failed" if error else "done", error=error)
-        self._worked += self._plan.runs[key].epochs
-        self._display.ended(trial, seconds, Progress(self._record, self._left(start)))
+        self.worked += self.plan.runs[key].epochs
+        self.display.ended(trial, seconds, Progress(self.record, self._left(start)))
 
     def _end_late_ones(self) -> None:
-        if self._limit is None:
-            return
-        for key, began in self._began.items():
-            if time.monotonic() - began > self._limit and key not in self._late:
-                self._late.add(key)
-                self._engine.kill(key)
+        for key, began in self.began.items():
+            if self.minutes is not None and time.monotonic() - began > self.minutes * 60 and key not in self.late:
+                self.late.add(key)
+                self.engine.kill(key)
 
     def _change(self, key: str, **changes: str | None) -> ArmRun:
         """Writes what has become of a run."""
-        place = next(i for i, trial in enumerate(self._record.trials) if trial.folder.name == key)
-        trial = replace(self._record.trials[place], **changes)  # type: ignore[arg-type]
-        trials = (*self._record.trials[:place], trial, *self._record.trials[place + 1 :])
-        self._record = replace(self._record, trials=trials)
-        write_study(self._record)
+        place = next(i for i, trial in enumerate(self.record.trials) if trial.folder.name == key)
+        trial = replace(self.record.trials[place], **changes)  # type: ignore[arg-type]
+        trials = (*self.record.trials[:place], trial, *self.record.trials[place + 1 :])
+        self.record = replace(self.record, trials=trials)
+        write_study(self.record)
         return trial
 
     def _left(self, start: float) -> float | None:
         """Seconds, by the epochs that were trained since the start."""
-        done = self._worked + sum(_epochs(self._record.folder / RUNS / key) for key in self._began)
-        return (time.monotonic() - start) * (self._to_do - done) / done if done else None
+        done = self.worked + sum(_epochs(self.record.folder / RUNS / key) for key in self.began)
+        return (time.monotonic() - start) * (self.to_do - done) / done if done else None
 
 
 def log_of(folder: Path, key: str) -> Path:

@@ -49,12 +49,11 @@ def value_of(binding: Binding) -> Any:
         raise SettingError(key, f"is no setting.{did_you_mean(binding.setting, known)}")
     if isinstance(value, Mapping):
         value = {_name(name, key): _inner(inner, name, key) for name, inner in value.items()}
-    annotation = known[binding.setting]
     if key in EXAMPLES:
         if not isinstance(value, Mapping):
             raise SettingError(key, f"is {show(value)}. It takes a dictionary, such as {EXAMPLES[key]}.")
         return value
-    found = fit(value, annotation, key)
+    found = fit(value, known[binding.setting], key)
     if binding.setting in ("seeds", "folds") and isinstance(found, tuple):
         check_numbers(key, found)
     if binding.setting == "name":

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from mixkit.errors import DamagedError, MixkitError, RunError, printable
 from mixkit.runs.folder import COMPLETE
@@ -136,16 +136,15 @@ def _record(data: Any, folder: Path) -> Record:
     lists = {key: tuple(data[key]) for key in ("layers", "settings")}
     record = Record(**{**data, **lists, "folder": folder, "arms": arms, "trials": trials})
     names = [arm.name for arm in arms]
-    for text in (record.name, record.recipe, record.note, record.base, *names, *record.layers, *record.settings):
-        fit(text, str, RECORD)
+    kinds: dict[type, tuple[object, ...]] = {Record: (record,), Arm: arms, ArmRun: trials}
+    for kind, parts in kinds.items():
+        annotations = get_type_hints(kind)
+        for part in parts:
+            for key, annotation in annotations.items():
+                fit(getattr(part, key), annotation, RECORD)
     for arm in arms:
-        fit(arm.lines, tuple[str, ...], RECORD)
-        fit(arm.note, str, RECORD)
-        for key, value in (arm.value or {}).items():
-            fit((key, value), tuple[str, float], RECORD)
-    for trial in trials:
-        facts = (trial.seed, trial.fold, trial.state, trial.error, trial.command)
-        fit(facts, tuple[int, int | None, State, str | None, str], RECORD)
+        for figure, value in (arm.value or {}).items():
+            fit((figure, value), tuple[str, float], RECORD)
     if record.base not in names or len(set(names)) < len(names) or not {trial.arm for trial in trials} <= set(names):
         raise ValueError
     return record
