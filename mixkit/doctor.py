@@ -19,7 +19,7 @@ from mixkit.audio import cache
 from mixkit.audio.read import KINDS
 from mixkit.download.sources import SOURCES
 from mixkit.errors import MixkitError
-from mixkit.storage.folders import VARIABLE, data_folder
+from mixkit.storage.folders import VARIABLE, data_folder, nearest
 from mixkit.study.local import cores
 from mixkit.training.device import bf16_instructions, choose_device, precision_of
 from mixkit.version import __version__
@@ -147,7 +147,7 @@ def _data() -> Finding:
     folder = data_folder()
     there = sorted(name for name in ("demo", *SOURCES) if (folder / name).is_dir())
     sizes = {name: _size(folder / name) for name in there}
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    parent = nearest(folder)
     free = shutil.disk_usage(parent).free
     sets = ", ".join(f"{name} {_amount(size)}" for name, size in sizes.items()) or "no data sets yet"
     found = f"{folder} ({'$' + VARIABLE if os.environ.get(VARIABLE) else 'default'}): {sets}; {_amount(free)} free"

@@ -24,7 +24,7 @@ from mixkit.audio.read import inspect, read
 from mixkit.audio.resample import resample
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
-from mixkit.storage.folders import data_folder
+from mixkit.storage.folders import data_folder, nearest
 
 VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less
@@ -165,8 +165,7 @@ def most() -> int:
         raise DataError(f"{VARIABLE} is {chosen!r}. Give GiB for the audio cache, such as 20, or 0 for none.")
     if chosen:
         return int(limit * 2**30)
-    parent = next(path for path in (folder(), *folder().parents) if path.exists())
-    return min(int(limit * 2**30), shutil.disk_usage(parent).total // 10)
+    return min(int(limit * 2**30), shutil.disk_usage(nearest(folder())).total // 10)
 
 
 def _stamp(path: str | os.PathLike[str]) -> str | None:

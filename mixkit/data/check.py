@@ -71,7 +71,7 @@ class Report:
         notes: what the task itself has to say.
         protocol: by which it is split; `paper-random` mixes groups on purpose.
         labels: of the task, in its order.
-        seconds: that the model hears.
+        seconds: that the network takes.
         clips: every clip.
     """
 

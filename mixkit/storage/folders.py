@@ -24,3 +24,8 @@ def data_folder() -> Path:
         return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "mixkit"  # noqa: PTH117
     except RuntimeError:
         raise DataError(f"no home folder to keep data in. {FIX}") from None
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the first above it that is there: on its disk, to be asked for room."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

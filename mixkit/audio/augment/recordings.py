@@ -42,7 +42,7 @@ class Recordings(nn.Module):
         """A stretch for each item, repeated where the recording is shorter: `b samples`."""
         which = draw.integer(1, len(self.lengths))
         length = self.lengths[which]
-        begins = torch.where(length < samples, length, length - samples + 1)  # so that no end is heard without need
+        begins = torch.where(length < samples, length, length - samples + 1)  # so that no end is taken without need
         begin = (draw.uniform(1) * begins).long()
         place = (begin + torch.arange(samples, device=begin.device)) % length
         return self.sound[self.starts[which] + place]

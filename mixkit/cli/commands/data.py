@@ -101,8 +101,9 @@ def audio_cache(
 
 
 def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Console") -> None:
-    parent = next(path for path in folder.parents if path.exists())
-    free = shutil.disk_usage(parent).free
+    from mixkit.storage.folders import nearest
+
+    free = shutil.disk_usage(nearest(folder)).free
     for title, text in (
         (source.title, source.home),
         ("licence", source.licence),
