@@ -24,7 +24,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another process works on it, or the folder cannot be made.
     """
-    shown = printable(str(folder))
+    shown = printable(folder)
 
     def refuse(holder: str) -> None:
         raise RunError(f"{shown} is worked on by {holder}. Wait for it, or end it.")
@@ -87,7 +87,7 @@ def remarks(record: Record) -> list[str]:
         if version not in ("", __version__):
             said.append(
                 f"{_runs(count)} made by mixkit {printable(version)}; this is {__version__}. Counted all the same: "
-                f"to make them again, remove them from {printable(str(record.folder / RUNS))}."
+                f"to make them again, remove them from {printable(record.folder / RUNS)}."
             )
     known = {trial.folder.name for trial in record.trials}
     others = [path for path in (record.folder / RUNS).glob(f"*/{COMPLETE}") if path.parent.name not in known]

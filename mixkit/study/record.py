@@ -100,18 +100,18 @@ def read_study(folder: Path) -> Record:
         RunError: there is no study.
         DamagedError: the record is not what mixkit wrote.
     """
-    path, shown = folder / RECORD, printable(str(folder))
+    path, shown = folder / RECORD, printable(folder)
     if not folder.is_dir():
         raise RunError(f"{shown} is no folder. Name a study, such as runs/asm_rh-ablation.")
     if not path.is_file():
         inside = sorted(found.parent for found in folder.glob(f"*/{RECORD}"))
-        hint = f" Did you mean {printable(str(inside[0]))}?" if inside else ""
+        hint = f" Did you mean {printable(inside[0])}?" if inside else ""
         raise RunError(f"{shown} is no study: it has no {RECORD}.{hint}")
     try:
         record = _record(json.loads(path.read_bytes()), folder)
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError, OSError, MixkitError):
         raise DamagedError(
-            f"{printable(str(path))} is not what mixkit wrote. Run `mixkit ablate` again: finished runs are kept."
+            f"{printable(path)} is not what mixkit wrote. Run `mixkit ablate` again: finished runs are kept."
         ) from None
     return replace(record, trials=tuple(map(as_it_is, record.trials)))
 
