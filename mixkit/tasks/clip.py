@@ -1,8 +1,7 @@
-"""What all tasks say of clips: the three splits, which files are audio, names to print, and an order of chance."""
+"""What all tasks say of clips: the three splits, what is audio, the first few of many names, an order of chance."""
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from mixkit.errors import MixkitError, printable
 from mixkit.registry import Task, lacks
@@ -41,11 +40,6 @@ def some(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     text = ", ".join(printable(name) for name in names[:most])
     return f"{text} and {len(names) - most} more" if len(names) > most else text
-
-
-def show(path: Path | str) -> str:
-    """A path that is safe to print."""
-    return printable(str(path))
 
 
 def draw(name: str) -> str:

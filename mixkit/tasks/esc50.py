@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from mixkit.errors import DataError, SettingError
+from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.clip import show
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import base_folder, find_root, folders, read_rows, sounds
 from mixkit.values import Count, Positive
@@ -91,7 +90,7 @@ class ESC50(Published):
         if old is not None and self.subset == "esc10":
             return _old_layout(old)
         if old is not None:
-            raise SettingError("task.esc50.subset", f"is 'esc50', but {show(old)} is ESC-10. Use 'esc10'.")
+            raise SettingError("task.esc50.subset", f"is 'esc50', but {printable(old)} is ESC-10. Use 'esc10'.")
         advice = ADVICE if self.subset == "esc50" else ADVICE_10
         root = find_root("esc50", self.root, (TABLE, "audio"), ("ESC-50-master", "ESC-50"), advice)
         there = frozenset(sounds(root / "audio", root))

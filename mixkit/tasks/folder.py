@@ -4,9 +4,9 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from mixkit.errors import SettingError
+from mixkit.errors import SettingError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.clip import expect_split, show, some
+from mixkit.tasks.clip import expect_split, some
 from mixkit.tasks.entry import SEPARATOR, ClipEntry
 from mixkit.tasks.listing import Skip, audio_files
 from mixkit.tasks.pattern import compile_pattern, read_names
@@ -158,6 +158,6 @@ class Folder:
         if not root.is_dir():
             what = "which is a file" if root.is_file() else "and there is no such folder"
             raise SettingError(
-                "task.folder.root", f"is {self.root!r}: {show(root)}, {what}. Name the folder of recordings."
+                "task.folder.root", f"is {self.root!r}: {printable(root)}, {what}. Name the folder of recordings."
             )
         return root

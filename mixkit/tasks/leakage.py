@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
-from mixkit.tasks.clip import SPLITS, expect_whole, show, some
+from mixkit.tasks.clip import SPLITS, expect_whole, some
 from mixkit.tasks.published import PAPER_RANDOM
 
 _Splits = Mapping[str, Sequence[Clip]]
@@ -43,11 +43,11 @@ def _expect_clips(splits: _Splits, labels: Sequence[str]) -> None:
     for clip in (clip for clips in splits.values() for clip in clips):
         for label in clip.labels:
             if label not in labels:
-                raise DataError(f"{show(clip.path)}: label {label!r} is none of the task's: {some(labels, 20)}.")
+                raise DataError(f"{printable(clip.path)}: label {label!r} is none of the task's: {some(labels, 20)}.")
     trained = {label for clip in splits["train"] for label in clip.labels}
     missing = [label for label in labels if label not in trained]
     if missing:
-        held_out = [show(clip.path) for clips in splits.values() for clip in clips if missing[0] in clip.labels]
+        held_out = [printable(clip.path) for clips in splits.values() for clip in clips if missing[0] in clip.labels]
         found = f", only held-out ones such as {held_out[0]}" if held_out else ""
         raise DataError(f"no training clip of {some(missing)}{found}. Hold out fewer groups, or leave the label out.")
 
@@ -68,7 +68,7 @@ def _expect_apart(splits: _Splits, what: str, name: Callable[[Clip], str]) -> No
     if not shared:
         return
     named, found = shared[0]
-    where = " and ".join(f"{split} ({show(clip.path)})" for split, clip in found.items())
+    where = " and ".join(f"{split} ({printable(clip.path)})" for split, clip in found.items())
     more = f" So {_do(len(shared) - 1, what)}." if len(shared) > 1 else ""
     raise DataError(f"the {what} {printable(named)} stands in {where}.{more} Keep each {what} in one split.")
 

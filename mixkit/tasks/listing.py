@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from mixkit.errors import DataError, SettingError
-from mixkit.tasks.clip import SUFFIXES, is_audio, show, some
+from mixkit.errors import DataError, SettingError, printable
+from mixkit.tasks.clip import SUFFIXES, is_audio, some
 
 _log = logging.getLogger(__name__)
 
@@ -69,11 +69,11 @@ def audio_files(root: Path, skip: Skip) -> list[str]:
             found.append(path)
     if not found:
         raise DataError(
-            f"{show(root)}: no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case"
+            f"{printable(root)}: no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case"
             + (f"; left out links that lead to nothing there: {some(lost)}." if lost else ".")
         )
     if lost:
-        _log.warning("%s: left out links that lead to nothing there: %s", show(root), some(lost))
+        _log.warning("%s: left out links that lead to nothing there: %s", printable(root), some(lost))
     return sorted(found)
 
 

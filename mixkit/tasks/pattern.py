@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mixkit.errors import DataError, SettingError, did_you_mean
-from mixkit.tasks.clip import show, some
+from mixkit.errors import DataError, SettingError, did_you_mean, printable
+from mixkit.tasks.clip import some
 from mixkit.tasks.entry import ClipEntry, is_split_word, make_entry
 
 FOLDER_PER_CLASS = r"(?P<label>[^/]+)/.+"
@@ -53,25 +53,25 @@ def read_names(
     if odd and pattern:
         how_many = "none" if len(odd) == len(paths) else f"only {len(paths) - len(odd)}"
         raise DataError(
-            f"{show(root)}: {how_many} of {len(paths)} audio files match task.folder.pattern = {pattern.pattern!r}; "
-            f"not, for example, {some(odd)}. Mend the pattern, which has to match the whole path below the root, "
-            f"or list the files in task.folder.skip."
+            f"{printable(root)}: {how_many} of {len(paths)} audio files match "
+            f"task.folder.pattern = {pattern.pattern!r}; not, for example, {some(odd)}. Mend "
+            f"the pattern, which has to match the whole path below the root, or list the files in task.folder.skip."
         )
     if odd:
         raise DataError(
-            f"{show(root)}: {len(odd)} of {len(paths)} audio files lie in no folder that could be their label: "
+            f"{printable(root)}: {len(odd)} of {len(paths)} audio files lie in no folder that could be their label: "
             f"{some(odd)}. Put each in a folder named like its class, set task.folder.pattern to read the label "
             f"from the name, or list the files in task.folder.skip."
         )
     entries = [
-        make_entry(show(root / path), path, _words(match), None, None, multi_label)
+        make_entry(printable(root / path), path, _words(match), None, None, multi_label)
         for path, match in matches.items()
         if match
     ]
     labels = sorted({entry.label for entry in entries})
     if not pattern and all(is_split_word(label) for label in labels):
         raise DataError(
-            f"{show(root)}: the folders are named {some(labels)}, like splits and not like classes. "
+            f"{printable(root)}: the folders are named {some(labels)}, like splits and not like classes. "
             f"For folders of classes in folders of splits "
             f"set task.folder.pattern = r'(?P<split>[^/]+)/(?P<label>[^/]+)/.+'."
         )

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from mixkit.errors import DataError
-from mixkit.tasks.clip import SUFFIXES, is_audio, show, some
+from mixkit.errors import DataError, printable
+from mixkit.tasks.clip import SUFFIXES, is_audio, some
 from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.listing import Skip, inside
 
@@ -48,11 +48,11 @@ def _entries(root: Path, path: Path, file: TextIO, skip: Skip, multi_label: bool
     for column in ("path", "label"):
         if column not in columns:
             raise DataError(
-                f"{show(path)}:1: no column {column!r}, only {some(columns, 10) or 'an empty line'}. "
+                f"{printable(path)}:1: no column {column!r}, only {some(columns, 10) or 'an empty line'}. "
                 f"It needs path and label, and may have split, fold, group, start and stop."
             )
     for cells in rows:
-        where = f"{show(path)}:{rows.line_num}"
+        where = f"{printable(path)}:{rows.line_num}"
         if not any(cells):
             continue
         if len(cells) != len(columns):
@@ -69,10 +69,10 @@ def _entry(root: Path, row: Mapping[str, str], where: str, multi_label: bool) ->
     _expect_below(root, path, f"{where}: path")
     if not os.path.isfile(root / path):  # noqa: PTH113
         raise DataError(
-            f"{where}: no file {show(root / path)}. Mend the path, which is below the root, or take the row out."
+            f"{where}: no file {printable(root / path)}. Mend the path, which is below the root, or take the row out."
         )
     if not is_audio(path):
-        raise DataError(f"{where}: {show(path)} is no audio by its name. Use {', '.join(SUFFIXES)}.")
+        raise DataError(f"{where}: {printable(path)} is no audio by its name. Use {', '.join(SUFFIXES)}.")
     start, stop = _seconds(row, "start", where), _seconds(row, "stop", where)
     if stop is not None and stop <= (start or 0.0):
         raise DataError(
@@ -98,4 +98,4 @@ def _expect_below(root: Path, path: str, what: str) -> None:
     """Refuse a path that is absolute, climbs, or reaches out of the root through a link."""
     climbs = os.path.isabs(path) or ".." in path.split("/") or "\0" in path  # noqa: PTH117
     if climbs or not inside(os.path.realpath(root / path), os.path.realpath(root)):
-        raise DataError(f"{what} is {show(path)!r}, which leaves {show(root)}. Name what is below the root.")
+        raise DataError(f"{what} is {printable(path)!r}, which leaves {printable(root)}. Name what is below the root.")

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from mixkit.errors import DataError, MixkitError, SettingError
+from mixkit.errors import DataError, MixkitError, SettingError, printable
 from mixkit.storage.folders import data_folder
-from mixkit.tasks.clip import show, some
+from mixkit.tasks.clip import some
 from mixkit.tasks.listing import inside
 
 
@@ -94,7 +94,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
             if lacking:
                 raise DataError(f"no column {some(lacking)}.", path, "Put the published table there.")
             for row in rows:
-                yield f"{show(path)}:{rows.line_num}", {column: row[column] or "" for column in columns}
+                yield f"{printable(path)}:{rows.line_num}", {column: row[column] or "" for column in columns}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot be read ({error}).", path, "Put the published table there.") from None
 
@@ -115,4 +115,4 @@ def _expect_within(entry: os.DirEntry[str], root: Path) -> os.DirEntry[str]:
 
 
 def _outside(path: str, root: Path) -> DataError:
-    return DataError(f"a link that leads out of {show(root)}.", path, "Put what it leads to in its place.")
+    return DataError(f"a link that leads out of {printable(root)}.", path, "Put what it leads to in its place.")
