@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,16 +94,16 @@ def _libraries() -> Finding:
 def _devices() -> Finding:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpus = [torch.cuda.get_device_properties(number) for number in range(count)]
-    number, threads = cores(), torch.get_num_threads()
+    usable, threads = cores(), torch.get_num_threads()
     names = [f"cuda:{number} {gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for number, gpu in enumerate(gpus)]
     mps = torch.backends.mps.is_available()
-    found = [*names, *(["mps"] * mps), f"cpu with {number} cores (torch uses {threads} threads)"]
+    found = [*names, *(["mps"] * mps), f"cpu with {usable} cores (torch uses {threads} threads)"]
     facts = {
         "chosen": str(choose_device("auto")),
         "cuda": [{"name": gpu.name, "bytes": gpu.total_memory} for gpu in gpus],
         "cuda_built": torch.version.cuda,
         "mps": mps,
-        "cores": number,
+        "cores": usable,
         "threads": threads,
     }
     if gpus or mps:
@@ -172,17 +172,16 @@ def _cache() -> Finding:
 
 
 def _extras() -> Finding:
-    missing = {extra: _missing(modules) for extra, modules in EXTRAS.items()}
+    missing = {
+        extra: [name for name in modules if name not in sys.modules and importlib.util.find_spec(name) is None]
+        for extra, modules in EXTRAS.items()
+    }
     found = "; ".join(f"{extra}: {'no ' + ', '.join(lacks) if lacks else 'there'}" for extra, lacks in missing.items())
     if missing["onnx"]:
         advice = "For mixkit export --to onnx: pip install 'mixkit[onnx]'."
     else:
         advice = "mixkit export --to onnx works."
     return Finding("extras", found, advice, facts={extra: not lacks for extra, lacks in missing.items()})
-
-
-def _missing(modules: Sequence[str]) -> list[str]:
-    return [name for name in modules if name not in sys.modules and importlib.util.find_spec(name) is None]
 
 
 def _size(folder: Path) -> int:

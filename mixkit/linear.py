@@ -46,13 +46,8 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_exporting()
         and x.numel() * weight.shape[0] >= WORTH_IT
-        and library() == "oneDNN"
+        and LIBRARY == "oneDNN"
     )
-
-
-def library() -> str:
-    """Which computes large float32 products on this machine's CPU: "torch" for its own choice, or "oneDNN"."""
-    return _CHOSEN
 
 
 def _choose() -> str:
@@ -70,7 +65,8 @@ def _maker() -> str:
         return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
-_CHOSEN = _choose()  # here, because a compiler could not look into it
+LIBRARY = _choose()  # here, because a compiler could not look into it
+"""Which computes large float32 products on this machine's CPU: "torch" for its own choice, or "oneDNN"."""
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -102,11 +98,11 @@ def _gradients(ctx: object, gradient: Tensor) -> tuple[Tensor | None, Tensor | N
 
 
 # By hand, because torch.library.custom_op loads the compiler at the first call, which takes most of a second.
-_LIBRARY = torch.library.Library("mixkit", "DEF")
-_LIBRARY.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
-_LIBRARY.impl("linear", _product, "CPU")
-torch.library.register_fake("mixkit::linear", _like, lib=_LIBRARY)
-torch.library.register_autograd("mixkit::linear", _gradients, setup_context=_remember, lib=_LIBRARY)
+_DEFINED = torch.library.Library("mixkit", "DEF")
+_DEFINED.define("linear(Tensor x, Tensor weight, Tensor? bias) -> Tensor")
+_DEFINED.impl("linear", _product, "CPU")
+torch.library.register_fake("mixkit::linear", _like, lib=_DEFINED)
+torch.library.register_autograd("mixkit::linear", _gradients, setup_context=_remember, lib=_DEFINED)
 
 OPERATION = torch.ops.mixkit.linear
 """What a counter of operations sees of it."""

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from mixkit import registry
+from mixkit.cli.views.picture import write_png
 from mixkit.data import check as check_module
 from mixkit.data.check import FAULTS, REMARKS, Report, check
 from mixkit.data.plot import draw
@@ -224,9 +225,8 @@ def test_a_decoder_that_breaks_costs_one_clip(tmp_path: Path, monkeypatch: pytes
 
 def test_picture(tmp_path: Path) -> None:
     for task in (Listed(good(tmp_path)), Listed({"train": [clip(tmp_path / "gone.wav", "l$a^b_$l")]})):
-        body = draw(look(task))
-        assert body.startswith(b"\x89PNG")
-        (tmp_path / "picture.png").write_bytes(body)
+        write_png(tmp_path / "picture.png", draw(look(task)))
+        assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
         import matplotlib.image
 
         pixels = matplotlib.image.imread(tmp_path / "picture.png")

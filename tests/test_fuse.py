@@ -19,7 +19,6 @@ from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
-LIBRARY = linear.library
 SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]
 
 
@@ -33,7 +32,7 @@ def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     if not torch.backends.mkldnn.is_available():
         pytest.skip("torch was built without oneDNN")
     monkeypatch.setattr(linear, "WORTH_IT", 0)
-    monkeypatch.setattr(linear, "library", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "LIBRARY", "oneDNN")
 
 
 def products(call: object) -> bool:
@@ -76,10 +75,8 @@ def test_when_the_other_product_is_taken() -> None:
 
 
 @pytest.mark.usefixtures("onednn")
-def test_a_compiler_takes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_takes_it_whole() -> None:
     """Also with the question of which library, which is asked for large products alone."""
-    monkeypatch.setattr(linear, "library", LIBRARY)
-    monkeypatch.setattr(linear, "_CHOSEN", "oneDNN")
     weight, x, graphs = torch.randn(3, 8), torch.randn(4, 8), []
 
     def kept(graph: torch.fx.GraphModule, _: object) -> object:
@@ -93,9 +90,9 @@ def test_a_compiler_takes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_not_taken_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "library", lambda: "torch")
+    monkeypatch.setattr(linear, "LIBRARY", "torch")
     assert not products(lambda: linear.linear(torch.randn(2048, 128), torch.randn(128, 128)))
-    monkeypatch.setattr(linear, "library", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "LIBRARY", "oneDNN")
     assert not products(lambda: linear.linear(torch.randn(4, 8), torch.randn(3, 8)))
 
 

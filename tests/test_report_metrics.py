@@ -4,14 +4,15 @@ import csv
 import hashlib
 import io
 import json
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from mixkit.cli.views.comparison import show
+from mixkit.cli.views.terminal import stdout
 from mixkit.report import formats, plots, tables, write
 from mixkit.report.captions import notes, summary
 from mixkit.report.comparison import Answer, answer
@@ -98,10 +99,13 @@ def test_the_papers_f1_stands_beside_ours(found: Answer) -> None:
 
 
 def terminal(found: Answer) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None, highlight=False)
-    show(found, console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    """What a terminal of 80 columns shows that knows no colours."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as shown:
+        patch.setenv("TERM", "dumb")
+        patch.setenv("FORCE_COLOR", "1")
+        assert stdout().is_terminal
+        show(found)
+    return shown.getvalue()
 
 
 def test_eighty_columns_lose_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The table of commands."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -25,27 +24,6 @@ from mixkit.cli.commands.show import show
 from mixkit.cli.commands.train import train
 from mixkit.version import __version__
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train,
-    "runs": runs,
-    "look": look,
-    "bench": bench,
-    "new": new,
-    "ablate": ablate,
-    "report": report,
-    "compare": compare,
-    "evaluate": evaluate,
-    "show": show,
-    "check": check,
-    "list": list_,
-    "copy": copy,
-    "predict": predict,
-    "embed": embed,
-    "export": export,
-    "doctor": doctor,
-}
-GROUPS: dict[str, typer.Typer] = {"data": data}
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -53,10 +31,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Declare a Mixer in a short gin file, train it, and learn which perspective of a sound earns its place.",
 )
-for name, command in COMMANDS.items():
-    app.command(name)(command)
-for name, group in GROUPS.items():
-    app.add_typer(group, name=name)
+for command in (
+    *(train, runs, look, bench, new, ablate, report, compare, evaluate),
+    *(show, check, list_, copy, predict, embed, export, doctor),
+):
+    app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(data, name="data")
 
 
 def _version(asked: bool) -> None:

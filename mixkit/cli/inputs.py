@@ -131,7 +131,7 @@ def _below(folder: str) -> list[Input]:
 
 
 def _walk(folder: str, faults: list[Input]) -> Iterator["os.DirEntry[str]"]:
-    """What is named like audio below a folder; folders that cannot be read are told to `faults`."""
+    """What is named like audio below a folder; folders that cannot be read go to `faults`."""
     folders = [folder]
     while folders:
         here = folders.pop()

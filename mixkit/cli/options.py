@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mixkit.model.classifier import Classifier
     from mixkit.recipe.schema import Recipe
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
@@ -47,3 +48,13 @@ def load(
     from mixkit.recipe.gin_file import load_recipe
 
     return load_recipe(recipe, layers or (), settings or (), load_plugins(plugins or ()))
+
+
+def load_model(run: Path, plugins: Sequence[str] | None, trust: str | None, device: str = "cpu") -> "Classifier":
+    """The trained network of a run on a device, with the plugins that it needs loaded."""
+    from mixkit.checkpoints.weights import load as load_weights
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.training.device import choose_device
+
+    loaded = load_for_run(run, plugins or (), trust)
+    return load_weights(run, choose_device(device), loaded)

@@ -1,4 +1,4 @@
-"""Recordings taken one after the other: results told as they come, faults on stderr, and the rest goes on."""
+"""Recordings taken one after the other: results reported as they come, faults on stderr, and the rest goes on."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ def process_all(
     process: Callable[[Iterator[Callable[[], Tensor]]], Iterator[T | MixkitError]],
     report: Callable[[Input, T | MixkitError], None],
 ) -> tuple[int, int]:
-    """Takes recordings one after the other; a fault is told on stderr, and so is how far it is where somebody watches.
+    """Takes recordings one after the other: what comes of each is reported, and a fault said on stderr, as it comes.
 
     Args:
         named: see `inputs`.

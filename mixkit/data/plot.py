@@ -1,7 +1,5 @@
 """A picture of a task: how many clips of each class, and how long they are."""
 
-from io import BytesIO
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,8 +11,8 @@ INK, PALE = "#222222", "#d9d9d9"
 COLOURS = {"train": "#2a6f97", "valid": "#d9822b", "test": "#4c956c"}
 
 
-def draw(report: Report) -> bytes:
-    """Class balance and lengths of a task, as a PNG."""
+def draw(report: Report) -> Figure:
+    """Class balance and lengths of a task."""
     labels = list(dict.fromkeys(label for split in SPLITS for label in report.balance(split)))
     figure = Figure(figsize=(11, max(4.0, 0.24 * len(labels) + 1.6)), layout="constrained")
     classes, lengths = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -23,9 +21,7 @@ def draw(report: Report) -> bytes:
     verdict = "nothing to mend" if report.clean else "to be mended, see the report"
     title = f"{printable(report.task)}: {len(report.clips):,} clips, {verdict}"
     figure.suptitle(title, x=0.01, ha="left", parse_math=False)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    return picture.getvalue()
+    return figure
 
 
 def _balance(axes: Axes, report: Report, labels: list[str]) -> None:

@@ -3,10 +3,9 @@
 import ast
 import builtins
 import inspect
-import re
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,48 +15,13 @@ from mixkit.explain.card import meanings, sections
 from mixkit.operators.axes import AXES
 from mixkit.registry import Entry, operator
 
-_TEXT = '''"""$summary
 
-mixkit check $path
-mixkit train mlp_mixer --plugin $path \\
-    --set "block.branches = [@operator.$name(), @operator.channel()]"
-"""
-
-$imports
-
-
-$decorator
-class $cls(nn.Module):
-    """What `$like` does, and then a gain that each channel learns.
-
-$sections
-    """
-
-    def __init__(
-        self,
-        site: Site,
-        *,
-$settings
-    ):
-        super().__init__()
-        self.$like = $target(
-            site,
-$passed
-        )
-        self.gain = nn.Parameter(torch.ones(site.width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix as `$like` does, then weigh."""
-        return self.gain * self.$like(x)
-'''
-
-
-def likeness(like: str, words: Mapping[str, str]) -> str:
-    """The text of the plugin.
+def likeness(like: str, name: str) -> dict[str, str]:
+    """The words of the template `like.txt`.
 
     Args:
         like: an operator of mixkit itself.
-        words: name, class (`cls`), path and summary of the new one.
+        name: of the new one.
 
     Raises:
         MixkitError: there is no such operator, or it is a plugin's.
@@ -71,22 +35,27 @@ def likeness(like: str, words: Mapping[str, str]) -> str:
     settings = [argument for argument in init.args.kwonlyargs if argument.arg in defaults]
     imported: dict[str, set[str]] = defaultdict(set)
     for argument in settings:
-        for name in _names(argument.annotation):
-            imported[_home(name, tree, module)].add(name)
+        for word in _names(argument.annotation):
+            imported[_home(word, tree, module)].add(word)
     imported["mixkit"] |= {"Site", "operator"}
     imported["mixkit.operators"] |= {target.__name__, *(("mixes_of",) if callable(entry.facts["mixes"]) else ())}
-    filled = {
-        **words,
+    signature = [f"{_quoted(ast.unparse(a))} = {_quoted(defaults[a.arg])}" for a in settings]
+    passed = [f"{argument.arg}={argument.arg}" for argument in settings]
+    return {
         "like": like,
         "target": target.__name__,
-        "decorator": _decorator(words["name"], like, entry.facts["mixes"]),
+        "decorator": _decorator(name, like, entry.facts["mixes"]),
         "imports": _imports(imported),
         "sections": _sections(entry),
-        "settings": "\n".join(f"        {_quoted(ast.unparse(a))} = {_quoted(defaults[a.arg])}," for a in settings),
-        "passed": "\n".join(f"            {argument.arg}={argument.arg}," for argument in settings),
+        "signature": _listed(["self", "site: Site", "*", *signature], 8) if settings else "self, site: Site",
+        "arguments": _listed(["site", *passed], 12) if settings else "site",
     }
-    text = re.sub(r"\$(\w+)", lambda mark: filled[mark[1]], _TEXT)
-    return text if settings else _plain(text)
+
+
+def _listed(arguments: Sequence[str], indent: int) -> str:
+    """A line each, as the formatter has them."""
+    lines = "".join(f"{' ' * indent}{argument},\n" for argument in arguments)
+    return f"\n{lines}{' ' * (indent - 4)}"
 
 
 def _constructor(owner: type) -> tuple[ModuleType, ast.Module, ast.FunctionDef] | None:
@@ -155,9 +124,3 @@ def _sections(entry: Entry) -> str:
 
 def _filled(line: str) -> str:
     return textwrap.fill(line, 120, initial_indent=" " * 8, subsequent_indent=" " * 12, break_on_hyphens=False)
-
-
-def _plain(text: str) -> str:
-    """Without settings there is nothing to stand by keyword."""
-    text = text.replace("(\n        self,\n        site: Site,\n        *,\n\n    )", "(self, site: Site)")
-    return re.sub(r"\(\n            site,\n\n        \)", "(site)", text)

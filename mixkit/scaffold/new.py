@@ -57,7 +57,7 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
         "test_path": _shown(test),
         "summary": f"{_CAPITAL[kind]} of one's own, to be changed: what it does, and what it says of itself.",
     }
-    text = _filled(kind, words) if like is None else likeness(like, words)
+    text = _filled(kind, words) if like is None else _filled("like", words | likeness(like, name))
     to.mkdir(parents=True, exist_ok=True)
     plugin.write_text(text, encoding="utf-8")
     test.write_text(_filled(f"test_{kind}" if kind in ("operator", "task") else "test", words), encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mixkit.linear import library
+from mixkit.linear import LIBRARY
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Clip
 from mixkit.training.prepare import Prepared
@@ -28,7 +28,7 @@ def fingerprint(prepared: Prepared) -> Fingerprint:
         "precision": prepared.precision,
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "products": library(),
+        "products": LIBRARY,
     }
 
 

@@ -12,9 +12,7 @@ from mixkit.cli.options import Device, Layers, Plugins, Settings
 from mixkit.cli.views.terminal import say, stdout
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mixkit.study.definition import Folds, Study
+    from mixkit.study.definition import Folds
     from mixkit.study.engine import Engine
 
 QUICK = "A quick look: one seed and a few epochs. It shows that everything works; its figures prove nothing."
@@ -51,11 +49,12 @@ def ablate(
     from mixkit.cli.views.study import Shown, size_of
     from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import expect_name
+    from mixkit.study.definition import Study, load_study
     from mixkit.study.driver import StudyFailed, drive
     from mixkit.study.plan import plan
 
     loaded = load_plugins(plugins or ())
-    study = _study(asked, loaded)
+    study = load_study(asked, loaded) or Study(f"{Path(asked).stem}-ablation", asked)
     study = replace(
         study,
         added_layers=tuple(layers or ()),
@@ -68,38 +67,30 @@ def ablate(
     folder = runs / called
     planned = plan(study, folder, tuple(plugins or ()), loaded, quick)
     carried_out_by = _engine(engine, folder, jobs, device, minutes)
-    console = stdout()
     for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
-        say(console, note)
+        say(note)
     try:
-        with Shown(console, planned.record) as display:
+        with Shown(stdout(), planned.record) as display:
             limit = None if engine == "slurm" else minutes  # there jobs also queue
             drive(planned, carried_out_by, display, device, limit, allow_changes)
     except StudyFailed:
-        _tell(folder, plugins or (), loaded, console)
+        _tell(folder, plugins or (), loaded)
         raise
-    _tell(folder, plugins or (), loaded, console)
+    _tell(folder, plugins or (), loaded)
 
 
-def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...], console: "Console") -> None:
+def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     """What the runs that are done come to, and what can be done with them."""
     from mixkit.cli.views.comparison import show
     from mixkit.report.write import compare
 
     if any((folder / "runs").glob("*/results.json")):
-        console.print()
-        show(compare([folder], loaded), console)
-        console.print()
-    say(console, f"All of it is in {folder}: study.json, runs/, logs/.")
+        say("")
+        show(compare([folder], loaded))
+        say("")
+    say(f"All of it is in {folder}: study.json, runs/, logs/.")
     command = shlex.join(["mixkit", "report", str(folder), *(part for path in plugins for part in ("--plugin", path))])
-    say(console, f"Next:  {command}    a page: figures, errors to listen to, commands")
-
-
-def _study(asked: str, loaded: tuple[str, ...]) -> "Study":
-    """The study of a file, or the one that a recipe stands for."""
-    from mixkit.study.definition import Study, load_study
-
-    return load_study(asked, loaded) or Study(f"{Path(asked).stem}-ablation", asked)
+    say(f"Next:  {command}    a page: figures, errors to listen to, commands")
 
 
 def _engine(kind: str, folder: Path, jobs: int | None, device: str, minutes: float | None) -> "Engine":

@@ -1,18 +1,23 @@
 """`mixkit check`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from mixkit.cli.options import Layers, Plugins, Settings, load
 from mixkit.cli.views.terminal import say, stdout
-from mixkit.errors import MixkitError
+from mixkit.errors import MixkitError, printable
 
 if TYPE_CHECKING:
+    from mixkit.conformance.run_checks import CheckResult
     from mixkit.recipe.schema import Recipe
     from mixkit.registry import Spec
+
+_INDENT = 21  # of what is said of a check, behind its mark and its name
 
 
 def check(
@@ -48,7 +53,6 @@ def _check_recipe(recipe: "Recipe") -> None:
     with torch.device("meta"):
         mixer = Mixer(recipe.model, features.bins, features.frames, classes)
     say(
-        stdout(),
         f"{recipe.name} is sound: {recipe.model.depth} blocks over a {mixer.grid.frequency} x {mixer.grid.time} "
         f"grid, {sum(p.numel() for p in mixer.parameters()):,} parameters for {classes} classes{note}",
     )
@@ -56,15 +60,13 @@ def _check_recipe(recipe: "Recipe") -> None:
 
 def _check_plugin(path: str, plugins: Sequence[str]) -> None:
     """Checks all that a file registers, or a folder of them."""
-    from mixkit.cli.views.conformance import show_checks
     from mixkit.plugins.load import load_only, load_plugins
 
-    console = stdout()
     load_plugins(plugins)
     found = _registered(load_only([path]))
     if not found:
         raise MixkitError(f"{path} registers nothing. Decorate a class or function, as in @operator('name', ...).")
-    outcomes = [outcome for spec in found for outcome in show_checks(console, spec)]
+    outcomes = [outcome for spec in found for outcome in _show_checks(spec)]
     failed = sum(outcome.fails for outcome in outcomes)
     names = ", ".join(f"{spec.kind} {spec.name}" for spec in found)
     if failed:
@@ -73,7 +75,7 @@ def _check_plugin(path: str, plugins: Sequence[str]) -> None:
     held = len(outcomes) - left
     passes = "1 check passes" if held == 1 else f"{held} checks pass"
     more = f", {left} not tried" if left else ""
-    say(console, f"{path} is sound: {passes}{more} ({names}).")
+    say(f"{path} is sound: {passes}{more} ({names}).")
 
 
 def _registered(modules: Sequence[str]) -> "list[Spec]":
@@ -85,3 +87,54 @@ def _registered(modules: Sequence[str]) -> "list[Spec]":
         for name in registry.names()
         if any(is_inside(registry.entry(name).target.__module__, module) for module in modules)
     ]
+
+
+def _show_checks(spec: "Spec") -> "list[CheckResult]":
+    """Runs every check of its kind and prints each as it ends."""
+    from mixkit.conformance.run_checks import run_checks
+    from mixkit.registry import REGISTRIES
+
+    where = REGISTRIES[spec.kind].entry(spec.name).where
+    say(f"{spec.kind} {spec.name}, {_short(where)}", "bold")
+    outcomes, left = [], []
+    for result in run_checks(spec):
+        outcomes.append(result)
+        if result.tried:
+            _line(result)
+        else:
+            left.append(result)
+    if left:
+        names = ", ".join(_words(result) for result in left)
+        _hang("-", "not tried", f"{names}: {left[0].fault}", "dim", "dim")
+    return outcomes
+
+
+def _line(result: "CheckResult") -> None:
+    if result.fails:
+        _hang("fails", _words(result), result.fault or "", "bold red")
+    else:
+        _hang("ok", _words(result), result.promise, "green", "dim")
+    if result.look:
+        _hang("", "", f"look at {_short(result.look)}", "", "cyan")
+
+
+def _hang(mark: str, name: str, text: str, style: str, tone: str = "") -> None:
+    """A line that goes on below itself, beside its mark, where the terminal is narrow; elsewhere it stays a line."""
+    console = stdout()
+    line = Text(printable(text.replace("\n", " ")), style=tone)
+    head = Text("  ").append(f"{mark:<6}", style=style).append(f"{name:<12} ")
+    parts = line.wrap(console, max(console.width - _INDENT, _INDENT)) if console.is_terminal else [line]
+    for part in parts:
+        part.rstrip()
+        console.print(head.append(part), soft_wrap=True)
+        head = Text(" " * _INDENT)
+
+
+def _words(result: "CheckResult") -> str:
+    return result.check.replace("_", " ")
+
+
+def _short(place: str) -> str:
+    """A `file:line` from the working folder, where it is inside."""
+    relative = os.path.relpath(place)
+    return place if relative.startswith("..") else relative

@@ -1,7 +1,6 @@
 """`mixkit compare`."""
 
 from mixkit.cli.options import AsJson, Folders, Plugins
-from mixkit.cli.views.terminal import stdout
 
 
 def compare(
@@ -18,4 +17,4 @@ def compare(
     if as_json:
         print(formats.to_json(found), end="")  # noqa: T201
         return
-    show(found, stdout())
+    show(found)

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from mixkit.cli.options import RecipeName
-from mixkit.cli.views.terminal import stdout
+from mixkit.cli.views.terminal import say
 
 
 def copy(
@@ -17,4 +16,4 @@ def copy(
     from mixkit.recipe import catalog
 
     written = catalog.copy(recipe, to)
-    stdout().print(Text(f"Wrote {written}. Next:  mixkit show {written}"))
+    say(f"Wrote {written}. Next:  mixkit show {written}")

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixkit.cli.options import AsJson
-from mixkit.cli.views.terminal import print_json, say, stderr, stdout
+from mixkit.cli.views.terminal import print_json, say, stderr
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mixkit.data.check import Report
     from mixkit.download.sources import Archive, Source
     from mixkit.registry import Spec
@@ -32,15 +30,14 @@ def get(
     from mixkit.download import get as getting
     from mixkit.download.sources import source_of
 
-    console = stdout()
     source = source_of(name)
     folder = getting.place_of(source, to)
     if source.archive is not None:
-        _introduce(source, source.archive, folder, console)
+        _introduce(source, source.archive, folder)
     with Bar(stderr(), counts_bytes=True) as bar:
         fetched = getting.get(source, folder, bar, keep)
-    say(console, f"{source.name} is {'complete' if fetched else 'there, and complete'}: {folder}")
-    say(console, f"Next:  mixkit data check {source.name}")
+    say(f"{source.name} is {'complete' if fetched else 'there, and complete'}: {folder}")
+    say(f"Next:  mixkit data check {source.name}")
 
 
 @data.command()
@@ -71,11 +68,14 @@ def check(
     with Bar(stderr(), counts_bytes=False) as bar:
         report = checking.check(task.build(spec), spec.name, bar.progress, str(spec))
     if picture is not None:
-        _draw(report, picture)
+        from mixkit.cli.views.picture import write_png
+        from mixkit.data.plot import draw
+
+        write_png(picture, draw(report), "Name another file.")
     if as_json:
         print_json(report.to_json())
     else:
-        show(report, stdout())
+        show(report)
     if not report.clean:
         raise DamagedError(_verdict(report))
 
@@ -87,20 +87,19 @@ def audio_cache(
     """Say how much decoded audio is kept so that it is not decoded again."""
     from mixkit.audio import cache
 
-    console = stdout()
     store = cache.stored()
     size, files = store.usage()
     if clear:
         store.clear()
     done = "removed from" if clear else "in"
-    say(console, f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
+    say(f"{files:,} files, {size / 1e6:,.1f} MB, {done} {cache.folder()}")
     if not clear:
         most = cache.most()
         limit = f"It takes at most {most / 2**30:,.3g} GiB" if most else "It is off"
-        say(console, f"{limit}, as {cache.VARIABLE} says in GiB. It is safe to remove: mixkit data cache --clear")
+        say(f"{limit}, as {cache.VARIABLE} says in GiB. It is safe to remove: mixkit data cache --clear")
 
 
-def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Console") -> None:
+def _introduce(source: "Source", archive: "Archive", folder: Path) -> None:
     from mixkit.storage.folders import nearest
 
     free = shutil.disk_usage(nearest(folder)).free
@@ -112,7 +111,7 @@ def _introduce(source: "Source", archive: "Archive", folder: Path, console: "Con
         (archive.checksum.kind, f"{archive.checksum.value} ({archive.checksum.published})"),
         ("to", f"{folder} ({free / 1e9:,.1f} GB free)"),
     ):
-        say(console, f"{title:<8} {text}")
+        say(f"{title:<8} {text}")
 
 
 def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]) -> "Spec":
@@ -135,13 +134,6 @@ def _spec(asked: str, layers: list[str], settings: list[str], plugins: list[str]
         known = {*task.names(), *catalog.names(), *parts}
         raise DataError(f"no task or recipe named {asked!r}.{did_you_mean(asked, known)}")
     return load_recipe(asked, layers, settings, loaded).task
-
-
-def _draw(report: "Report", picture: Path) -> None:
-    from mixkit.data.plot import draw
-    from mixkit.storage.atomic import write_whole
-
-    write_whole(picture, draw(report), "Name another file.")
 
 
 def _verdict(report: "Report") -> str:

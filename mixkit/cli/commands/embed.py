@@ -1,18 +1,22 @@
 """`mixkit embed`."""
 
+import json
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust
-from mixkit.cli.views.terminal import say, stdout
-from mixkit.errors import MixkitError
+from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust, load_model
+from mixkit.cli.views.terminal import say
+from mixkit.errors import MixkitError, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mixkit.cli.inputs import Input
+
+SUFFIXES = (".npz", ".safetensors")
 
 
 def embed(
@@ -26,18 +30,16 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Write a vector for each recording: the pooled tokens ahead of the head."""
-    from mixkit.checkpoints.weights import load
-    from mixkit.cli.embeddings import expect_suffix, write_embeddings
     from mixkit.cli.inputs import escaped
     from mixkit.cli.processing import expect_all, process_all
     from mixkit.model.classifier import embed_all
-    from mixkit.plugins.copies import load_for_run
-    from mixkit.training.device import choose_device
+    from mixkit.storage.atomic import write_whole
 
-    loaded = load_for_run(run, plugins or (), trust)
-    expect_suffix(out)
-    model = load(run, choose_device(device), loaded)
-    names, vectors = [], []
+    if out.suffix not in SUFFIXES:
+        raise MixkitError(f"--out {printable(str(out))} ends in none of {', '.join(SUFFIXES)}. Name such a file.")
+    model = load_model(run, plugins, trust, device)
+    names: list[str] = []
+    vectors: list[Tensor] = []
 
     def keep(one: "Input", vector: "Tensor | MixkitError") -> None:
         if not isinstance(vector, MixkitError):
@@ -48,6 +50,24 @@ def embed(
         recordings, model.sample_rate, lambda sounds: embed_all(model, sounds, overlap, batch_size), keep
     )
     if vectors:
-        write_embeddings(out, names, vectors, {"run": escaped(str(run)), "recipe": model.recipe.name})
-        say(stdout(), f"Wrote {out}: embeddings, {len(names)} x {len(vectors[0])} float32, and the files' names.")
+        facts = {"run": escaped(str(run)), "recipe": model.recipe.name}
+        write_whole(out, _encoded(out.suffix, names, vectors, facts), "Name another file with --out.")
+        say(f"Wrote {out}: embeddings, {len(names)} x {len(vectors[0])} float32, and the files' names.")
     expect_all(*counts)
+
+
+def _encoded(suffix: str, names: list[str], vectors: "list[Tensor]", facts: dict[str, str]) -> bytes:
+    """`embeddings`, float32 `n c`, with the `n` names of the files: beside them in `.npz`, else in the header.
+
+    Neither kind of file needs pickle to be read.
+    """
+    import numpy as np
+    import torch
+    from safetensors.torch import save
+
+    embeddings = torch.stack(vectors)
+    if suffix == ".safetensors":
+        return save({"embeddings": embeddings}, metadata={"files": json.dumps(names), **facts})
+    archive = BytesIO()
+    np.savez(archive, embeddings=embeddings.numpy(), files=np.array(names, dtype=np.str_))
+    return archive.getvalue()

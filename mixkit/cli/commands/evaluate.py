@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mixkit.cli.options import AsJson, Device, Plugins, Trust
+from mixkit.cli.options import AsJson, Device, Plugins, Trust, load_model
 from mixkit.cli.views.terminal import print_json, say, stdout
 
 
@@ -18,24 +18,20 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained run on a split of its task."""
-    from mixkit.checkpoints.weights import load
     from mixkit.cli.views.results import classes, show_results
-    from mixkit.plugins.copies import load_for_run
     from mixkit.registry import task
     from mixkit.training.device import choose_device
     from mixkit.training.evaluate import evaluate_split
     from mixkit.training.memory import keep_freed
 
     keep_freed()
-    loaded = load_for_run(run, plugins or (), trust)
     place = choose_device(device)
-    model = load(run, plugins=loaded)
+    model = load_model(run, plugins, trust)
     found = evaluate_split(model, split, place)
     protocol = task.build(model.recipe.task).protocol
     if as_json:
         print_json({"run": str(run), "protocol": protocol, "split": split, split: found.to_json()})
         return
-    console = stdout()
-    say(console, f"{model.recipe.name} on {model.recipe.task.name} ({protocol})")
-    show_results(console, {split: found}, model.recipe.train.best)
-    console.print(classes(found))
+    say(f"{model.recipe.name} on {model.recipe.task.name} ({protocol})")
+    show_results({split: found}, model.recipe.train.best)
+    stdout().print(classes(found))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from mixkit.cli.options import Plugins, RunFolder, Trust
+from mixkit.cli.options import Plugins, RunFolder, Trust, load_model
 from mixkit.cli.views.terminal import say, stdout
 
 ONNX = """\
@@ -58,22 +58,16 @@ def export(
     trust: Trust = None,
 ) -> None:
     """Write a run as one file that needs no mixkit: waveform in, probabilities out."""
-    from mixkit.checkpoints.weights import load
     from mixkit.export import export as write
     from mixkit.export.package import SUFFIXES, TOLERANCE
-    from mixkit.plugins.copies import load_for_run
 
-    model = load(run, plugins=load_for_run(run, plugins or (), trust))
-    exported = write(model, to, out or Path(f"model{SUFFIXES[to]}"))
-    console = stdout()
-    say(console, f"Wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB).")
+    exported = write(load_model(run, plugins, trust), to, out or Path(f"model{SUFFIXES[to]}"))
+    say(f"Wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB).")
     say(
-        console,
         f"Checked on {exported.clips} {exported.sounds}, in a batch and one by one: probabilities differ from the "
         f"run's by at most {exported.difference:.1g} (allowed: {TOLERANCE:g}).",
     )
-    say(console, f"To run it without mixkit, in Python with {NEEDS[to]}:")
+    say(f"To run it without mixkit, in Python with {NEEDS[to]}:")
     rate, samples = int(exported.facts["sample_rate"]), int(exported.facts["samples"])
     program = SNIPPETS[to].format(path=str(exported.path), rate=rate, seconds=samples / rate)
-    console.print()
-    console.print(Text(program), soft_wrap=True)
+    stdout().print(Text(f"\n{program}"), soft_wrap=True)

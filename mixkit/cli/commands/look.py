@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkit.cli.options import Layers, Plugins, Settings, Trust
-from mixkit.cli.views.terminal import say, stdout
+from mixkit.cli.options import Layers, Plugins, Settings, Trust, load, load_model
+from mixkit.cli.views.terminal import say
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
@@ -37,16 +37,18 @@ def look(
     from mixkit.cli.views.picture import write_png
     from mixkit.explain import plots
     from mixkit.explain.influence import changes, influences
-    from mixkit.plugins.copies import load_for_run
-    from mixkit.plugins.load import load_plugins
+    from mixkit.model.classifier import build
     from mixkit.storage.atomic import writing
 
-    console = stdout()
     run = Path(what) if (Path(what) / "recipe.gin").is_file() else None
-    loaded = load_for_run(run, plugins or (), trust) if run else load_plugins(plugins or ())
-    if run is not None and (layers or settings):
+    features = None
+    if run is None:
+        model = build(load(what, layers, settings, plugins), 10)
+    elif layers or settings:
         raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with and --set out.")
-    model, features = _trained(run, loaded) if run else (_fresh(what, layers, settings, loaded), None)
+    else:
+        model = load_model(run, plugins, trust)
+        features = _features(model)
     depth = len(model.mixer.blocks)
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
     found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
@@ -58,33 +60,25 @@ def look(
         own = [one for one in found if one.name == name]
         first = [one for one in own if one.branch == own[0].branch]
         drawn[f"look_{name}.png"] = plots.mixing(first)
-        say(console, plots.shares(own) + ".")
+        say(plots.shares(own) + ".")
     if features is not None:
         drawn["look_branches.png"] = plots.used(changes(model, features))
     for file, figure in drawn.items():
         write_png(folder / file, figure)
-    say(console, f"Drawn in {folder}: {', '.join(drawn)}.")
+    say(f"Drawn in {folder}: {', '.join(drawn)}.")
 
 
-def _fresh(recipe: str, layers: list[str] | None, settings: list[str] | None, plugins: tuple[str, ...]) -> "Classifier":
-    from mixkit.model.classifier import build
-    from mixkit.recipe.gin_file import load_recipe
-
-    return build(load_recipe(recipe, layers or (), settings or (), plugins), 10)
-
-
-def _trained(run: Path, plugins: tuple[str, ...]) -> "tuple[Classifier, Tensor]":
+def _features(model: "Classifier") -> "Tensor":
+    """Of clips of the validation split, from all over it."""
     import torch
 
-    from mixkit.checkpoints.weights import load
     from mixkit.data.run_split import run_splits
 
-    model = load(run, plugins=plugins)
     splits = run_splits(model)
     count = len(splits.clips["valid"])
     waveform = splits.batch("valid", [round(n * (count - 1) / max(1, CLIPS - 1)) for n in range(min(CLIPS, count))])
     with torch.no_grad():
-        return model, model.features(waveform)
+        return model.features(waveform)
 
 
 def _token(text: str | None) -> tuple[int, int] | None:

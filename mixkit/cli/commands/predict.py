@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust
+from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust, load_model
 from mixkit.errors import MixkitError
 
 
@@ -24,17 +24,13 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Say what is heard in recordings of any length, sample rate and channel count."""
-    from mixkit.checkpoints.weights import load
     from mixkit.cli.processing import expect_all, process_all
     from mixkit.cli.views.predictions import Form, reporting
     from mixkit.model.classifier import predict_all
-    from mixkit.plugins.copies import load_for_run
-    from mixkit.training.device import choose_device
 
     if as_json and as_csv:
         raise MixkitError("--json and --csv were both given. Choose one.")
-    loaded = load_for_run(run, plugins or (), trust)
-    model = load(run, choose_device(device), loaded)
+    model = load_model(run, plugins, trust, device)
     form = Form("json" if as_json else "csv" if as_csv else "table", min(top, len(model.labels)), timeline)
     with reporting(form) as report:
         counts = process_all(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mixkit.cli.options import Device, Folders, Plugins
-from mixkit.cli.views.terminal import say, stdout
+from mixkit.cli.views.terminal import say
 
 
 def report(
@@ -24,9 +24,8 @@ def report(
     from mixkit.report import write
     from mixkit.training.device import choose_device
 
-    console = stdout()
     loaded, place = load_plugins(plugins or ()), choose_device(device)
-    page, found = write.report(folders, out, loaded, errors, place, lambda line: say(console, line, "dim"))
-    show(found, console)
-    console.print()
-    say(console, f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")
+    page, found = write.report(folders, out, loaded, errors, place, lambda line: say(line, "dim"))
+    show(found)
+    say("")
+    say(f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")

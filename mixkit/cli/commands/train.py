@@ -14,9 +14,6 @@ from mixkit.cli.views.terminal import say, stdout
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mixkit.cli.views.training import Live
     from mixkit.recipe.schema import Recipe
     from mixkit.runs.folder import Run
 
@@ -73,59 +70,41 @@ def train(
     from mixkit.training.memory import keep_freed
 
     keep_freed()
-    if resume is not None and named:
-        _resume(Path(resume), plugins or (), device, allow_changes, tensorboard, trust)
-        return
-    lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
-    if fold is not None:
-        task = load(str(recipe), layers, lines, plugins).task.name
-        lines.append(f"task.{task}.fold = {fold}")
-    loaded = load(str(recipe), layers, lines, plugins)
-    if dry_run:
-        _dry_run(loaded, device)
-        return
-    _train(loaded, plugins or (), device, runs, name, resume == AUTO, allow_changes, tensorboard)
-
-
-def _train(
-    recipe: "Recipe",
-    plugins: Sequence[str],
-    device: str,
-    runs: Path,
-    name: str | None,
-    go_on: bool,
-    allow_changes: bool,
-    tensorboard: bool,
-) -> None:
-    """Trains; with `go_on` from where the run of that name or recipe is, if there is one."""
+    from mixkit.cli.views.tensorboard import TensorBoard
+    from mixkit.cli.views.training import Live
+    from mixkit.plugins.copies import load_for_run
     from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import Run
     from mixkit.training import loop
 
-    console = stdout()
-    done = Run.started(recipe, runs, name) if go_on else None
-    if done is not None and _is_complete(done, console):
+    wanted, done = None, None
+    if resume is not None and named:
+        done = Run.open(Path(resume))
+    else:
+        lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
+        if fold is not None:
+            task = load(str(recipe), layers, lines, plugins).task.name
+            lines.append(f"task.{task}.fold = {fold}")
+        wanted = load(str(recipe), layers, lines, plugins)
+        if dry_run:
+            _dry_run(wanted, device)
+            return
+        if resume is not None:
+            done = Run.started(wanted, runs, name)
+    if done is not None and done.complete:
+        say(f"{done.folder} is complete: nothing is left to train.")
         return
-    display = _display(console, tensorboard)
-    run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
-    _close(console, run, plugins, load_plugins(plugins))
-
-
-def _resume(
-    folder: Path, plugins: Sequence[str], device: str, allow_changes: bool, tensorboard: bool, trust: str | None
-) -> None:
-    """Goes on with a run that was stopped."""
-    from mixkit.plugins.copies import load_for_run
-    from mixkit.runs.folder import Run
-    from mixkit.training import loop
-
-    console = stdout()
-    if _is_complete(Run.open(folder), console):
-        return
-    display = _display(console, tensorboard)
-    loaded = load_for_run(folder, plugins, trust)
-    run = loop.resume(folder, device, display, loaded, allow_changes=allow_changes)
-    _close(console, run, plugins, loaded)
+    display = TensorBoard(stdout()) if tensorboard else Live(stdout())
+    if wanted is None:
+        folder = Path(str(resume))
+        loaded = load_for_run(folder, plugins or (), trust)
+        run = loop.resume(folder, device, display, loaded, allow_changes=allow_changes)
+    else:
+        loaded = load_plugins(plugins or ())
+        go_on = resume is not None
+        run = loop.train(wanted, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
+    if os.environ.get("RANK", "0") == "0":  # the first of several processes closes for all
+        _close(run, plugins or (), loaded)
 
 
 def _dry_run(recipe: "Recipe", device: str) -> None:
@@ -133,49 +112,32 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
     from mixkit.cli.views.training import Live
     from mixkit.training.dry_run import dry_run
 
-    console = stdout()
-    found = dry_run(recipe, device, Live(console))
+    found = dry_run(recipe, device, Live(stdout()))
     hours, days = found.run_seconds / 3600, found.run_seconds / 86400
     whole = f"{days:.1f} days" if days >= 2 else f"{hours:.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"
     say(
-        console,
         f"{recipe.name}: {found.parameters:,} parameters, {found.precision} on {found.device}. A step of "
         f"{recipe.train.batch_size} clips takes {found.step_seconds:.2f} s (loss {found.loss:.3f}), an epoch "
         f"{found.epoch_seconds:.0f} s, {recipe.train.epochs} epochs {whole}.",
     )
-    say(console, f"Memory {found.memory / 2**30:.2f} GiB at its peak; disk at least {found.disk / 2**30:.2f} GiB.")
-    say(console, "No run was written.")
+    say(f"Memory {found.memory / 2**30:.2f} GiB at its peak; disk at least {found.disk / 2**30:.2f} GiB.")
+    say("No run was written.")
 
 
-def _is_complete(run: "Run", console: "Console") -> bool:
-    if run.complete:
-        say(console, f"{run.folder} is complete: nothing is left to train.")
-    return run.complete
-
-
-def _display(console: "Console", tensorboard: bool) -> "Live":
-    from mixkit.cli.views.tensorboard import TensorBoard
-    from mixkit.cli.views.training import Live
-
-    return TensorBoard(console) if tensorboard else Live(console)
-
-
-def _close(console: "Console", run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
+def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     """Draws the figures, and says what the run came to and what to type next."""
     from mixkit.cli.views.results import show_results, summary
     from mixkit.report.run_plots import draw
     from mixkit.runs.records import read_best
 
-    if os.environ.get("RANK", "0") != "0":
-        return  # the first of several processes closes for all
     draw(run, loaded)
     results, best = run.results(), read_best(run.folder)
-    console.print()
-    show_results(console, {"valid": results.valid, "test": results.test}, best)
-    say(console, f"{summary(results, best)}, {run.seconds():.0f} s.")
+    say("")
+    show_results({"valid": results.valid, "test": results.test}, best)
+    say(f"{summary(results, best)}, {run.seconds():.0f} s.")
     flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
     folder = shlex.quote(str(run.folder))
-    console.print()
-    say(console, f"All of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin.")
-    say(console, f"Next:  mixkit evaluate {folder} --split valid{flags}")
-    say(console, f"       mixkit show {folder}/recipe.gin{flags}")
+    say("")
+    say(f"All of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin.")
+    say(f"Next:  mixkit evaluate {folder} --split valid{flags}")
+    say(f"       mixkit show {folder}/recipe.gin{flags}")

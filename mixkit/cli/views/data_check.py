@@ -1,10 +1,9 @@
 """How a look over recordings is shown in a terminal."""
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.views.terminal import table
+from mixkit.cli.views.terminal import stdout, table
 from mixkit.data.check import FAULTS, REMARKS, Report
 from mixkit.errors import printable
 from mixkit.tasks.clip import SPLITS
@@ -13,8 +12,9 @@ CLASSES = 60  # rows of a table that somebody still reads
 EXAMPLES = 3
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report) -> None:
     """Prints splits, classes and findings."""
+    console = stdout()
     for line in (report.settings, *report.notes, ""):
         console.print(Text(printable(line)), soft_wrap=True)
     console.print(_splits(report))

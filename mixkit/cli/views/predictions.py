@@ -20,7 +20,7 @@ from mixkit.cli.inputs import Input, escaped
 from mixkit.errors import MixkitError, printable
 from mixkit.model.windows import Prediction
 
-Answer = Prediction | MixkitError
+Outcome = Prediction | MixkitError
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class Form:
 
 
 @contextmanager
-def reporting(form: Form) -> Iterator[Callable[[Input, Answer], None]]:
-    """Gives what is to be told of each recording; a table comes when all are done."""
+def reporting(form: Form) -> Iterator[Callable[[Input, Outcome], None]]:
+    """Gives what is to be called for each recording; a table comes when all are done."""
     stdout = _stdout(form)
     if form.kind == "json":
-        yield lambda one, answer: print(json.dumps(_record(one, answer, form)), file=stdout, flush=True)
+        yield lambda one, outcome: print(json.dumps(_record(one, outcome, form)), file=stdout, flush=True)
     elif form.kind == "csv":
         writer = csv.writer(stdout, lineterminator="\n")
         writer.writerow(_header(form))
-        yield lambda one, answer: writer.writerows(_cells(one, answer, form))
+        yield lambda one, outcome: writer.writerows(_cells(one, outcome, form))
     else:
-        answered: list[tuple[str, Prediction]] = []
-        yield lambda one, answer: None if isinstance(answer, MixkitError) else answered.append((one.name, answer))
-        if answered:
-            Console(highlight=False, file=stdout).print(_table(answered, form))
+        predicted: list[tuple[str, Prediction]] = []
+        yield lambda one, outcome: None if isinstance(outcome, MixkitError) else predicted.append((one.name, outcome))
+        if predicted:
+            Console(highlight=False, file=stdout).print(_table(predicted, form))
 
 
 def _stdout(form: Form) -> TextIO:
@@ -63,20 +63,20 @@ def _stdout(form: Form) -> TextIO:
     return stdout
 
 
-def _record(one: Input, answer: Answer, form: Form) -> dict[str, Any]:
+def _record(one: Input, outcome: Outcome, form: Form) -> dict[str, Any]:
     """A line of JSON: ASCII, whatever the name, and never more than a line."""
-    if isinstance(answer, MixkitError):
-        return {"file": escaped(one.name), "error": str(answer)}
+    if isinstance(outcome, MixkitError):
+        return {"file": escaped(one.name), "error": str(outcome)}
     record = {
         "file": escaped(one.name),
-        **_likely(answer.top(form.top)),
-        "seconds": answer.seconds,
-        "windows": len(answer.windows),
+        **_likely(outcome.top(form.top)),
+        "seconds": outcome.seconds,
+        "windows": len(outcome.windows),
     }
     if form.timeline:
         record["timeline"] = [
-            dict(zip(("start", "stop"), answer.span(window), strict=True)) | _likely(answer.top(form.top, window))
-            for window in range(len(answer.windows))
+            dict(zip(("start", "stop"), outcome.span(window), strict=True)) | _likely(outcome.top(form.top, window))
+            for window in range(len(outcome.windows))
         ]
     return record
 
@@ -91,16 +91,16 @@ def _header(form: Form) -> list[str]:
     return ["file", *(["start", "stop"] if form.timeline else []), "label", "probability", *more, "error"]
 
 
-def _cells(one: Input, answer: Answer, form: Form) -> list[list[str]]:
+def _cells(one: Input, outcome: Outcome, form: Form) -> list[list[str]]:
     """A row for the recording, or for each of its windows."""
     name = _cell(escaped(one.name))
-    if isinstance(answer, MixkitError):
-        return [[name, *[""] * (2 * form.timeline + 2 * form.top), _cell(str(answer))]]
+    if isinstance(outcome, MixkitError):
+        return [[name, *[""] * (2 * form.timeline + 2 * form.top), _cell(str(outcome))]]
     rows = []
-    for window in range(len(answer.windows)) if form.timeline else [None]:
-        span = [] if window is None else [f"{second:.3f}" for second in answer.span(window)]
+    for window in range(len(outcome.windows)) if form.timeline else [None]:
+        span = [] if window is None else [f"{second:.3f}" for second in outcome.span(window)]
         likely = [
-            cell for label, share in answer.top(form.top, window) for cell in (_cell(escaped(label)), repr(share))
+            cell for label, share in outcome.top(form.top, window) for cell in (_cell(escaped(label)), repr(share))
         ]
         rows.append([name, *span, *likely, ""])
     return rows
@@ -111,18 +111,18 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "'")) else text
 
 
-def _table(answered: Sequence[tuple[str, Prediction]], form: Form) -> Table:
-    folder = _common_folder([name for name, _ in answered])
+def _table(predicted: Sequence[tuple[str, Prediction]], form: Form) -> Table:
+    folder = _common_folder([name for name, _ in predicted])
     table = Table(title=Text(f"in {printable(folder)}") if folder else None, title_justify="left")
     table.add_column("file", overflow="fold")
     if form.timeline:
         table.add_column("seconds", justify="right", no_wrap=True)
-    longest = max(len(found.label) for _, found in answered)
+    longest = max(len(found.label) for _, found in predicted)
     table.add_column("label", style="bold", overflow="fold", min_width=min(longest, 24))
     table.add_column("probability", justify="right", no_wrap=True)
     if form.top > 1:
         table.add_column("then", overflow="fold")
-    for name, found in answered:
+    for name, found in predicted:
         shown = printable(os.path.relpath(name, folder) if folder else name)
         for window in range(len(found.windows)) if form.timeline else [None]:
             span = [] if window is None else ["{:.2f} - {:.2f}".format(*found.span(window))]

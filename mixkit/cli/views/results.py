@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mixkit.cli.views.terminal import say, table
+from mixkit.cli.views.terminal import say, stdout, table
 from mixkit.errors import printable
 from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, pair, takes_threshold
 from mixkit.runs.results import Figures, Results
 
 
-def show_results(console: Console, splits: Mapping[str, Figures], best: str) -> None:
+def show_results(splits: Mapping[str, Figures], best: str) -> None:
     """A table of all splits, and a line for each metric that the recipe asks for; their names may be long.
 
     Args:
-        console: to print on.
         splits: by name.
         best: the figure by which the recipe chooses, which has a column.
     """
@@ -28,10 +26,10 @@ def show_results(console: Console, splits: Mapping[str, Figures], best: str) -> 
     rows = table("split", "clips", *titles, LOSS, title="figures of the best epoch", caption=caption)
     for split, found in splits.items():
         rows.add_row(split, str(found.clips), *(one.show(found.value(one.name)) for one in shown), f"{found.loss:.3f}")
-    console.print(rows)
+    stdout().print(rows)
     for one in [figure(name) for name in first.asked if name != best]:
         values = ", ".join(f"{split} {one.show(found.value(one.name))}" for split, found in splits.items())
-        say(console, f"{one.title}: {values}")
+        say(f"{one.title}: {values}")
 
 
 def summary(results: Results, best: str) -> str:

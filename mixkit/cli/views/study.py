@@ -41,7 +41,7 @@ class Shown:
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
-        say(self._console, text)
+        say(text, console=self._console)
 
     def ended(self, trial: ArmRun, seconds: float, progress: Progress) -> None:
         """A run is done or has failed."""
@@ -50,7 +50,7 @@ class Shown:
         result = f"failed: {trial.error}".split("\n")[0] if trial.state == "failed" else _result(trial)
         left = "" if progress.left is None or number == len(trials) else f"; {_span(progress.left)} left"
         style = "red" if trial.state == "failed" else ""
-        say(self._console, f"{number}/{len(trials)}  {_called(trial)}: {result}, {_span(seconds)}{left}", style)
+        say(f"{number}/{len(trials)}  {_called(trial)}: {result}, {_span(seconds)}{left}", style, self._console)
         self.show(progress)
 
     def show(self, progress: Progress) -> None:
@@ -60,10 +60,10 @@ class Shown:
             self._live.update(_table(progress), refresh=True)
 
     def _explain(self, trial: ArmRun) -> None:
-        say(self._console, f"{_called(trial)} failed:", "bold red")
+        say(f"{_called(trial)} failed:", "bold red", self._console)
         for line in (trial.error or "").split("\n"):
-            say(self._console, f"    {line}")
-        say(self._console, f"    log: {log_of(trial.folder.parent.parent, trial.folder.name)}")
+            self.say(f"    {line}")
+        self.say(f"    log: {log_of(trial.folder.parent.parent, trial.folder.name)}")
 
 
 def size_of(record: Record) -> str:

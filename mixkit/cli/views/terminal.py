@@ -20,8 +20,9 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def say(console: Console, text: str, style: str = "") -> None:
+def say(text: str, style: str = "", console: Console | None = None) -> None:
     """Prints a sentence: folded at words in a terminal, one line elsewhere, control characters shown and not obeyed."""
+    console = console or stdout()
     console.print(Text(printable(text), style=style), soft_wrap=not console.is_terminal)
 
 

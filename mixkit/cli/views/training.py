@@ -1,11 +1,11 @@
 """How training looks in a terminal, and in a log file."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixkit.cli.views.terminal import say
 from mixkit.recipe.figures import LOSS, columns, figure, standard
@@ -24,34 +24,26 @@ class Live(TrainingDisplay):
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
-        say(self.console, text)
+        say(text, console=self.console)
 
     def start(self, epochs: int, batches: int, best: str) -> None:
         """Training begins."""
         self.epochs, self.batches, self.best = epochs, batches, best
         if not self.console.is_terminal:
             return
-        columns: list[ProgressColumn] = [
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        self.progress = Progress(
+            TextColumn(f"epoch {{task.fields[epoch]}}/{epochs}"),
             BarColumn(bar_width=24),
-            TextColumn("batch {task.fields[batch]}/{task.fields[batches]}"),
+            TextColumn(f"batch {{task.fields[batch]}}/{batches}"),
             TextColumn("{task.fields[speed]:.0f} clips/s"),
-            _Left(),
+            TextColumn("time left"),
+            TimeRemainingColumn(),
             TextColumn("loss {task.fields[loss]:.3f}"),
             TextColumn("{task.fields[valid]}"),
-        ]
-        self.progress = Progress(*columns, console=self.console, transient=True)
-        self.progress.add_task(
-            "train",
-            total=epochs * batches,
-            epoch=1,
-            epochs=epochs,
-            batch=0,
-            batches=batches,
-            speed=0.0,
-            loss=float("nan"),
-            valid="",
+            console=self.console,
+            transient=True,
         )
+        self.progress.add_task("train", total=epochs * batches, epoch=1, batch=0, speed=0.0, loss=math.nan, valid="")
         self.progress.start()
 
     def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
@@ -71,7 +63,7 @@ class Live(TrainingDisplay):
             f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
             f"valid loss {valid['loss']:.3f}  {values}{record['clips_per_second']:.0f} clips/s{star}"
         )
-        say(self.console, line, "bold" if record["best"] else "")
+        say(line, "bold" if record["best"] else "", self.console)
         if self.progress:
             self.progress.update(self.progress.task_ids[0], valid=f"valid {figure(self.best).show(valid[self.best])}")
 
@@ -85,9 +77,3 @@ class Live(TrainingDisplay):
 def _value(name: str, value: float | None) -> str:
     own = figure(name)
     return f"{name} {own.show(value):>{6 if own.percent else 0}}  "
-
-
-class _Left(TimeRemainingColumn):
-    def render(self, task: Task) -> Text:
-        left = super().render(task)
-        return Text("time left ") + left
