@@ -18,7 +18,6 @@ from mixkit.data.waveforms import Waveforms
 from mixkit.errors import RunError
 from mixkit.runs.folder import Run
 from mixkit.training.device import deterministic
-from mixkit.training.ema import EMA
 from mixkit.training.loop import train
 from mixkit.training.memory import explained
 from mixkit.training.prepare import Prepared
@@ -130,7 +129,6 @@ def test_the_average_is_that_of_the_formula() -> None:
     for name, wanted in expected.items():
         torch.testing.assert_close(found[name].detach(), wanted, rtol=1e-5, atol=1e-7)
     assert any(not torch.equal(found[name], now[name]) for name in now), "the control: the average lags behind"
-    assert isinstance(step.ema, EMA)
 
 
 def test_checkpointing_keeps_less_for_the_same_gradients() -> None:

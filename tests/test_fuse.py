@@ -142,7 +142,7 @@ def test_one_pass_slides_as_slices_do(layer: int) -> None:
 
 
 @pytest.mark.parametrize("recipe", sorted(catalog.names()))
-def test_a_fused_network_answers_alike(recipe: str) -> None:
+def test_a_fused_network_gives_the_same_scores(recipe: str) -> None:
     model = network(recipe).double()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fused = fuse(model.train())
@@ -164,7 +164,7 @@ def test_fused_in_bf16_stays_close() -> None:
 
 
 def test_the_order_matters() -> None:
-    """The control: without the weight's new order the answers are others."""
+    """The control: without the weight's new order the scores are others."""
     model = network("asm_rh").double()
     wrong = fuse(model)
     wrong.load_state_dict(model.state_dict())

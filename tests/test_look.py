@@ -57,7 +57,7 @@ def test_a_roll_is_a_permutation_and_layer_0_stays_in_its_token() -> None:
     assert min(moved) < 1
 
 
-def test_how_far_what_is_heard_lies() -> None:
+def test_how_far_input_tokens_lie() -> None:
     """Along time only for a roll, in no direction for channels, in all of them for tokens."""
     for operators, layer in (("@operator.roll_time()", 2), ("@operator.channel()", 0), ("@operator.token()", 0)):
         found = look(operators, layer=layer)
@@ -66,11 +66,11 @@ def test_how_far_what_is_heard_lies() -> None:
         assert float(found.offsets[11, 8]) == pytest.approx(found.shares["own token"])
         in_time = float(found.offsets[11].sum()) - float(found.offsets[11, 8])
         assert in_time == pytest.approx(found.shares["other times"], abs=1e-6)
-        heard = found.offsets.nonzero()
+        offsets = found.offsets.nonzero()
         if operators == "@operator.channel()":
-            assert heard.tolist() == [[11, 8]]
+            assert offsets.tolist() == [[11, 8]]
         elif operators == "@operator.token()":
-            assert len(heard) > 300
+            assert len(offsets) > 300
     rolled = look("@operator.roll_time()", layer=2)
     assert rolled.shares["other times"] > 0.01
     assert rolled.shares["other frequencies"] < rolled.shares["other times"]

@@ -159,14 +159,14 @@ def test_networks_without_a_place(tmp_path: Path) -> None:
         f"{file}: patch_embed.proj.weight is [16, 3, 16, 16]: it has three colours. "
         "Set train.init = @weights.deit() for it."
     )
-    heard = tmp_path / "ast.safetensors"
-    save_file(timm_state(colours=1, grid=(6, 5)), heard)
+    file = tmp_path / "ast.safetensors"
+    save_file(timm_state(colours=1, grid=(6, 5)), file)
     grid = network("mlp_mixer", "model.positional = True")
-    assert str(refused(heard, grid, kind="ast", position=True)) == (
-        f"{heard}: pos_embed has 30 positions beside 2 class tokens, which is not a grid of 12 rows. "
+    assert str(refused(file, grid, kind="ast", position=True)) == (
+        f"{file}: pos_embed has 30 positions beside 2 class tokens, which is not a grid of 12 rows. "
         "Set weights.ast.rows, or weights.ast.position = False."
     )
-    taken = weights.build(weights.spec("ast", path=str(heard), position=True, rows=6), grid)
+    taken = weights.build(weights.spec("ast", path=str(file), position=True, rows=6), grid)
     assert taken.resized == ("positions 6 x 5 to 12 x 19 (frequency x time)",)
 
 

@@ -11,7 +11,7 @@ from mixkit.checkpoints.inspect import short
 from mixkit.errors import DamagedError, printable
 
 
-def check_state(path: Path, found: Any, wanted: Any) -> None:
+def check_state(path: Path, found: Any, wanted: Any, name: str = "") -> None:
     """Compares what was loaded with an example of what a run holds, all of it, before any of it is used.
 
     Args:
@@ -19,11 +19,32 @@ def check_state(path: Path, found: Any, wanted: Any) -> None:
         found: what `torch.load` gave.
         wanted: tensors of the same names, shapes and dtypes, such as a fresh `state_dict()`; other values stand for
             their type, an int also for a float's place.
+        name: of the part that is looked at; empty for all of it.
 
     Raises:
         DamagedError: the first difference, by its name; or a tensor that is not dense, on the CPU and finite.
     """
-    _compare(path, "", found, wanted)
+    if isinstance(wanted, Tensor):
+        _expect(path, name, isinstance(found, Tensor), "is no tensor")
+        same = found.shape == wanted.shape and found.dtype == wanted.dtype
+        difference = f"is {found.dtype} {list(found.shape)}; it should be {wanted.dtype} {list(wanted.shape)}"
+        _expect(path, name, same, difference)
+        _check_tensor(path, name, found)
+    elif isinstance(wanted, Mapping):
+        _expect(path, name, isinstance(found, Mapping), "is no mapping")
+        for key in (*(key for key in wanted if key not in found), *(key for key in found if key not in wanted)):
+            _expect(path, _inside(name, key), False, "is missing" if key in wanted else "has no place here")
+        for key, value in wanted.items():
+            check_state(path, found[key], value, _inside(name, key))
+    elif isinstance(wanted, list | tuple):
+        right = isinstance(found, list | tuple) and len(found) == len(wanted)
+        _expect(path, name, right, f"is no list of {len(wanted)}")
+        for number, (one, value) in enumerate(zip(found, wanted, strict=True)):
+            check_state(path, one, value, _inside(name, number))
+    else:
+        kinds = (int, float) if type(wanted) is float else type(wanted)
+        right = isinstance(found, kinds) and (isinstance(found, bool) <= isinstance(wanted, bool))
+        _expect(path, name, right, f"is no {type(wanted).__name__}")
 
 
 def check_optimizer(path: Path, found: Any, optimizer: torch.optim.Optimizer) -> None:
@@ -40,7 +61,7 @@ def check_optimizer(path: Path, found: Any, optimizer: torch.optim.Optimizer) ->
     fresh = optimizer.state_dict()
     weights = dict(enumerate(weight for group in optimizer.param_groups for weight in group["params"]))
     _expect(path, "optimizer", isinstance(found, Mapping) and found.keys() == fresh.keys(), "is no optimizer's state")
-    _compare(path, "optimizer.param_groups", found["param_groups"], fresh["param_groups"])
+    check_state(path, found["param_groups"], fresh["param_groups"], "optimizer.param_groups")
     for group, kept in zip(fresh["param_groups"], found["param_groups"], strict=True):
         _expect(path, "optimizer.param_groups", group["params"] == kept["params"], "holds other weights")
     memory = found["state"]
@@ -56,30 +77,6 @@ def check_optimizer(path: Path, found: Any, optimizer: torch.optim.Optimizer) ->
                 _check_tensor(path, f"{name}.{key}", value)
             else:
                 _expect(path, f"{name}.{key}", value is None or isinstance(value, bool | int | float), "is no number")
-
-
-def _compare(path: Path, name: str, found: Any, wanted: Any) -> None:
-    if isinstance(wanted, Tensor):
-        _expect(path, name, isinstance(found, Tensor), "is no tensor")
-        same = found.shape == wanted.shape and found.dtype == wanted.dtype
-        difference = f"is {found.dtype} {list(found.shape)}; it should be {wanted.dtype} {list(wanted.shape)}"
-        _expect(path, name, same, difference)
-        _check_tensor(path, name, found)
-    elif isinstance(wanted, Mapping):
-        _expect(path, name, isinstance(found, Mapping), "is no mapping")
-        for key in (*(key for key in wanted if key not in found), *(key for key in found if key not in wanted)):
-            _expect(path, _inside(name, key), False, "is missing" if key in wanted else "has no place here")
-        for key, value in wanted.items():
-            _compare(path, _inside(name, key), found[key], value)
-    elif isinstance(wanted, list | tuple):
-        right = isinstance(found, list | tuple) and len(found) == len(wanted)
-        _expect(path, name, right, f"is no list of {len(wanted)}")
-        for number, (one, value) in enumerate(zip(found, wanted, strict=True)):
-            _compare(path, _inside(name, number), one, value)
-    else:
-        kinds = (int, float) if type(wanted) is float else type(wanted)
-        right = isinstance(found, kinds) and (isinstance(found, bool) <= isinstance(wanted, bool))
-        _expect(path, name, right, f"is no {type(wanted).__name__}")
 
 
 def _check_tensor(path: Path, name: str, tensor: Tensor) -> None:

@@ -36,7 +36,9 @@ def save_state(run: Run, step: int, state: Mapping[str, Any]) -> None:
     run.write(f"{FOLDER}/{name}", data)
     run.event("saved", step=step)
     for path in states(run):
-        if _step(path) == step and path.name != name:  # of a stop in validation, which was done again
+        if (
+            path.name.startswith(f"state-{step:09d}-") and path.name != name
+        ):  # of a stop in validation, which was done again
             _remove(path)
     prune(run)
 
@@ -67,7 +69,9 @@ def load_state(path: Path) -> dict[str, Any]:
     if not wanted:
         raise DamagedError(f"{printable(str(path))} has no name of a state.")
     inspect_state(path)
-    if _digest(path) != wanted[2]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != wanted[2]:
         raise DamagedError(f"{printable(str(path))} is not what was written: its SHA-256 is another.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -82,12 +86,3 @@ def load_state(path: Path) -> dict[str, Any]:
 def _remove(path: Path) -> None:
     with suppress(OSError):  # one that stays harms nobody, and is tried again at the next save
         path.unlink()
-
-
-def _step(path: Path) -> int:
-    return int(path.name.split("-")[1])
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -67,7 +67,8 @@ def described(section: str) -> dict[str, str]:
 def formulas(entry: Entry) -> tuple[Formula, ...]:
     """The lines of an operator's `Cost:`; none where it says nothing of it."""
     said = described(sections(entry).get("Cost", ""))
-    return tuple(_formula(name, text) for name, text in said.items())
+    lines = ((name, *text.partition("#")) for name, text in said.items())
+    return tuple(Formula(name, expression.strip(), meaning.strip()) for name, expression, _, meaning in lines)
 
 
 def cost(spec: Spec, site: Site) -> dict[str, int]:
@@ -91,13 +92,9 @@ def cost(spec: Spec, site: Site) -> dict[str, int]:
     return {name: _computed(name, lines, spec, site) for name in COSTS}
 
 
-def _formula(name: str, text: str) -> Formula:
-    expression, _, meaning = text.partition("#")
-    return Formula(name, expression.strip(), meaning.strip())
-
-
 def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
-    names: dict[str, Any] = {**spec.params, **_letters(site), "round": round}
+    letters = {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
+    names: dict[str, Any] = {**spec.params, **letters, "round": round}
     names |= {"length": _length(site), "cost": _inside(asked, site)}
     for line in sorted(lines, key=lambda line: line.name in COSTS):
         if line.name in COSTS and line.name != asked:
@@ -134,10 +131,6 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             settings = {str(one.arg): _value(one.value, names) for one in named}
             return _value(node.func, names)(*(_value(one, names) for one in arguments), **settings)
     raise TypeError(f"{ast.unparse(node)} is no part of a formula")
-
-
-def _letters(site: Site) -> Mapping[str, int]:
-    return {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
 
 
 def _length(site: Site) -> Callable[[Collection[str]], int]:

@@ -1,6 +1,7 @@
 """What operators mix, and how much each branch changes: measured on the network itself."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
@@ -34,8 +35,8 @@ class Influence:
         channels: `k c`, mean absolute derivative of each of them by every input channel, over tokens.
         shares: of the derivative's mass, averaged over tokens: `own token`, `other times` (same frequency),
             `other frequencies`, and of the channels `other channels`.
-        offsets: `(2 f - 1) (2 t - 1)`, the mass by how far what is heard lies from the token that hears it, averaged
-            over tokens; the middle is the token itself.
+        offsets: `(2 f - 1) (2 t - 1)`, the mass by how far the input token lies from the output token, averaged over
+            tokens; the middle is the token itself.
     """
 
     name: str
@@ -101,32 +102,22 @@ def influences(
 
 def changes(model: Classifier, spectrograms: Tensor) -> list[Change]:
     """How much every branch of a network changes its input, on the spectrograms `b m l` of clips."""
-    found: list[Change] = []
-    hooks = []
+    ratios: dict[int, float] = {}
     mixer = model.mixer.eval()
-    for layer, number, branch in _branches(mixer):
-        name = " + ".join(mixer.layers[layer].names[number])
 
-        def measure(
-            _: nn.Module,
-            given: tuple[Tensor, ...],
-            out: Tensor,
-            name: str = name,
-            layer: int = layer,
-            number: int = number,
-        ) -> None:
-            before = given[0]
-            ratio = (out - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1)
-            found.append(Change(name, layer, number, ratio.mean().item()))
+    def measure(branch: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
+        before = given[0]
+        ratio = (out - before).flatten(1).norm(dim=1) / before.flatten(1).norm(dim=1)
+        ratios[id(branch)] = ratio.mean().item()
 
-        hooks.append(branch.register_forward_hook(measure))
-    try:
-        with torch.no_grad():
-            mixer(spectrograms)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+    with torch.no_grad(), ExitStack() as hooks:
+        for _, _, branch in _branches(mixer):
+            hooks.enter_context(branch.register_forward_hook(measure))
+        mixer(spectrograms)
+    return [
+        Change(" + ".join(mixer.layers[layer].names[number]), layer, number, ratios[id(branch)])
+        for layer, number, branch in _branches(mixer)
+    ]
 
 
 def _influence(
@@ -142,8 +133,10 @@ def _influence(
         mass = _derivative(operator, x, prefix + number, outputs)[:, prefix:].double()
         totals += torch.tensor(_shares(mass, number, outputs, grid), dtype=torch.float64)
         row, column = grid.frequency - 1 - number // grid.time, grid.time - 1 - number % grid.time
-        heard = mass.sum((0, 2)).view(grid.frequency, grid.time)
-        offsets[row : row + grid.frequency, column : column + grid.time] += heard / (len(several) * (heard.sum() or 1))
+        by_token = mass.sum((0, 2)).view(grid.frequency, grid.time)
+        offsets[row : row + grid.frequency, column : column + grid.time] += by_token / (
+            len(several) * (by_token.sum() or 1)
+        )
     mass = _derivative(operator, x, prefix + shown, outputs)
     names = ("own token", "other times", "other frequencies", "other channels")
     shares = dict(zip(names, (totals / len(several)).tolist(), strict=True))
@@ -182,13 +175,10 @@ def _inputs(mixer: Mixer, spectrograms: Tensor | None) -> dict[int, Tensor]:
     def take(module: nn.Module, given: tuple[Tensor, ...]) -> None:
         taken[id(module)] = given[0][0].detach()
 
-    hooks = [operator.register_forward_pre_hook(take) for operator in operators]
-    try:
-        with torch.no_grad():
-            mixer(spectrograms[:1])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad(), ExitStack() as hooks:
+        for operator in operators:
+            hooks.enter_context(operator.register_forward_pre_hook(take))
+        mixer(spectrograms[:1])
     return taken
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from mixkit.errors import printable
 from mixkit.explain.influence import Change, Influence
@@ -62,25 +63,24 @@ def used(changes: Sequence[Change]) -> Figure:
 
 def _grid(axes: Axes, one: Influence) -> None:
     table = one.grid / (one.grid.max() or 1.0)
-    axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    _image(axes, table, "time (patches)", "frequency (patches)", interpolation="nearest")
     axes.plot([one.token[1]], [one.token[0]], marker="x", color=MARK, markersize=7, markeredgewidth=2)
     axes.set_title(f"layer {one.layer}\none token (x) hears", fontsize=10)
-    _places(axes, "time (patches)", "frequency (patches)")
 
 
 def _offsets(axes: Axes, one: Influence) -> None:
     high, wide = (side // 2 for side in one.offsets.shape)
     table = (one.offsets / (one.offsets.max() or 1.0)).sqrt()  # so that a few per cent are seen beside the rest
     extent = (-wide - 0.5, wide + 0.5, -high - 0.5, high + 0.5)
-    axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
+    _image(axes, table, "how far in time", "how far in frequency", extent=extent)
     axes.axhline(0, color=MARK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=MARK, linewidth=0.6, alpha=0.5)
     times, frequencies = one.shares["other times"], one.shares["other frequencies"]
     axes.set_title(f"from other times {times:.0%}, frequencies {frequencies:.0%}", fontsize=10)
-    _places(axes, "how far in time", "how far in frequency")
 
 
-def _places(axes: Axes, along: str, up: str) -> None:
+def _image(axes: Axes, table: Tensor, along: str, up: str, **settings: Any) -> None:
+    axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, **settings)
     axes.set_xlabel(along, fontsize=9)
     axes.set_ylabel(up, fontsize=9)
     axes.tick_params(labelsize=8)
@@ -92,6 +92,5 @@ def _channels(axes: Axes, one: Influence) -> None:
     table = one.channels / (one.channels.amax(dim=1, keepdim=True).clamp(min=1e-30))
     last = one.channels.shape[1] - 1
     extent = (-0.5, last + 0.5, -0.5, last + 0.5)
-    axes.imshow(table.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
+    _image(axes, table, "channel in", "channel out", extent=extent)
     axes.set_title(f"from other channels {one.shares['other channels']:.0%}", fontsize=10)
-    _places(axes, "channel in", "channel out")

@@ -12,7 +12,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def fuse(model: Network) -> Network:
-    """A copy for inference that gives the same answers to rounding, and permutes nothing where a weight can.
+    """A copy for inference that gives the same scores to rounding, and permutes nothing where a weight can.
 
     Where `roll_time` moves channels only, and those of all tokens alike, as it does at layer 0, the columns of its
     first weight are put in that order instead. Rolls that follow each other in a branch and cut the table alike become

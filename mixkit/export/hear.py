@@ -104,7 +104,7 @@ def get_timestamp_embeddings(audio: Tensor, model: Hearer, hop_ms: float = HOP_M
     """A vector for every moment, and when that is.
 
     A moment is a column of the grid of patches: the mean over frequency of its tokens, behind the last block. Columns
-    are further apart than HEAR likes, so each stretch is heard several times, each time a bit later. Times are
+    are further apart than HEAR likes, so each stretch is computed several times, each time a bit later. Times are
     multiples of the true hop, rounded to a sample one by one, so that nothing drifts.
 
     Args:

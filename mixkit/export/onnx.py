@@ -25,7 +25,9 @@ def onnx_program(whole: nn.Module, example: Tensor, facts: dict[str, str]) -> by
     Raises:
         MixkitError: a package is not installed, or the network cannot be exported.
     """
-    expect_installed()
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MixkitError(f"--to onnx needs {', '.join(missing)}. Install them: pip install 'mixkit[onnx]'.")
     import onnx
 
     program = traced(whole, example)
@@ -60,8 +62,7 @@ def _quiet() -> Iterator[None]:
 
 
 def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
-    """What an ONNX file computes, in onnxruntime on the CPU."""
-    expect_installed()
+    """What an ONNX file that was just made computes, in onnxruntime on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -71,14 +72,3 @@ def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
         return torch.as_tensor(found)
 
     return run
-
-
-def expect_installed() -> None:
-    """Refuse to go on without the packages of the extra.
-
-    Raises:
-        MixkitError: one is not installed.
-    """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MixkitError(f"--to onnx needs {', '.join(missing)}. Install them: pip install 'mixkit[onnx]'.")

@@ -139,6 +139,6 @@ def _difference(whole: nn.Module, run: Runner, waveforms: Tensor) -> float:
     """In a batch, and one by one: the size of a batch must not be baked in."""
     wanted = whole(waveforms)
     found = [run(waveforms), torch.cat([run(one[None]) for one in waveforms])]
-    if any(answer.shape != wanted.shape for answer in found):
+    if any(one.shape != wanted.shape for one in found):
         return float("inf")
-    return max(float((answer - wanted).abs().max()) for answer in found)
+    return max(float((one - wanted).abs().max()) for one in found)

@@ -1,5 +1,6 @@
 """The NaN guard: losses and gradients that are not finite, found at the step where they arise, and named."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ class NanGuard:
             RunError: a number is not finite; step, clips, learning rate and the first bad tensor are named.
         """
         rate = self.step.steps.param_groups[0]["lr"]
-        if rate != rate or abs(rate) == float("inf"):
+        if not math.isfinite(rate):
             raise RunError(f"{where}: the learning rate is {rate}. Look at train.schedule.")
         self.settle()
         if self.step.looks:

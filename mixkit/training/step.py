@@ -1,5 +1,6 @@
 """One step of training: augment, forward, backward, update."""
 
+import copy
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from mixkit.model.classifier import Classifier
 from mixkit.registry import augmentation, loss, optimizer, schedule
 from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
-from mixkit.training.ema import EMA
+from mixkit.training.ema import exponential_average
 from mixkit.training.prepare import Prepared
 
 
@@ -61,7 +62,7 @@ class Step:
         self.model.mixer.checkpointing = settings.checkpointing
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
-        self.ema = EMA(self.model, settings.average) if settings.average is not None else None
+        self.ema = None if settings.average is None else exponential_average(self.model.mixer, settings.average)
         network: nn.Module = self.model.mixer
         if self.processes.ranks > 1:
             network = DistributedDataParallel(network)
@@ -71,8 +72,12 @@ class Step:
 
     @property
     def evaluated_model(self) -> Classifier:
-        """The network that is validated and kept."""
-        return self.ema.model if self.ema else self.model
+        """The network that is validated and kept: with an average, that one between the same features and labels."""
+        if self.ema is None:
+            return self.model
+        averaged = copy.copy(self.model)
+        averaged._modules = {**self.model._modules, "mixer": self.ema.module}
+        return averaged
 
     def __call__(self, batch: Batch, epoch: float) -> StepResult:
         """A step, that many epochs into the run."""
@@ -90,7 +95,7 @@ class Step:
         self.scaler.step(self.steps)
         self.scaler.update()
         if self.ema:
-            self.ema.update(self.model.mixer)
+            self.ema.update_parameters(self.model.mixer)
         return StepResult(mean, norm)
 
     @torch.no_grad()

@@ -13,10 +13,8 @@ PARTS = [
     (r"pos_embed|embeddings\.position_embeddings", "positions"),
     (r"blocks\.(\d+)\.norm2\.(weight|bias)", r"\1.norm.\2"),
     (r"(?:encoder\.layer|layers)\.(\d+)\.layernorm_after\.(weight|bias)", r"\1.norm.\2"),
-    (r"blocks\.(\d+)\.mlp\.fc1\.(weight|bias)", r"\1.expand.\2"),
-    (r"blocks\.(\d+)\.mlp\.fc2\.(weight|bias)", r"\1.contract.\2"),
-    (r"layers\.(\d+)\.mlp\.fc1\.(weight|bias)", r"\1.expand.\2"),
-    (r"layers\.(\d+)\.mlp\.fc2\.(weight|bias)", r"\1.contract.\2"),
+    (r"(?:blocks|layers)\.(\d+)\.mlp\.fc1\.(weight|bias)", r"\1.expand.\2"),
+    (r"(?:blocks|layers)\.(\d+)\.mlp\.fc2\.(weight|bias)", r"\1.contract.\2"),
     (r"encoder\.layer\.(\d+)\.intermediate\.dense\.(weight|bias)", r"\1.expand.\2"),
     (r"encoder\.layer\.(\d+)\.output\.dense\.(weight|bias)", r"\1.contract.\2"),
 ]
@@ -37,11 +35,3 @@ def recognise(names: Iterable[str]) -> Mapping[str, str]:
                 if match := pattern.fullmatch(name.removeprefix(prefix)):
                     found.setdefault(match.expand(meaning), name)
     return found
-
-
-def depth(parts: Mapping[str, str]) -> int:
-    """How many blocks there are, counted from the first as long as none is missing."""
-    blocks = 0
-    while f"{blocks}.expand.weight" in parts:
-        blocks += 1
-    return blocks

@@ -1,4 +1,4 @@
-"""What a network started from, to be told and kept."""
+"""What a network started from, to be reported and kept."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from mixkit.errors import printable
 
-GROUPS = 12  # of names that are told; a file may hold any number
+GROUPS = 12  # of names that are shown; a file may hold any number
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Start:
 
 
 def groups(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of tensors, those that differ by a number or by weight and bias told as one: `blocks.*.attn.qkv`."""
+    """Names of tensors, those that differ by a number or by weight and bias shown as one: `blocks.*.attn.qkv`."""
     found = dict.fromkeys(_group(name) for name in names)
-    told = [printable(name if len(name) <= 80 else f"{name[:77]}...") for name in list(found)[:GROUPS]]
-    more = len(found) - len(told)
-    return (*told, f"{more} more") if more else tuple(told)
+    shown = [printable(name if len(name) <= 80 else f"{name[:77]}...") for name in list(found)[:GROUPS]]
+    more = len(found) - len(shown)
+    return (*shown, f"{more} more") if more else tuple(shown)
 
 
 def _group(name: str) -> str:

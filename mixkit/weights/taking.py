@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -10,10 +11,10 @@ from torch import Tensor, nn
 from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.model.site import Grid
-from mixkit.weights.names import depth, recognise
+from mixkit.weights.names import recognise
 from mixkit.weights.positions import fitted
 from mixkit.weights.start import Start, groups
-from mixkit.weights.tensors import open_tensors
+from mixkit.weights.tensors import Tensors
 
 COLOURS = {"gray": (0.299, 0.587, 0.114), "sum": (1.0, 1.0, 1.0)}  # of red, green and blue; BT.601, and AST
 TAKERS = ("channel", "roll_time")  # operators whose feed-forward runs over channels alone
@@ -34,7 +35,7 @@ class Taking:
 
     def __init__(self, kind: str, mixer: Mixer, path: Path):
         self.kind, self.mixer = kind, mixer
-        self.file = open_tensors(path)
+        self.file = Tensors(path)
         self.parts = recognise(self.file.names)
         self._shown = printable(str(path))
         if not self.parts:
@@ -75,8 +76,8 @@ class Taking:
         weight = self._read("patches.weight", (wanted[0], channels, *wanted[2:]), advice)
         if colours is not None:
             weight = (weight * weight.new_tensor(colours).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        self._take("patches.projection.weight", weight)
-        self._take("patches.projection.bias", self._read("patches.bias", (wanted[0],), advice))
+        self._copies["patches.projection.weight"] = weight
+        self._copies["patches.projection.bias"] = self._read("patches.bias", (wanted[0],), advice)
         factors = "" if colours is None else f" (RGB by {rule}: {', '.join(f'{factor:g}' for factor in colours)})"
         self._taken.append(f"patch projection{factors}")
 
@@ -92,20 +93,20 @@ class Taking:
         width = mixer.position.shape[-1]
         own = 0 if mixer.prefix is None else mixer.prefix.shape[1]
         tokens = [part for part in ("class", "distillation") if part in self.parts]
-        count = self._count_positions()
-        before = self._grid(count - len(tokens), rows, len(tokens))
-        learned = self._read("positions", (1, count, width), f"Take a file of width {width}")[0]
+        held = self._count_positions()
+        before = self._grid(held - len(tokens), rows, len(tokens))
+        learned = self._read("positions", (1, held, width), f"Take a file of width {width}")[0]
         places = fitted(learned[len(tokens) :], before, mixer.grid)
         kept = tokens[:own]
         ahead = mixer.position.detach()[0, :own].clone()
         ahead[: len(kept)] = learned[: len(kept)]
-        self._take("position", torch.cat([ahead, places])[None])
+        self._copies["position"] = torch.cat([ahead, places])[None]
         self._taken.append("positional embedding")
         if kept and mixer.prefix is not None:
             prefix = mixer.prefix.detach().clone()
             for place, part in enumerate(kept):
                 prefix[0, place] = self._read(part, (1, 1, width), f"Take a file of width {width}")[0, 0]
-            self._take("prefix", prefix)
+            self._copies["prefix"] = prefix
             self._taken.append(f"{' and '.join(kept)} token")
         if before != mixer.grid:
             now = mixer.grid
@@ -114,7 +115,7 @@ class Taking:
 
     def channels(self) -> None:
         """The feed-forward over channels of each block, and its norm."""
-        blocks = depth(self.parts)
+        blocks = next(number for number in count() if f"{number}.expand.weight" not in self.parts)
         places = [(layer, *place) for layer, block in enumerate(self._blocks) if (place := _taker(block.names))]
         if not places:
             raise self._no_place("channel", f"no {' or '.join(TAKERS)}")
@@ -155,12 +156,12 @@ class Taking:
         advice = f"Set operator.{name}.hidden = {found}, or weights.{self.kind}.channel = False"
         shapes = {"expand": (hidden, width), "contract": (width, hidden)}
         for part, shape in shapes.items():
-            self._take(f"{inside}.{part}.weight", self._read(f"{layer}.{part}.weight", shape, advice))
-            self._take(f"{inside}.{part}.bias", self._read(f"{layer}.{part}.bias", shape[:1], advice))
+            self._copies[f"{inside}.{part}.weight"] = self._read(f"{layer}.{part}.weight", shape, advice)
+            self._copies[f"{inside}.{part}.bias"] = self._read(f"{layer}.{part}.bias", shape[:1], advice)
         # The norm is that of the feed-forward only where nothing stands between the two.
         if operator == 0 and isinstance(self._blocks[layer].get_submodule(f"branches.{branch}.norm"), nn.LayerNorm):
             for part in ("weight", "bias"):
-                self._take(f"{place}.norm.{part}", self._read(f"{layer}.norm.{part}", (width,), advice))
+                self._copies[f"{place}.norm.{part}"] = self._read(f"{layer}.norm.{part}", (width,), advice)
 
     def _count_positions(self) -> int:
         name = self.parts.get("positions")
@@ -169,17 +170,17 @@ class Taking:
             raise MixkitError(f"{self._shown} holds no positional embedding. Set weights.{self.kind}.position = False.")
         return shape[1]
 
-    def _grid(self, count: int, rows: int | None, tokens: int) -> Grid:
+    def _grid(self, patches: int, rows: int | None, tokens: int) -> Grid:
         """The grid of so many patches."""
-        height = math.isqrt(max(count, 0)) if rows is None else rows
-        if count < 1 or count % height or (rows is None and height * height != count):
+        height = math.isqrt(max(patches, 0)) if rows is None else rows
+        if patches < 1 or patches % height or (rows is None and height * height != patches):
             what = "a square" if rows is None else f"a grid of {rows} rows"
             remedy = "Take a file without register tokens" if rows is None else f"Set weights.{self.kind}.rows"
             raise MixkitError(
-                f"{self._at('positions')} has {count} positions beside {tokens} class tokens, which is not {what}. "
+                f"{self._at('positions')} has {patches} positions beside {tokens} class tokens, which is not {what}. "
                 f"{remedy}, or weights.{self.kind}.position = False."
             )
-        return Grid(height, count // height)
+        return Grid(height, patches // height)
 
     def _read(self, part: str, shape: Sequence[int], advice: str) -> Tensor:
         name = self.parts.get(part)
@@ -194,9 +195,6 @@ class Taking:
             raise MixkitError(f"{self._at(part)} is {list(found)}, and this network takes {list(shape)}. {advice}.")
         self._used.add(name)
         return self.file.read(name)
-
-    def _take(self, own: str, values: Tensor) -> None:
-        self._copies[own] = values
 
     def _at(self, part: str) -> str:
         return self.file.at(self.parts[part])

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mixkit.checkpoints.inspect import inspect_state
+from mixkit.checkpoints.inspect import inspect_state, short
 from mixkit.errors import DamagedError, MixkitError, printable
 from mixkit.storage.regular import open_regular
 
@@ -25,14 +25,18 @@ class Tensors:
         path: of the file; its content says what it is, not its name.
 
     Raises:
-        DamagedError: it cannot be read, or is no file of weights.
+        MixkitError: it cannot be opened.
+        DamagedError: it is no file of weights.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self._shown = printable(str(path))
-        with open_regular(path) as file:
-            head = file.read(9)
+        try:
+            with open_regular(path) as file:
+                head = file.read(9)
+        except OSError as error:
+            raise MixkitError(f"{self._shown} cannot be read: {error.strerror}.") from None
         if head.startswith(b"PK\x03\x04"):
             self._held: Mapping[str, Any] = self._state_dict()
             self._file = None
@@ -76,7 +80,7 @@ class Tensors:
 
     def at(self, name: str) -> str:
         """File and tensor, for errors."""
-        return f"{self._shown}: {printable(name if len(name) <= 200 else f'{name[:197]}...')}"
+        return f"{self._shown}: {short(name)}"
 
     def _safetensors(self) -> Any:
         try:
@@ -98,16 +102,3 @@ class Tensors:
         if not held or not all(isinstance(name, str) for name in held):
             raise DamagedError(f"{self._shown} holds no tensors by name. Save model.state_dict().")
         return held
-
-
-def open_tensors(path: Path) -> Tensors:
-    """The tensors of a file.
-
-    Raises:
-        MixkitError: it cannot be opened.
-        DamagedError: it is no file of weights.
-    """
-    try:
-        return Tensors(path)
-    except OSError as error:
-        raise MixkitError(f"{printable(str(path))} cannot be read: {error.strerror}.") from None

@@ -62,7 +62,7 @@ def ast(mixer: Mixer, *, path: str = "", rows: Count = 12, position: bool = Fals
         mixer: that is to start from it.
         path: the file, safetensors or a state dict of `torch.save`; `~` is your home, and a relative path begins at the
             working folder. Without one, `weights/ast.safetensors` in the data folder ($MIXKIT_DATA).
-        rows: of the file's grid along frequency, for `position`; 12 where it heard 128 bins in steps of 10.
+        rows: of the file's grid along frequency, for `position`; 12 where it has 128 bins in steps of 10.
         position: take class tokens and positional embedding, too, cut or interpolated to the grid as AST does.
         channel: take the feed-forward over channels, with its norm, into `channel` or `roll_time` of each block.
 

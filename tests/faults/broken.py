@@ -228,7 +228,7 @@ def stop_at(step: int) -> None:
     from mixkit.training import fit
     from mixkit.training.step import Step
 
-    real, judge, count = Step.__call__, fit.evaluate, 0
+    real, real_evaluate, count = Step.__call__, fit.evaluate, 0
 
     def counted(self: Step, *arguments: Any) -> Any:
         nonlocal count
@@ -243,12 +243,12 @@ def stop_at(step: int) -> None:
     def evaluate(*arguments: Any) -> Any:
         if step == -1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return judge(*arguments)
+        return real_evaluate(*arguments)
 
     Step.__call__, fit.evaluate = counted, evaluate  # type: ignore[method-assign]
 
 
-def dice() -> None:
+def global_generator() -> None:
     """Draws augmentation from torch's own generator, whose state a worker gets a copy of, and not by seed and clip."""
     from mixkit.data.batches import ClipAudio
 
@@ -282,7 +282,7 @@ def bad_number(place: str, number: int, value: str) -> None:
     from mixkit.training import fit
     from mixkit.training.step import Step
 
-    real, back, judge, count, bad = Step.__call__, Step._backward, fit.evaluate, 0, float(value)
+    real, back, real_evaluate, count, bad = Step.__call__, Step._backward, fit.evaluate, 0, float(value)
 
     def step(self: Step, batch: Any, epoch: float) -> Any:
         nonlocal count
@@ -308,8 +308,8 @@ def bad_number(place: str, number: int, value: str) -> None:
         nonlocal count
         count += place == "metric"
         if now("metric"):
-            return judge(_Judged(model, bad), *arguments)
-        return judge(model, *arguments)
+            return real_evaluate(_BadScores(model, bad), *arguments)
+        return real_evaluate(model, *arguments)
 
     def now(here: str) -> bool:
         return place == here and number in (0, count)
@@ -317,8 +317,8 @@ def bad_number(place: str, number: int, value: str) -> None:
     Step.__call__, Step._backward, fit.evaluate = step, backward, evaluate  # type: ignore[method-assign,assignment]
 
 
-class _Judged:
-    """A network whose answers are none."""
+class _BadScores:
+    """A network whose scores are none."""
 
     def __init__(self, model: Any, bad: float):
         self.model, self.bad = model, bad
@@ -327,8 +327,8 @@ class _Judged:
         return getattr(self.model, name)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        answers: torch.Tensor = self.model(x)
-        return answers + self.bad
+        logits: torch.Tensor = self.model(x)
+        return logits + self.bad
 
 
 def unguarded(place: str, number: int, value: str) -> None:

@@ -78,7 +78,9 @@ def test_workers_and_the_cache_change_nothing(nursery: Nursery, tmp_path: Path, 
     )
     for workers in (0, 2):
         command = training(sounds, tmp_path / "small.gin", f"train.workers = {workers}", *lines)
-        ended = nursery.run(*command, "--runs", tmp_path, "--name", f"global {workers}", prelude=("broken:dice", ()))
+        ended = nursery.run(
+            *command, "--runs", tmp_path, "--name", f"global {workers}", prelude=("broken:global_generator", ())
+        )
         assert ended.code == 0, ended.err
     assert bits(tmp_path / "global 0")["weights"] != bits(tmp_path / "global 2")["weights"]
 
