@@ -15,7 +15,7 @@ from mixkit.recipe.figures import columns, leading, pair, standard
 from mixkit.registry import metric
 from mixkit.report import formats, tables, write
 from mixkit.report.captions import summary, verdict
-from mixkit.report.comparison import answer
+from mixkit.report.comparison import compare_arms
 from mixkit.report.details import classes
 from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
@@ -97,7 +97,7 @@ def test_columns_are_those_of_the_registry() -> None:
     ],
 )
 def test_a_report_compares_by_it(tmp_path: Path, best: str, headings: tuple[str, str], less: str, said: str) -> None:
-    found = answer(gather(runs(tmp_path, best, recall=0.5, map=0.6, loss=0.5)))
+    found = compare_arms(gather(runs(tmp_path, best, recall=0.5, map=0.6, loss=0.5)))
     assert tables.results(found).columns[2:5] == (*headings, less)
     assert tables.runs(found).columns[5:7] == headings
     assert verdict(found, found.rows[1]).startswith(said)
@@ -132,7 +132,7 @@ def test_a_plugins_metric_is_shown_like_ours(tmp_path: Path, plugin: Path, mixki
     assert "share missed" in classes_shown
 
     load_plugins([str(plugin)])
-    found = answer(gather([tmp_path / "run"]))
+    found = compare_arms(gather([tmp_path / "run"]))
     assert found.headline == "missed"
     assert tables.results(found).columns[2:4] == ("share missed %", "accuracy %")
     assert tables.results(found).rows[0][2] == f"{100 * test['missed']:.1f}"

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from mixkit.report import write
-from mixkit.report.comparison import answer
+from mixkit.report.comparison import compare_arms
 from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
 from mixkit.report.worst_errors import Mistake, WorstErrors, _png
@@ -37,7 +37,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     soundfile.write(sound, 0.3 * np.sin(np.arange(32_000) / 10), 16_000, format="WAV", subtype="PCM_16")
     picture = _png(torch.rand(64, 200))
     mistake = Mistake("siren/1.wav", (("siren", 0.1),), (("dog_bark", 0.7),), 2.0, False, sound.getvalue(), picture)
-    text = page(answer(gather([study])), {"ASM-RH": WorstErrors((mistake, mistake), 2, 40)})
+    text = page(compare_arms(gather([study])), {"ASM-RH": WorstErrors((mistake, mistake), 2, 40)})
     (folder / write.PAGE).write_text(text, "utf-8")
     return (folder / write.PAGE).as_uri()
 

@@ -15,7 +15,7 @@ from mixkit.cli.views.comparison import show
 from mixkit.cli.views.terminal import stdout
 from mixkit.report import formats, plots, tables, write
 from mixkit.report.captions import notes, summary
-from mixkit.report.comparison import Answer, answer
+from mixkit.report.comparison import Comparison, compare_arms
 from mixkit.report.differences import differing
 from mixkit.report.runs_by_arm import gather
 from mixkit.report.statistics import holm
@@ -45,14 +45,14 @@ def with_metrics(folder: Path, quick: bool = False) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Answer:
-    return answer(gather([with_metrics(tmp_path_factory.mktemp("metrics") / "table_6")]))
+def found(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    return compare_arms(gather([with_metrics(tmp_path_factory.mktemp("metrics") / "table_6")]))
 
 
-def test_metrics_have_a_table_of_their_own(found: Answer) -> None:
-    assert (found.evidence.further, found.evidence.metrics) == (("f1", "recall"), ("balanced", "equal_error"))
+def test_metrics_have_a_table_of_their_own(found: Comparison) -> None:
+    assert (found.by_arm.further, found.by_arm.metrics) == (("f1", "recall"), ("balanced", "equal_error"))
     assert tables.results(found).columns[2:4] == ("accuracy %", "AUC %")  # which come first, as before
-    grid = tables.further(found, ("f1", *found.evidence.metrics))
+    grid = tables.further(found, ("f1", *found.by_arm.metrics))
     assert grid.rows[0] == ("F1 %", "ASM-RH", "88.8 ± 3.2 [86.2, 91.3]", "base", "-")
     assert grid.rows[3][:4] == ("balanced", "ASM-RH", "0.5450 ± 0.0387 [0.5150, 0.5750]", "base")
     assert grid.rows[4] == (
@@ -65,7 +65,7 @@ def test_metrics_have_a_table_of_their_own(found: Answer) -> None:
     assert grid.rows[8] == ("equal_error", "shift", "1,236 ± 1 [1,234, 1,236]", "0 [0, 0]", "1")
 
 
-def test_they_are_in_every_output(found: Answer, tmp_path: Path) -> None:
+def test_they_are_in_every_output(found: Comparison, tmp_path: Path) -> None:
     document = json.loads(formats.to_json(found))
     lines = list(csv.DictReader(io.StringIO(formats.to_csv(found))))
     chances = []
@@ -85,11 +85,11 @@ def test_they_are_in_every_output(found: Answer, tmp_path: Path) -> None:
         text = (page.parent / name).read_text().replace("\\_", "_")
         assert "equal_error" in text, name
         assert "0.6450 ± 0.0387" in text or r"0.6450 $\pm$ 0.0387" in text, name
-    plain = write.to_markdown(answer(gather([fake_study(tmp_path / "plain", ARMS)])))
+    plain = write.to_markdown(compare_arms(gather([fake_study(tmp_path / "plain", ARMS)])))
     assert "equal" not in plain  # the control
 
 
-def test_the_papers_f1_stands_beside_ours(found: Answer) -> None:
+def test_the_papers_f1_stands_beside_ours(found: Comparison) -> None:
     assert [row[2:] for row in tables.paper(found).rows] == [
         ("accuracy", "95.80", "88.75", "−7.05"),
         ("F1", "90.00", "88.75", "−1.25"),
@@ -98,7 +98,7 @@ def test_the_papers_f1_stands_beside_ours(found: Answer) -> None:
     assert (line["paper_accuracy"], line["paper_f1"], line["paper_auc"]) == ("95.8", "90.0", "")
 
 
-def terminal(found: Answer) -> str:
+def terminal(found: Comparison) -> str:
     """What a terminal of 80 columns shows that knows no colours."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as shown:
         patch.setenv("TERM", "dumb")
@@ -120,7 +120,7 @@ def test_eighty_columns_lose_nothing(tmp_path: Path) -> None:
             results = json.loads(path.read_text())
             results["test"]["a_metric_with_a_name_of_some_length"] = 0.25 * seed
             path.write_text(json.dumps(results))
-    text = terminal(answer(gather([folder])))
+    text = terminal(compare_arms(gather([folder])))
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     for part in ("82.5 ± 2.5", "[80.0, 85.0]", "[+15.0, +20.0]", "0.2500 ± 0.2500", "[0.0000, 0.5000]", "413 k"):
@@ -130,7 +130,7 @@ def test_eighty_columns_lose_nothing(tmp_path: Path) -> None:
 
 def test_quick_is_marked_in_every_output(tmp_path: Path) -> None:
     folder = with_metrics(tmp_path / "fast", quick=True)
-    page, told = write.report([folder], errors=0)
+    page, found = write.report([folder], errors=0)
     others = {path.name: path.read_text() for path in page.parent.iterdir() if path.suffix in (".html", ".md", ".json")}
     assert set(others) == {"report.html", "table.md", "answer.json"}
     for name, text in others.items():
@@ -138,11 +138,11 @@ def test_quick_is_marked_in_every_output(tmp_path: Path) -> None:
     tex = (page.parent / "table.tex").read_text()
     assert tex.count(r"\caption{") == tex.count(QUICK) == 3
     assert {line["quick"] for line in csv.DictReader(io.StringIO((page.parent / "runs.csv").read_text()))} == {"True"}
-    assert QUICK in " ".join(terminal(told).split())
+    assert QUICK in " ".join(terminal(found).split())
     for draw in (plots.forest, plots.against_cost):
         for width in (plots.WIDE, plots.NARROW):
-            assert QUICK in _title(draw(told, width))
-    slow = answer(gather([with_metrics(tmp_path / "slow")]))
+            assert QUICK in _title(draw(found, width))
+    slow = compare_arms(gather([with_metrics(tmp_path / "slow")]))
     assert QUICK not in terminal(slow) + write.to_markdown(slow) + _title(plots.forest(slow))  # the control
 
 
@@ -150,19 +150,19 @@ def _title(figure: Figure) -> str:
     return " ".join(figure.get_suptitle().split())
 
 
-def test_the_answer_in_a_sentence(found: Answer, tmp_path: Path) -> None:
+def test_the_answer_in_a_sentence(found: Comparison, tmp_path: Path) -> None:
     assert summary(found) == "None of 2 arms can be told from ASM-RH by accuracy: 4 pairs of runs leave chance open."
     arms = {"base": lambda seed: 0.8 + 0.025 * (seed % 3), "worse": lambda seed: 0.6 + 0.025 * (seed % 2)}
-    long = answer(gather([fake_study(tmp_path / "long", arms, tuple(range(7)))]))
+    long = compare_arms(gather([fake_study(tmp_path / "long", arms, tuple(range(7)))]))
     mean = np.mean([100 * (arms["worse"](seed) - arms["base"](seed)) for seed in range(7)])
     assert summary(long) == (
         f"1 of 1 arm differs from base in accuracy by more than chance, in points: worse (−{-mean:.1f})."
     )
-    short = answer(gather([fake_study(tmp_path / "short", arms, (0,))]))
+    short = compare_arms(gather([fake_study(tmp_path / "short", arms, (0,))]))
     assert summary(short) == "worse cannot be told from base by accuracy: 1 pair of runs leaves chance open."
-    lost = answer(gather([fake_study(tmp_path / "lost", arms, (0,), failed=(("worse", 0),))]))
+    lost = compare_arms(gather([fake_study(tmp_path / "lost", arms, (0,), failed=(("worse", 0),))]))
     assert summary(lost) == "Nothing can be compared with base: no run is paired with one of it."
-    alone = answer(gather([fake_run(tmp_path / "alone", fake_results())]))
+    alone = compare_arms(gather([fake_run(tmp_path / "alone", fake_results())]))
     assert summary(alone) == ""
     assert json.loads(formats.to_json(found))["answer"] == summary(found)
 
@@ -188,7 +188,7 @@ def test_conditions_that_differ_are_told(tmp_path: Path) -> None:
         "0.0.9 (1); threads 1 (8), 4 (1); recordings aaaaaaaaaaaa (1), bbbbbbbbbbbb (1); "
         f"plugin mine.py {codes[0]} (1), {codes[1]} (1)."
     )
-    assert said in notes(answer(gather([folder])))
+    assert said in notes(compare_arms(gather([folder])))
 
 
 def test_recordings_of_other_settings_may_differ(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from mixkit.report import formats, tables
-from mixkit.report.comparison import Answer, answer
+from mixkit.report.comparison import Comparison, compare_arms
 from mixkit.report.runs_by_arm import gather
 from tests.fake_runs import fake_results, fake_run, fake_study
 
@@ -91,20 +91,20 @@ def two(p: float) -> str:
 
 
 @pytest.fixture(scope="module", params=["seeds", "folds"])
-def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Answer:
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     folder = tmp_path_factory.mktemp("again")
     if request.param == "seeds":
         made = fake_study(folder / "study", ARMS, tuple(range(7)), failed=(("shift", 1), ("ASM-RH", 3)))
-        return answer(gather([made]), lambda arm: 1.5e8 + len(arm.name))
+        return compare_arms(gather([made]), lambda arm: 1.5e8 + len(arm.name))
     runs = []
     for recipe, gain in (("asm_rh", 0.0), ("mlp_mixer", -0.1)):
         for seed, fold in itertools.product((0, 1), (1, 2, 3)):
             results = fake_results(seed, 0.7 + 0.05 * fold + gain + 0.025 * seed, fold=fold, recipe=recipe)
             runs.append(fake_run(folder / f"{recipe}-{seed}-{fold}", results, recipe))
-    return answer(gather(runs), lambda _: 2.5e6)
+    return compare_arms(gather(runs), lambda _: 2.5e6)
 
 
-def test_results_and_cost(found: Answer) -> None:
+def test_results_and_cost(found: Comparison) -> None:
     again = Again(formats.to_csv(found))
     adjusted = again.holm("accuracy")
     rows = []
@@ -131,7 +131,7 @@ def test_results_and_cost(found: Answer) -> None:
     assert len(rows) == len(found.rows) >= 2
 
 
-def test_differences_and_further_figures(found: Answer) -> None:
+def test_differences_and_further_figures(found: Comparison) -> None:
     again = Again(formats.to_csv(found))
     others = [arm for arm in again.arms if arm != again.base]
     rows = []
@@ -160,7 +160,7 @@ def _last(again: Again, arm: str) -> tuple[str, str]:
     ],
     ids=["another figure", "another seed", "a run less"],
 )
-def test_a_line_that_is_another_makes_other_tables(found: Answer, spoil: Callable[[Line], None]) -> None:
+def test_a_line_that_is_another_makes_other_tables(found: Comparison, spoil: Callable[[Line], None]) -> None:
     """The control of those above: they would see it."""
     again = Again(formats.to_csv(found))
     arm = again.arms[1]
@@ -174,7 +174,7 @@ def test_a_line_that_is_another_makes_other_tables(found: Answer, spoil: Callabl
     assert told() != before
 
 
-def test_the_json_has_the_same_unrounded(found: Answer) -> None:
+def test_the_json_has_the_same_unrounded(found: Comparison) -> None:
     again = Again(formats.to_csv(found))
     for arm in json.loads(formats.to_json(found))["arms"]:
         for figure in ("accuracy", "auc", "f1", "recall"):
@@ -192,7 +192,7 @@ def test_the_json_has_the_same_unrounded(found: Answer) -> None:
 def test_a_study_on_disk_is_the_csv_that_is_written(tmp_path: Path) -> None:
     """Times and parameters that the CSV names are those of the run folders."""
     folder = fake_study(tmp_path / "study", ARMS, (0, 1))
-    for line in Again(formats.to_csv(answer(gather([folder])))).lines:
+    for line in Again(formats.to_csv(compare_arms(gather([folder])))).lines:
         run = Path(line["folder"])
         results = json.loads((run / "results.json").read_text())
         times = [json.loads(text) for text in (run / "times.jsonl").read_text().splitlines()]

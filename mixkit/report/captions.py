@@ -3,80 +3,80 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from mixkit.report.comparison import Answer, Row, comparable
+from mixkit.report.comparison import Comparison, Row, comparable
 from mixkit.report.differences import differing
-from mixkit.report.runs_by_arm import Arm, Entry, Evidence
+from mixkit.report.runs_by_arm import ComparedArm, RunEntry, RunsByArm
 from mixkit.report.statistics import ALPHA, Difference, too_few
 from mixkit.report.tables import signed
 from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 
 
-def caption(evidence: Evidence) -> str:
+def caption(by_arm: RunsByArm) -> str:
     """What was measured, how often, by which protocol."""
-    done = [entry for entry in evidence.entries if entry.results]
+    done = [entry for entry in by_arm.entries if entry.results]
     results = [entry.results for entry in done if entry.results]
     tasks = sorted({f"{one.task} ({one.protocol})" for one in results})
     parts = [_count(len({entry.seed for entry in done}), "seed")]
     if any(entry.fold is not None for entry in done):
         parts.append(_count(len({entry.fold for entry in done}), "fold"))
-    planned = "" if len(done) == len(evidence.entries) else f" of {len(evidence.entries)}"
+    planned = "" if len(done) == len(by_arm.entries) else f" of {len(by_arm.entries)}"
     clips = sorted({one.test.clips for one in results})
     tested = f"{clips[0]:,}" if len(clips) == 1 else f"{clips[0]:,} to {clips[-1]:,}"
     spread = (
         " Mean ± standard deviation (ddof = 1) over the runs of an arm; in brackets the 95 % bootstrap interval of the "
         "mean."
-        if any(len(arm.done) > 1 for arm in evidence.arms)
+        if any(len(arm.done) > 1 for arm in by_arm.arms)
         else ""
     )
-    note = f" {evidence.note}" if evidence.note else ""
+    note = f" {by_arm.note}" if by_arm.note else ""
     return (
-        f"{evidence.name} on {', '.join(tasks)}: {_count(len(done), 'run')}{planned}, "
-        f"{_count(len(evidence.arms), 'arm')}, {', '.join(parts)}; {tested} test clips a run.{spread}{note}"
+        f"{by_arm.name} on {', '.join(tasks)}: {_count(len(done), 'run')}{planned}, "
+        f"{_count(len(by_arm.arms), 'arm')}, {', '.join(parts)}; {tested} test clips a run.{spread}{note}"
     )
 
 
-def stamps(evidence: Evidence) -> list[str]:
+def stamps(by_arm: RunsByArm) -> list[str]:
     """What must not be overlooked: a short study, and a protocol that lets the test leak into training."""
     found = []
-    if evidence.quick:
+    if by_arm.quick:
         found.append("quick: a short study to see that everything works. Its figures prove nothing.")
-    if any(entry.results and entry.results.protocol == PAPER_RANDOM for entry in evidence.entries):
+    if any(entry.results and entry.results.protocol == PAPER_RANDOM for entry in by_arm.entries):
         found.append(RANDOM_NOTE)
     return found
 
 
-def summary(answer: Answer) -> str:
+def summary(comparison: Comparison) -> str:
     """What the study comes to, in a sentence or two; empty where nothing is compared."""
-    base, compared = answer.rows[0].arm.name, answer.compared
-    if len(answer.rows) < 2:
+    base, compared = comparison.rows[0].arm.name, comparison.compared
+    if len(comparison.rows) < 2:
         return ""
     if not compared:
         return f"Nothing can be compared with {base}: no run is paired with one of it."
-    figure, digits = answer.figure(answer.headline), answer.digits(answer.headline)
-    told = [(row, pairs) for row, pairs in compared if pairs.adjusted is not None and pairs.adjusted < ALPHA]
+    figure, digits = comparison.figure(comparison.headline), comparison.digits(comparison.headline)
+    apart = [(row, pairs) for row, pairs in compared if pairs.adjusted is not None and pairs.adjusted < ALPHA]
     arms = _count(len(compared), "arm")
-    if not told:
+    if not apart:
         counts = sorted({pairs.pairs.count for _, pairs in compared})
         pairs = _count(counts[-1], "pair") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} pairs"
         which = compared[0][0].arm.name if len(compared) == 1 else f"None of {arms}"
         can = "cannot" if len(compared) == 1 else "can"
         leave = "leaves" if counts == [1] else "leave"
         return f"{which} {can} be told from {base} by {figure.title}: {pairs} of runs {leave} chance open."
-    means = [(row.arm.name, signed(figure.scale * pairs.pairs.mean, digits)) for row, pairs in told[:8]]
+    means = [(row.arm.name, signed(figure.scale * pairs.pairs.mean, digits)) for row, pairs in apart[:8]]
     listed = ", ".join(f"{name} ({mean})" for name, mean in means)
-    more = f" and {len(told) - 8} more" if len(told) > 8 else ""
+    more = f" and {len(apart) - 8} more" if len(apart) > 8 else ""
     differ = "differs" if len(compared) == 1 else "differ"
     points = ", in points" if figure.percent else ""
-    return f"{len(told)} of {arms} {differ} from {base} in {figure.title} by more than chance{points}: {listed}{more}."
+    return f"{len(apart)} of {arms} {differ} from {base} in {figure.title} by more than chance{points}: {listed}{more}."
 
 
-def verdict(answer: Answer, row: Row) -> str:
+def verdict(comparison: Comparison, row: Row) -> str:
     """A sentence about an arm against the base, by the first figure."""
-    base, pairs = answer.rows[0], row.differences[answer.headline]
+    base, pairs = comparison.rows[0], row.differences[comparison.headline]
     if pairs is None:
         return "no run can be paired with one of the base"
-    figure = answer.figure(answer.headline)
-    mean, digits = figure.scale * pairs.pairs.mean, 1 if figure.percent else answer.digits(answer.headline)
+    figure = comparison.figure(comparison.headline)
+    mean, digits = figure.scale * pairs.pairs.mean, 1 if figure.percent else comparison.digits(comparison.headline)
     size = f"{abs(mean):.{digits}f}{' points' if figure.percent else ''}"
     sense = "level with" if round(mean, digits) == 0 else f"{size} {'above' if mean > 0 else 'below'}"
     if pairs.adjusted is not None and pairs.adjusted < ALPHA:
@@ -85,32 +85,32 @@ def verdict(answer: Answer, row: Row) -> str:
     return f"{sense} {base.arm.name}; chance alone is not ruled out{p}"
 
 
-def notes(answer: Answer) -> list[str]:
+def notes(comparison: Comparison) -> list[str]:
     """Sentences about what the figures support and what they do not."""
-    evidence, rows = answer.evidence, answer.rows
-    compared = [pairs for _, pairs in answer.compared]
-    unlike = any(_unlike(row.arm, evidence.base) for row in rows)
+    by_arm, rows = comparison.by_arm, comparison.rows
+    compared = [pairs for _, pairs in comparison.compared]
+    unlike = any(_unlike(row.arm, by_arm.base) for row in rows)
     said = [
-        _without_figures(evidence),
-        differing(evidence.entries),
-        *_few({row.arm.name: pairs.pairs.count for row, pairs in answer.compared}),
+        _without_figures(by_arm),
+        differing(by_arm.entries),
+        *_few({row.arm.name: pairs.pairs.count for row, pairs in comparison.compared}),
         "Runs of another task, protocol or test set than the base's are shown, and not compared." if unlike else None,
-        _narrow([found.count for row in rows if (found := row.figures[answer.headline])]),
-        _dependence(answer),
-        _without_width(answer),
+        _narrow([found.count for row in rows if (found := row.figures[comparison.headline])]),
+        _dependence(comparison),
+        _without_width(comparison),
         _test(compared),
     ]
     return [sentence for sentence in said if sentence]
 
 
-def _without_figures(evidence: Evidence) -> str | None:
-    missing = [entry for entry in evidence.entries if not entry.results]
+def _without_figures(by_arm: RunsByArm) -> str | None:
+    missing = [entry for entry in by_arm.entries if not entry.results]
     if not missing:
         return None
     shown = "; ".join(_missing(entry) for entry in missing[:6])
     more = f"; and {len(missing) - 6} more" if len(missing) > 6 else ""
     runs = _count(len(missing), "run")
-    return f"{runs} of {len(evidence.entries)} without figures, which no mean holds: {shown}{more}."
+    return f"{runs} of {len(by_arm.entries)} without figures, which no mean holds: {shown}{more}."
 
 
 def _few(pairs: Mapping[str, int]) -> list[str]:
@@ -136,15 +136,15 @@ def _narrow(counts: Sequence[int]) -> str | None:
     )
 
 
-def _dependence(answer: Answer) -> str | None:
+def _dependence(comparison: Comparison) -> str | None:
     """Between folds the runs are not independent; within one, they share their test clips."""
-    done = [entry for entry in answer.evidence.entries if entry.results]
+    done = [entry for entry in comparison.by_arm.entries if entry.results]
     if len({entry.fold for entry in done}) > 1:
         return (
             "Folds share training clips, and seeds of a fold share its test clips: intervals and tests take runs for "
             "independent, and are surer than they should be."
         )
-    base = answer.rows[0].figures["accuracy"] if answer.headline == "accuracy" else None
+    base = comparison.rows[0].figures["accuracy"] if comparison.headline == "accuracy" else None
     clips = {entry.results.test.clips for entry in done if entry.results}
     if base is None or len(clips) > 1:
         return None
@@ -156,8 +156,10 @@ def _dependence(answer: Answer) -> str | None:
     )
 
 
-def _without_width(answer: Answer) -> str | None:
-    summaries = [row.figures[answer.headline] for row in answer.rows] + [pairs.pairs for _, pairs in answer.compared]
+def _without_width(comparison: Comparison) -> str | None:
+    summaries = [row.figures[comparison.headline] for row in comparison.rows] + [
+        pairs.pairs for _, pairs in comparison.compared
+    ]
     if not any(found and found.count > 1 and found.low == found.high for found in summaries):
         return None
     return "An interval of no width means that all runs agree to the clip, not that the figure is known so well."
@@ -170,13 +172,13 @@ def _test(compared: Sequence[Difference]) -> str | None:
     return f"p: paired permutation test, two-sided, {how}; Holm's correction over the arms, figure by figure."
 
 
-def _missing(entry: Entry) -> str:
+def _missing(entry: RunEntry) -> str:
     fold = "" if entry.fold is None else f", fold {entry.fold}"
     reason = f" ({entry.error.rstrip('.')})" if entry.error else ""
     return f"{entry.arm}, seed {entry.seed}{fold}: {entry.state}{reason}"
 
 
-def _unlike(arm: Arm, base: Arm) -> bool:
+def _unlike(arm: ComparedArm, base: ComparedArm) -> bool:
     others = {entry.key: entry for entry in base.done}
     return any(entry.key in others and not comparable(entry, others[entry.key]) for entry in arm.done)
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mixkit.recipe.figures import Figure, figure
-from mixkit.report.runs_by_arm import Arm, Entry, Evidence
+from mixkit.report.runs_by_arm import ComparedArm, RunEntry, RunsByArm
 from mixkit.report.statistics import Difference, Summary, difference, holm, summary
 
 
 @dataclass(frozen=True)
-class Cost:
+class ArmCost:
     """What an arm costs; None where it is not known.
 
     Args:
@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """The answer about an arm.
+    """What is found about an arm.
 
     Args:
         arm: what it is about.
@@ -40,28 +40,28 @@ class Row:
         cost: beside them, since an arm with less in it is also smaller.
     """
 
-    arm: Arm
+    arm: ComparedArm
     figures: dict[str, Summary | None]
     differences: dict[str, Difference | None]
-    cost: Cost
+    cost: ArmCost
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer of a study.
+class Comparison:
+    """The arms of a study, compared.
 
     Args:
-        evidence: what it rests on.
+        by_arm: what it rests on.
         rows: one an arm, the base first.
     """
 
-    evidence: Evidence
+    by_arm: RunsByArm
     rows: tuple[Row, ...]
 
     @property
     def headline(self) -> str:
         """The figure by which arms are told apart."""
-        return self.evidence.figures[0]
+        return self.by_arm.figures[0]
 
     @property
     def compared(self) -> list[tuple[Row, Difference]]:
@@ -71,7 +71,7 @@ class Answer:
 
     def figure(self, name: str) -> Figure:
         """How a figure is shown."""
-        return figure(name, self.evidence.several)
+        return figure(name, self.by_arm.several)
 
     def digits(self, name: str) -> int:
         """Decimals of a figure.
@@ -80,31 +80,31 @@ class Answer:
         largest mean has four figures.
         """
         if self.figure(name).percent:
-            clips = [entry.results.test.clips for entry in self.evidence.entries if entry.results]
+            clips = [entry.results.test.clips for entry in self.by_arm.entries if entry.results]
             return 2 if min(clips) >= 1_000 else 1
         means = [abs(found.mean) for row in self.rows if (found := row.figures[name])]
         largest = max(means, default=0.0)
         return 3 if not largest else min(9, max(0, 3 - math.floor(math.log10(largest))))
 
 
-def answer(evidence: Evidence, flops: Callable[[Arm], float | None] = lambda arm: None) -> Answer:
-    """The answer that the runs of a report give.
+def compare_arms(by_arm: RunsByArm, flops: Callable[[ComparedArm], float | None] = lambda arm: None) -> Comparison:
+    """Compares the arms of a report with its base.
 
     Args:
-        evidence: the runs by arm.
+        by_arm: the runs by arm.
         flops: of an arm, for one clip forward.
     """
-    rows = [_row(arm, evidence, flops(arm)) for arm in evidence.arms]
-    for name in _names(evidence):
+    rows = [_row(arm, by_arm, flops(arm)) for arm in by_arm.arms]
+    for name in _names(by_arm):
         found = [(index, row.differences[name]) for index, row in enumerate(rows)]
         tested = [(index, pairs) for index, pairs in found if pairs is not None]
         for (index, pairs), p in zip(tested, holm([pairs.p for _, pairs in tested]), strict=True):
             changed = {**rows[index].differences, name: replace(pairs, adjusted=p)}
             rows[index] = replace(rows[index], differences=changed)
-    return Answer(evidence, tuple(rows))
+    return Comparison(by_arm, tuple(rows))
 
 
-def comparable(one: Entry, other: Entry) -> bool:
+def comparable(one: RunEntry, other: RunEntry) -> bool:
     """Whether two runs were tested on the same clips, as far as their results tell."""
     assert one.results is not None
     assert other.results is not None
@@ -113,12 +113,12 @@ def comparable(one: Entry, other: Entry) -> bool:
     return facts[0] == facts[1]
 
 
-def _names(evidence: Evidence) -> tuple[str, ...]:
-    return (*evidence.figures, *evidence.further, *evidence.metrics)
+def _names(by_arm: RunsByArm) -> tuple[str, ...]:
+    return (*by_arm.figures, *by_arm.further, *by_arm.metrics)
 
 
-def _row(arm: Arm, evidence: Evidence, flops: float | None) -> Row:
-    base, names = evidence.base, _names(evidence)
+def _row(arm: ComparedArm, by_arm: RunsByArm, flops: float | None) -> Row:
+    base, names = by_arm.base, _names(by_arm)
     differences: dict[str, Difference | None] = dict.fromkeys(names)
     if arm is not base:
         others = {entry.key: entry for entry in base.done}
@@ -130,11 +130,11 @@ def _row(arm: Arm, evidence: Evidence, flops: float | None) -> Row:
     return Row(arm, figures, differences, _cost(arm, flops))
 
 
-def _cost(arm: Arm, flops: float | None) -> Cost:
+def _cost(arm: ComparedArm, flops: float | None) -> ArmCost:
     seconds = [entry.pace.seconds for entry in arm.done if entry.pace.seconds is not None]
     speeds = [entry.pace.clips_per_second for entry in arm.done if entry.pace.clips_per_second is not None]
     memory = [entry.pace.memory for entry in arm.done if entry.pace.memory is not None]
-    return Cost(
+    return ArmCost(
         parameters=next((entry.results.parameters for entry in arm.done if entry.results), None),
         flops=flops,
         clips_per_second=statistics.median(speeds) if speeds else None,

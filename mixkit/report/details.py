@@ -9,9 +9,9 @@ from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs
 from mixkit.recipe.figures import columns
 from mixkit.recipe.gin_file import recipe_from_text
-from mixkit.report.comparison import Answer
-from mixkit.report.runs_by_arm import Arm
-from mixkit.report.tables import NONE, Grid
+from mixkit.report.comparison import Comparison
+from mixkit.report.runs_by_arm import ComparedArm
+from mixkit.report.tables import NONE, TextTable
 from mixkit.runs.records import read_environment, read_recipe
 from mixkit.runs.results import Results
 
@@ -46,7 +46,7 @@ class Confusion:
         return self.counts[row][column] / max(sum(self.counts[row]), 1)
 
 
-def confusion(arm: Arm) -> Confusion | None:
+def confusion(arm: ComparedArm) -> Confusion | None:
     """The matrices of an arm's runs, added up; None where runs have other classes than the first."""
     found = [entry.results for entry in arm.done if entry.results]
     matrices = [one.test.confusion for one in found if one.test.confusion and one.labels == found[0].labels]
@@ -60,20 +60,20 @@ def confusion(arm: Arm) -> Confusion | None:
     return Confusion(labels, counts, len(found), most)
 
 
-def classes(answer: Answer) -> list[Grid]:
+def classes(comparison: Comparison) -> list[TextTable]:
     """What each class has of a figure, arm beside arm; arms with other classes get a table of their own.
 
     The share of each class that was found; in a multi-label set, its average precision; and what metrics that recipes
     ask for say of each class.
     """
-    first = next(name for name in columns(answer.evidence.several) if answer.figure(name).per_class)
-    return [grid for name in (first, *answer.evidence.asked) for grid in _classes(answer, name)]
+    first = next(name for name in columns(comparison.by_arm.several) if comparison.figure(name).per_class)
+    return [table for name in (first, *comparison.by_arm.asked) for table in _classes(comparison, name)]
 
 
-def _classes(answer: Answer, name: str) -> Iterator[Grid]:
-    figure = answer.figure(name)
+def _classes(comparison: Comparison, name: str) -> Iterator[TextTable]:
+    figure = comparison.figure(name)
     alike: dict[tuple[str, ...], list[tuple[str, list[float | None]]]] = defaultdict(list)
-    for row in answer.rows:
+    for row in comparison.rows:
         found = [entry.results for entry in row.arm.done if entry.results]
         if found and all(one.labels == found[0].labels for one in found):
             pooled = confusion(row.arm) if name == "recall" else None
@@ -88,7 +88,7 @@ def _classes(answer: Answer, name: str) -> Iterator[Grid]:
             digits = 1 if figure.percent else 3
             rows.append((label, *(NONE if v is None else f"{figure.scale * v:.{digits}f}" for v in values)))
         title = f"{figure.per_class or name} of each class{', %' if figure.percent else ''}"
-        yield Grid(title, ("class", *(arm for arm, _ in arms)), tuple(rows))
+        yield TextTable(title, ("class", *(arm for arm, _ in arms)), tuple(rows))
 
 
 def _found(pooled: Confusion) -> list[float | None]:
@@ -100,10 +100,10 @@ def _mean(found: Sequence[Results], name: str, label: str) -> float | None:
     return fmean(values) if values else None
 
 
-def environment(answer: Answer) -> Grid:
+def environment(comparison: Comparison) -> TextTable:
     """Where the runs were trained; what differs from run to run is listed."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for entry in answer.evidence.entries:
+    for entry in comparison.by_arm.entries:
         for key, value in read_environment(entry.folder).items():
             found[key][value] += 1
     rows = []
@@ -114,24 +114,24 @@ def environment(answer: Answer) -> Grid:
         shown = [f"{value} ({count} runs)" if several else value for value, count in values.most_common(4)]
         more = f" and {len(values) - 4} more" if len(values) > 4 else ""
         rows.append((key.replace("_", " "), "; ".join(shown) + more))
-    return Grid("environment", ("what", "value"), tuple(rows), left=2)
+    return TextTable("environment", ("what", "value"), tuple(rows), left=2)
 
 
-def operations(plugins: tuple[str, ...]) -> Callable[[Arm], float | None]:
+def operations(plugins: tuple[str, ...]) -> Callable[[ComparedArm], float | None]:
     """Counts the floating-point operations of an arm's network for one clip, forward, from the recipe of its first run.
 
     Args:
         plugins: modules already loaded that a recipe may import; one that needs another is not counted.
     """
 
-    def count(arm: Arm) -> float | None:
+    def count(arm: ComparedArm) -> float | None:
         for entry in arm.done[:1]:
             try:
                 recipe = recipe_from_text(read_recipe(entry.folder), "recipe", plugins)
-                heard = build_features(recipe)
+                features = build_features(recipe)
                 if recipe.model.depth > DEEPEST or entry.results is None:
                     return None
-                parts = costs(recipe.model, heard.bins, heard.frames, len(entry.results.labels))
+                parts = costs(recipe.model, features.bins, features.frames, len(entry.results.labels))
                 return float(sum(part.flops for part in parts))
             except Exception:  # the recipe may need a plugin, or be anything
                 return None

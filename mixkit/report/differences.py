@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mixkit.plugins.copies import FOLDER, LIMIT
-from mixkit.report.runs_by_arm import Entry
+from mixkit.report.runs_by_arm import RunEntry
 from mixkit.runs.records import read_environment, read_recipe
 from mixkit.runs.results import text
 
-TOLD = ("mixkit", "torch", "device", "device_name", "threads")
-SHOWN = 3  # values of a condition that are told
+CONDITIONS = ("mixkit", "torch", "device", "device_name", "threads")
+SHOWN = 3  # values of a condition that are listed
 
 
-def differing(entries: Sequence[Entry]) -> str | None:
+def differing(entries: Sequence[RunEntry]) -> str | None:
     """In words, which conditions are not the same for all runs that count; None where they are.
 
     Args:
@@ -35,7 +35,7 @@ def differing(entries: Sequence[Entry]) -> str | None:
 def _conditions(run: Path) -> Iterator[tuple[str, str, str]]:
     """Name and value of each, and between them what runs have to share for a difference to mean anything."""
     kept = read_environment(run)
-    for name in TOLD:
+    for name in CONDITIONS:
         if name in kept:
             yield name.replace("_", " "), "", kept[name]
     if "data" in kept:

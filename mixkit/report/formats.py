@@ -1,4 +1,4 @@
-"""The answer for a terminal, Markdown, LaTeX, CSV and JSON."""
+"""A comparison for a terminal, Markdown, LaTeX, CSV and JSON."""
 
 import csv
 import json
@@ -14,36 +14,36 @@ from rich.text import Text
 from mixkit.errors import printable
 from mixkit.recipe.figures import LOSS, standard
 from mixkit.report.captions import caption, notes, stamps, summary
-from mixkit.report.comparison import Answer, Row
-from mixkit.report.runs_by_arm import Entry
+from mixkit.report.comparison import Comparison, Row
+from mixkit.report.runs_by_arm import RunEntry
 from mixkit.report.statistics import smallest_p
-from mixkit.report.tables import Grid
+from mixkit.report.tables import TextTable
 
 
-def rich_table(grid: Grid) -> Table:
+def rich_table(table: TextTable) -> Table:
     """For a terminal."""
-    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(grid.columns):
-        words = place < grid.left  # which may be folded; half a number is none
+    shown = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(table.columns):
+        words = place < table.left  # which may be folded; half a number is none
         heading = Text(column if words else column.replace(", ", ",\n"))
-        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    for row in grid.rows:
-        table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
-    return table
+        shown.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    for row in table.rows:
+        shown.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+    return shown
 
 
-def markdown(grid: Grid) -> str:
+def markdown(table: TextTable) -> str:
     """For a text file that is read as Markdown."""
-    marks = [":---" if place < grid.left else "---:" for place in range(len(grid.columns))]
-    lines = [grid.columns, marks, *([in_markdown(cell) for cell in row] for row in grid.rows)]
+    marks = [":---" if place < table.left else "---:" for place in range(len(table.columns))]
+    lines = [table.columns, marks, *([in_markdown(cell) for cell in row] for row in table.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def latex(grid: Grid, caption: str) -> str:
+def latex(table: TextTable, caption: str) -> str:
     """For a paper: a table with the rules of booktabs."""
-    shape = "l" * grid.left + "r" * (len(grid.columns) - grid.left)
-    rows = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in grid.rows]
-    head = " & ".join(_in_latex(column) for column in grid.columns) + r" \\"
+    shape = "l" * table.left + "r" * (len(table.columns) - table.left)
+    rows = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in table.rows]
+    head = " & ".join(_in_latex(column) for column in table.columns) + r" \\"
     lines = [
         r"% \usepackage{booktabs}; text other than Latin letters wants XeLaTeX or LuaLaTeX.",
         r"\begin{table*}",
@@ -61,13 +61,13 @@ def latex(grid: Grid, caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_csv(answer: Answer) -> str:
+def to_csv(comparison: Comparison) -> str:
     """One line a run, from which every figure of the tables can be computed again; shares, not per cent.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
-    flops = {row.arm.name: row.cost.flops for row in answer.rows}
-    lines = [_line(answer, entry, flops[entry.arm]) for entry in answer.evidence.entries]
+    flops = {row.arm.name: row.cost.flops for row in comparison.rows}
+    lines = [_line(comparison, entry, flops[entry.arm]) for entry in comparison.by_arm.entries]
     written = StringIO()
     writer = csv.DictWriter(written, list(lines[0]), lineterminator="\n")
     writer.writeheader()
@@ -76,19 +76,19 @@ def to_csv(answer: Answer) -> str:
     return written.getvalue()
 
 
-def to_json(answer: Answer) -> str:
+def to_json(comparison: Comparison) -> str:
     """Everything that the tables say, unrounded, and the run folders that it rests on."""
-    evidence = answer.evidence
+    by_arm = comparison.by_arm
     document = {
-        "name": evidence.name,
-        "caption": caption(evidence),
-        "answer": summary(answer),
-        "stamps": stamps(evidence),
-        "notes": notes(answer),
-        "quick": evidence.quick,
-        "base": evidence.base.name,
-        "arms": [_arm(row) for row in answer.rows],
-        "runs": [_line(answer, entry, None) for entry in evidence.entries],
+        "name": by_arm.name,
+        "caption": caption(by_arm),
+        "answer": summary(comparison),
+        "stamps": stamps(by_arm),
+        "notes": notes(comparison),
+        "quick": by_arm.quick,
+        "base": by_arm.base.name,
+        "arms": [_arm(row) for row in comparison.rows],
+        "runs": [_line(comparison, entry, None) for entry in by_arm.entries],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -117,12 +117,12 @@ def _compared(row: Row, figure: str) -> tuple[dict[str, Any] | None, dict[str, A
     return asdict(summary) if summary else None, less
 
 
-def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
-    results, arm = entry.results, next(arm for arm in answer.evidence.arms if arm.name == entry.arm)
-    asked = answer.evidence.asked
+def _line(comparison: Comparison, entry: RunEntry, flops: float | None) -> dict[str, Any]:
+    results, arm = entry.results, next(arm for arm in comparison.by_arm.arms if arm.name == entry.arm)
+    asked = comparison.by_arm.asked
     return {
         "arm": entry.arm,
-        "base": entry.arm == answer.evidence.base.name,
+        "base": entry.arm == comparison.by_arm.base.name,
         "seed": entry.seed,
         "fold": entry.fold,
         "state": entry.state,
@@ -134,7 +134,7 @@ def _line(answer: Answer, entry: Entry, flops: float | None) -> dict[str, Any]:
         "flops": flops,
         **asdict(entry.pace),
         **{f"paper_{name}": arm.paper.get(name) for name in (*standard(), *asked)},
-        "quick": answer.evidence.quick,
+        "quick": comparison.by_arm.quick,
         "error": entry.error,
         "command": entry.command,
         "folder": printable(str(entry.folder)),

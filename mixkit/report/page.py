@@ -1,4 +1,4 @@
-"""The answer as one HTML file that needs nothing else: no network, no script, no font."""
+"""A comparison as one HTML file that needs nothing else: no network, no script, no font."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from mixkit.recipe.figures import Figure as Shown
 from mixkit.recipe.figures import listed
 from mixkit.report import tables
 from mixkit.report.captions import caption, notes, stamps, summary, verdict
-from mixkit.report.comparison import Answer, Row
+from mixkit.report.comparison import Comparison, Row
 from mixkit.report.details import Confusion, classes, confusion, environment
 from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning, picture
 from mixkit.report.worst_errors import WorstErrors
@@ -25,7 +25,7 @@ ROOM = 24 * 2**20  # bytes of sound and spectrograms in a page
 
 
 @dataclass(frozen=True)
-class Section:
+class ArmSection:
     """What is shown of an arm.
 
     Args:
@@ -33,7 +33,7 @@ class Section:
         says: in a sentence, against the base; empty for the base.
         curves: of its runs, by width and ground; None without records.
         confusion: of its runs.
-        listening: to its first run; None if nobody asked for it.
+        errors: the worst of its first run; None if nobody asked for it.
         kept: mistakes for which there is room.
     """
 
@@ -41,16 +41,16 @@ class Section:
     says: str
     curves: Mapping[str, str] | None
     confusion: Confusion | None
-    listening: WorstErrors | None
+    errors: WorstErrors | None
     kept: int
 
 
-def page(answer: Answer, listened: Mapping[str, WorstErrors]) -> str:
+def page(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> str:
     """The whole page.
 
     Args:
-        answer: what it shows.
-        listened: by name of the arm, what its first run got most wrong; an arm that is missing has no such part.
+        comparison: what it shows.
+        worst: by name of the arm, what its first run got most wrong; an arm that is missing has no such part.
     """
     environ = Environment(
         loader=PackageLoader("mixkit.report"),
@@ -60,47 +60,47 @@ def page(answer: Answer, listened: Mapping[str, WorstErrors]) -> str:
         lstrip_blocks=True,
     )
     environ.filters["data"] = _data
-    several = len([row for row in answer.rows if row.figures[answer.headline]]) > 1
+    several = len([row for row in comparison.rows if row.figures[comparison.headline]]) > 1
     return environ.get_template("page.html").render(
-        title=answer.evidence.name,
-        headline=answer.figure(answer.headline),
-        macro=listed([_told(one) for one in map(answer.figure, answer.evidence.figures) if one.macro]),
-        further_macro=listed([one.title for one in map(answer.figure, answer.evidence.further) if one.macro]),
-        caption=caption(answer.evidence),
-        stamps=stamps(answer.evidence),
-        summary=summary(answer),
-        notes=notes(answer),
-        verdicts=[(row.arm.name, verdict(answer, row)) for row in answer.rows[1:]],
-        results=tables.results(answer),
-        differences=tables.differences(answer),
-        further=tables.further(answer, (*answer.evidence.further, *answer.evidence.metrics)),
-        paper=tables.paper(answer),
-        runs=tables.runs(answer),
-        classes=classes(answer),
-        environment=environment(answer),
-        forest=_pictures(lambda width: forest(answer, width)) if answer.compared else None,
-        cost=_pictures(lambda width: against_cost(answer, width)) if several else None,
-        sections=_sections(answer, listened),
+        title=comparison.by_arm.name,
+        headline=comparison.figure(comparison.headline),
+        macro=listed([_spelled_out(one) for one in map(comparison.figure, comparison.by_arm.figures) if one.macro]),
+        further_macro=listed([one.title for one in map(comparison.figure, comparison.by_arm.further) if one.macro]),
+        caption=caption(comparison.by_arm),
+        stamps=stamps(comparison.by_arm),
+        summary=summary(comparison),
+        notes=notes(comparison),
+        verdicts=[(row.arm.name, verdict(comparison, row)) for row in comparison.rows[1:]],
+        results=tables.results(comparison),
+        differences=tables.differences(comparison),
+        further=tables.further(comparison, (*comparison.by_arm.further, *comparison.by_arm.metrics)),
+        paper=tables.paper(comparison),
+        runs=tables.runs(comparison),
+        classes=classes(comparison),
+        environment=environment(comparison),
+        forest=_pictures(lambda width: forest(comparison, width)) if comparison.compared else None,
+        cost=_pictures(lambda width: against_cost(comparison, width)) if several else None,
+        sections=_sections(comparison, worst),
         version=__version__,
     )
 
 
-def _sections(answer: Answer, listened: Mapping[str, WorstErrors]) -> list[Section]:
+def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> list[ArmSection]:
     sections, room = [], ROOM
-    for row in answer.rows:
-        runs = [records for entry in row.arm.done if (records := read_epochs(entry.folder, answer.headline))]
-        listening = listened.get(row.arm.name)
+    for row in comparison.rows:
+        runs = [records for entry in row.arm.done if (records := read_epochs(entry.folder, comparison.headline))]
+        errors = worst.get(row.arm.name)
         kept = 0
-        for mistake in listening.mistakes if listening else ():
+        for mistake in errors.mistakes if errors else ():
             room -= 4 * (len(mistake.sound) + len(mistake.picture)) // 3
             kept += room >= 0
-        curves = _pictures(partial(learning, runs, answer.figure(answer.headline))) if runs else None
-        says = "" if row is answer.rows[0] else verdict(answer, row)
-        sections.append(Section(row, says, curves, confusion(row.arm), listening, kept))
+        curves = _pictures(partial(learning, runs, comparison.figure(comparison.headline))) if runs else None
+        says = "" if row is comparison.rows[0] else verdict(comparison, row)
+        sections.append(ArmSection(row, says, curves, confusion(row.arm), errors, kept))
     return sections
 
 
-def _told(one: Shown) -> str:
+def _spelled_out(one: Shown) -> str:
     """The title, and what it stands for where that is not plain: `mAP (average precision)`."""
     return f"{one.title} ({one.per_class})" if one.per_class not in ("", one.title) else one.title
 

@@ -1,4 +1,4 @@
-"""Pictures of an answer: differences with their intervals, accuracy against cost, and learning curves."""
+"""Plots of a comparison: differences with their intervals, accuracy against cost, and learning curves."""
 
 import textwrap
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from mixkit.recipe.figures import Figure as Shown
 from mixkit.report.captions import stamps
-from mixkit.report.comparison import Answer, Row
+from mixkit.report.comparison import Comparison, Row
 from mixkit.runs.records import Epoch
 
 WIDE, NARROW = 7.6, 3.6  # inches: a page, and a telephone
@@ -25,9 +25,9 @@ DARK = {GROUND: "#14171a", INK: "#e6e8ea", FAINT: "#4b5157", GREY: "#8d959c", BL
 """What each colour becomes on a dark ground."""
 
 
-def forest(answer: Answer, width: float = WIDE) -> Figure:
+def forest(comparison: Comparison, width: float = WIDE) -> Figure:
     """The difference of every arm to the base in the first figure: each pair, their mean and its 95 % interval."""
-    compared, shown = answer.compared, answer.figure(answer.headline)
+    compared, shown = comparison.compared, comparison.figure(comparison.headline)
     figure = Figure(figsize=(width, 0.42 * len(compared) + 1.05), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=INK, linewidth=1)
@@ -47,18 +47,18 @@ def forest(answer: Answer, width: float = WIDE) -> Figure:
     names = [_folded(row.arm.name, width) for row, _ in compared]
     axes.set_yticks(range(len(compared)), names, parse_math=False)
     axes.set_ylim(len(compared) - 0.4, -0.6)
-    base = _short(answer.rows[0].arm.name, 30 if width > NARROW else 13)
+    base = _short(comparison.rows[0].arm.name, 30 if width > NARROW else 13)
     points = "points " if shown.percent else ""
     axes.set_xlabel(f"{shown.title}, {points}above or below {base}", parse_math=False)
     _dress(axes, "x")
     axes.tick_params(axis="y", length=0)
-    _stamp(figure, answer, width)
+    _stamp(figure, comparison, width)
     return figure
 
 
-def against_cost(answer: Answer, width: float = WIDE) -> Figure:
+def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
     """The first figure over parameters, and over operations where they are known: small and right is up and left."""
-    known = [row for row in answer.rows if row.figures[answer.headline] and row.cost.parameters]
+    known = [row for row in comparison.rows if row.figures[comparison.headline] and row.cost.parameters]
     panels = [("parameters", "parameters")]
     if any(row.cost.flops for row in known):
         panels.append(("flops", "FLOP for a clip"))
@@ -69,11 +69,13 @@ def against_cost(answer: Answer, width: float = WIDE) -> Figure:
     numbered = len(known) > NAMED
     for axes, (cost, label) in zip(grid, panels, strict=True):
         for number, row in enumerate(known, 1):
-            _point(axes, answer, row, getattr(row.cost, cost), str(number) if numbered else _short(row.arm.name, 18))
+            _point(
+                axes, comparison, row, getattr(row.cost, cost), str(number) if numbered else _short(row.arm.name, 18)
+            )
         axes.set_xscale("log")
         axes.margins(0.3, 0.16)
         axes.set_xlabel(label)
-        axes.set_ylabel(answer.figure(answer.headline).heading, parse_math=False)
+        axes.set_ylabel(comparison.figure(comparison.headline).heading, parse_math=False)
         axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _amount(value)))
         axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -96,7 +98,7 @@ def against_cost(answer: Answer, width: float = WIDE) -> Figure:
         figure.legend(
             handles=keys, loc="outside lower left", ncols=3 if beside else 1, frameon=False, fontsize=8, labelcolor=INK
         )
-    _stamp(figure, answer, width)
+    _stamp(figure, comparison, width)
     return figure
 
 
@@ -143,8 +145,12 @@ def darken(svg: bytes) -> bytes:
     return svg
 
 
-def _point(axes: Axes, answer: Answer, row: Row, cost: float | None, name: str) -> None:
-    found, is_base, scale = row.figures[answer.headline], row is answer.rows[0], answer.figure(answer.headline).scale
+def _point(axes: Axes, comparison: Comparison, row: Row, cost: float | None, name: str) -> None:
+    found, is_base, scale = (
+        row.figures[comparison.headline],
+        row is comparison.rows[0],
+        comparison.figure(comparison.headline).scale,
+    )
     if found is None or not cost:
         return
     colour = ORANGE if is_base else BLUE
@@ -163,11 +169,11 @@ def _point(axes: Axes, answer: Answer, row: Row, cost: float | None, name: str) 
     )
 
 
-def _stamp(figure: Figure, answer: Answer, width: float) -> None:
+def _stamp(figure: Figure, comparison: Comparison, width: float) -> None:
     """What must not be overlooked, above: a figure is copied without the text around it."""
-    told = [textwrap.fill(stamp, 110 if width > NARROW else 50) for stamp in stamps(answer.evidence)]
-    if told:
-        figure.suptitle("\n".join(told), x=0.01, ha="left", fontsize=8, color=ORANGE)
+    lines = [textwrap.fill(stamp, 110 if width > NARROW else 50) for stamp in stamps(comparison.by_arm)]
+    if lines:
+        figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=ORANGE)
 
 
 def _dress(axes: Axes, grid: str) -> None:

@@ -18,7 +18,7 @@ KEY = re.compile(r"(?m)^(?:train\.seed|task\.\w+\.fold|recipe\.name) = .*$")
 
 
 @dataclass(frozen=True)
-class Entry:
+class RunEntry:
     """One run of an arm. All text in it is safe to print.
 
     Args:
@@ -57,7 +57,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ComparedArm:
     """One network or setting that is compared.
 
     Args:
@@ -69,13 +69,13 @@ class Arm:
     """
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[RunEntry, ...]
     lines: tuple[str, ...] = ()
     paper: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
 
     @property
-    def done(self) -> tuple[Entry, ...]:
+    def done(self) -> tuple[RunEntry, ...]:
         """The runs that count."""
         return tuple(entry for entry in self.entries if entry.results)
 
@@ -86,7 +86,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunsByArm:
     """What a report is about.
 
     Args:
@@ -97,7 +97,7 @@ class Evidence:
     """
 
     name: str
-    arms: tuple[Arm, ...]
+    arms: tuple[ComparedArm, ...]
     quick: bool = False
     note: str = ""
 
@@ -130,17 +130,17 @@ class Evidence:
         return tuple(name for name in self.asked if name not in self.figures)
 
     @property
-    def base(self) -> Arm:
+    def base(self) -> ComparedArm:
         """The arm that the others are compared with."""
         return self.arms[0]
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[RunEntry, ...]:
         """The runs of all arms."""
         return tuple(entry for arm in self.arms for entry in arm.entries)
 
 
-def gather(folders: Sequence[Path]) -> Evidence:
+def gather(folders: Sequence[Path]) -> RunsByArm:
     """Reads studies and runs.
 
     Args:
@@ -160,10 +160,10 @@ def gather(folders: Sequence[Path]) -> Evidence:
         raise RunError(f"none of these runs has figures: {first}. Name a run that is complete.")
     names = [text(record.name, 80) for record in studies] or sorted({arm.name.partition(" (")[0] for arm in arms})
     notes = " ".join(text(record.note) for record in studies if record.note)
-    return Evidence(" and ".join(names[:4]), tuple(arms), any(record.quick for record in studies), notes)
+    return RunsByArm(" and ".join(names[:4]), tuple(arms), any(record.quick for record in studies), notes)
 
 
-def _of_study(record: Record, alone: bool) -> list[Arm]:
+def _of_study(record: Record, alone: bool) -> list[ComparedArm]:
     """The arms of a study, the base first; with several studies, each arm says of which it is."""
     prefix = "" if alone else f"{text(record.name, 40)}: "
     arms = sorted(record.arms, key=lambda arm: arm.name != record.base)
@@ -172,7 +172,7 @@ def _of_study(record: Record, alone: bool) -> list[Arm]:
         name = prefix + text(arm.name, 80)
         entries = [
             _entry(
-                Entry(
+                RunEntry(
                     name,
                     trial.seed,
                     trial.fold,
@@ -187,22 +187,22 @@ def _of_study(record: Record, alone: bool) -> list[Arm]:
         ]
         lines = tuple(text(line) for line in arm.lines)
         paper = {text(key, 40): value for key, value in (arm.value or {}).items()}
-        found.append(Arm(name, tuple(entries), lines, paper, text(arm.note)))
+        found.append(ComparedArm(name, tuple(entries), lines, paper, text(arm.note)))
     return found
 
 
-def _loose(folder: Path) -> Entry:
+def _loose(folder: Path) -> RunEntry:
     """A run that is named by itself; its arm is found later."""
     state = "done" if Run(folder).complete else "stopped"
     error = None if state == "done" else "training has not ended"
-    entry = _entry(Entry("", 0, None, folder, state, error, read_command(folder)))
+    entry = _entry(RunEntry("", 0, None, folder, state, error, read_command(folder)))
     if entry.results is None:
         seed = re.search(r"(?m)^train\.seed = (\d{1,18})$", read_recipe(folder))
         return replace(entry, seed=int(seed[1]) if seed else 0)
     return replace(entry, seed=entry.results.seed, fold=entry.results.fold)
 
 
-def _entry(entry: Entry) -> Entry:
+def _entry(entry: RunEntry) -> RunEntry:
     """With what was measured; a run whose figures cannot be read is told apart and does not count."""
     if entry.state != "done":
         return entry
@@ -214,9 +214,9 @@ def _entry(entry: Entry) -> Entry:
         return replace(entry, state="damaged", error=text(str(error), 600))
 
 
-def _by_recipe(entries: Iterable[Entry]) -> list[Arm]:
+def _by_recipe(entries: Iterable[RunEntry]) -> list[ComparedArm]:
     """Runs of one recipe are an arm: all that is resolved in it is the same, but for seed and fold."""
-    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[RunEntry]] = defaultdict(list)
     for entry in entries:
         recipe = read_recipe(entry.folder)
         named = re.search(r"(?m)^recipe\.name = '(.*)'$", recipe)
@@ -228,11 +228,11 @@ def _by_recipe(entries: Iterable[Entry]) -> list[Arm]:
         others = [other.splitlines() for alike, other in groups if alike == name and other != settings]
         own = [line for line in settings.splitlines() if line and any(line not in other for other in others)]
         shown = f"{name} ({text(', '.join(own[:2]), 80)})" if own else name
-        arms.append(Arm(shown, tuple(replace(entry, arm=shown) for entry in found)))
+        arms.append(ComparedArm(shown, tuple(replace(entry, arm=shown) for entry in found)))
     return arms
 
 
-def _distinct(arms: Sequence[Arm]) -> list[Arm]:
+def _distinct(arms: Sequence[ComparedArm]) -> list[ComparedArm]:
     """No two arms of one name: what is shown would not say which."""
     seen: Counter[str] = Counter()
     found = []
@@ -243,7 +243,7 @@ def _distinct(arms: Sequence[Arm]) -> list[Arm]:
     return found
 
 
-def _once(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+def _once(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:
     """One run for each seed and fold: a second one is shown and does not count."""
     seen: set[tuple[int, int | None]] = set()
     found = []

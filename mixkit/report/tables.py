@@ -1,9 +1,9 @@
-"""The answer as tables of text."""
+"""A comparison as tables of text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixkit.report.comparison import Answer, Row
+from mixkit.report.comparison import Comparison, Row
 from mixkit.report.statistics import Difference, Summary
 
 NONE = "-"
@@ -11,7 +11,7 @@ SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 
 
 @dataclass(frozen=True)
-class Grid:
+class TextTable:
     """A table of text that is safe to print.
 
     Args:
@@ -27,23 +27,23 @@ class Grid:
     left: int = 1
 
 
-def results(answer: Answer) -> Grid:
+def results(comparison: Comparison) -> TextTable:
     """Every arm with its figures, its difference to the base and its cost."""
-    points = ", points" if answer.figure(answer.headline).percent else ""
-    columns = ("arm", "runs", *_headings(answer), f"difference{points}", "p (Holm)")
-    parts = [(answer, row) for row in answer.rows]
-    grid = costs(answer)
-    rows = [(*_figures(*part), *cost[1:]) for part, cost in zip(parts, grid.rows, strict=True)]
-    return Grid("results", (*columns, *grid.columns[1:]), tuple(rows))
+    points = ", points" if comparison.figure(comparison.headline).percent else ""
+    columns = ("arm", "runs", *_headings(comparison), f"difference{points}", "p (Holm)")
+    parts = [(comparison, row) for row in comparison.rows]
+    table = costs(comparison)
+    rows = [(*_figures(*part), *cost[1:]) for part, cost in zip(parts, table.rows, strict=True)]
+    return TextTable("results", (*columns, *table.columns[1:]), tuple(rows))
 
 
-def figures(answer: Answer) -> Grid:
+def figures(comparison: Comparison) -> TextTable:
     """Every arm with its figures and its difference to the base."""
-    whole = results(answer)
-    return Grid("results", whole.columns[:6], tuple(row[:6] for row in whole.rows))
+    whole = results(comparison)
+    return TextTable("results", whole.columns[:6], tuple(row[:6] for row in whole.rows))
 
 
-def costs(answer: Answer) -> Grid:
+def costs(comparison: Comparison) -> TextTable:
     """What every arm costs: one without an operator has its weights less, too."""
     columns = ("arm", "parameters", "FLOP / clip", "clips/s", "memory", "training")
     rows = [
@@ -55,81 +55,87 @@ def costs(answer: Answer) -> Grid:
             NONE if row.cost.memory is None else f"{row.cost.memory / 2**20:,.0f} MiB",
             duration(row.cost.seconds),
         )
-        for row in answer.rows
+        for row in comparison.rows
     ]
-    return Grid("cost", columns, tuple(rows))
+    return TextTable("cost", columns, tuple(rows))
 
 
-def differences(answer: Answer) -> Grid:
+def differences(comparison: Comparison) -> TextTable:
     """Every arm minus the base, for each figure, with p before and after correction."""
-    shown = [answer.figure(name) for name in answer.evidence.figures]
+    shown = [comparison.figure(name) for name in comparison.by_arm.figures]
     columns = ("arm", "pairs", *(part for one in shown for part in (one.title, "p", "p (Holm)")))
     rows = []
-    for row in answer.rows[1:]:
+    for row in comparison.rows[1:]:
         cells: list[str] = []
         for one in shown:
             pairs = row.differences[one.name]
             p = (NONE, NONE) if pairs is None else (chance(pairs.p), chance(pairs.adjusted))
-            cells += [points(pairs, answer.digits(one.name), one.scale), *p]
-        found = row.differences[answer.headline]
+            cells += [points(pairs, comparison.digits(one.name), one.scale), *p]
+        found = row.differences[comparison.headline]
         rows.append((row.arm.name, "0" if found is None else str(found.pairs.count), *cells))
     unit = ", in points" if all(one.percent for one in shown) else ""
-    return Grid(f"differences to {answer.rows[0].arm.name}{unit}", columns, tuple(rows))
+    return TextTable(f"differences to {comparison.rows[0].arm.name}{unit}", columns, tuple(rows))
 
 
-def further(answer: Answer, names: Sequence[str]) -> Grid:
+def further(comparison: Comparison, names: Sequence[str]) -> TextTable:
     """Other figures of every arm, a line each, so that any number of them has room.
 
     Args:
-        answer: of the runs.
+        comparison: of the runs.
         names: which; shares in per cent, others in units of their own.
     """
     rows = []
-    for one in map(answer.figure, names):
-        digits = answer.digits(one.name)
-        for row in answer.rows:
+    for one in map(comparison.figure, names):
+        digits = comparison.digits(one.name)
+        for row in comparison.rows:
             pairs = row.differences[one.name]
             mean, less = share(row.figures[one.name], digits, one.scale), points(pairs, digits, one.scale)
-            if row is answer.rows[0] and len(answer.rows) > 1:
+            if row is comparison.rows[0] and len(comparison.rows) > 1:
                 less = "base"
             rows.append((one.heading, row.arm.name, mean, less, NONE if pairs is None else chance(pairs.adjusted)))
-    return Grid("further figures", ("figure", "arm", "mean", "difference", "p (Holm)"), tuple(rows), left=2)
+    return TextTable("further figures", ("figure", "arm", "mean", "difference", "p (Holm)"), tuple(rows), left=2)
 
 
-def paper(answer: Answer) -> Grid:
+def paper(comparison: Comparison) -> TextTable:
     """Our figures beside those of a paper, which rest on other splits, seeds and code."""
     rows, percent = [], True
-    for row in answer.rows:
+    for row in comparison.rows:
         for name, value in row.arm.paper.items():
-            one, ours = answer.figure(name), row.figures.get(name)
+            one, ours = comparison.figure(name), row.figures.get(name)
             percent &= one.percent
             less = NONE if ours is None else signed(one.scale * ours.mean - value, 2)
             mean = NONE if ours is None else f"{one.scale * ours.mean:.2f}"
             rows.append((row.arm.name, row.arm.note or NONE, one.title, f"{value:.2f}", mean, less))
     unit = " %" if percent else ""
     columns = ("arm", "note", "figure", f"paper{unit}", f"ours{unit}", "ours less paper")
-    return Grid("beside the paper", columns, tuple(rows), left=3)
+    return TextTable("beside the paper", columns, tuple(rows), left=3)
 
 
-def runs(answer: Answer) -> Grid:
+def runs(comparison: Comparison) -> TextTable:
     """Every run, those that do not count as well, with the command that makes it."""
     rows = []
-    for entry in answer.evidence.entries:
-        values = [_value(answer, name, entry.value(name)) for name in answer.evidence.figures]
+    for entry in comparison.by_arm.entries:
+        values = [_value(comparison, name, entry.value(name)) for name in comparison.by_arm.figures]
         epoch = f"{entry.results.best_epoch} of {entry.results.epochs}" if entry.results else NONE
         state = f"{entry.state}: {entry.error}" if entry.error else entry.state
         fold = NONE if entry.fold is None else str(entry.fold)
         command = entry.command or NONE
         rows.append((entry.arm, state, command, str(entry.seed), fold, *values, epoch, duration(entry.pace.seconds)))
-    columns = ("arm", "state", "command", "seed", "fold", *_headings(answer), "epoch", "training")
-    return Grid("runs", columns, tuple(rows), left=3)
+    columns = ("arm", "state", "command", "seed", "fold", *_headings(comparison), "epoch", "training")
+    return TextTable("runs", columns, tuple(rows), left=3)
 
 
-def every_grid(answer: Answer) -> list[Grid]:
+def every_table(comparison: Comparison) -> list[TextTable]:
     """The tables of a report in the order in which they are read; those without rows are left out."""
-    others = (*answer.evidence.further, *answer.evidence.metrics)
-    grids = (results(answer), differences(answer), further(answer, others), paper(answer), runs(answer))
-    return [grid for grid in grids if grid.rows]
+    others = (*comparison.by_arm.further, *comparison.by_arm.metrics)
+    tables = (
+        results(comparison),
+        differences(comparison),
+        further(comparison, others),
+        paper(comparison),
+        runs(comparison),
+    )
+    return [table for table in tables if table.rows]
 
 
 def share(found: Summary | None, digits: int, size: float = 100.0) -> str:
@@ -184,23 +190,23 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
-def _figures(answer: Answer, row: Row) -> tuple[str, ...]:
-    pairs, shown = row.differences[answer.headline], [answer.figure(name) for name in answer.evidence.figures]
+def _figures(comparison: Comparison, row: Row) -> tuple[str, ...]:
+    pairs, shown = row.differences[comparison.headline], [comparison.figure(name) for name in comparison.by_arm.figures]
     counted, planned = len(row.arm.done), len(row.arm.entries)
     return (
         row.arm.name,
         str(counted) if counted == planned else f"{counted} of {planned}",
-        *(share(row.figures[one.name], answer.digits(one.name), one.scale) for one in shown),
+        *(share(row.figures[one.name], comparison.digits(one.name), one.scale) for one in shown),
         "base"
-        if row is answer.rows[0] and len(answer.rows) > 1
-        else points(pairs, answer.digits(shown[0].name), shown[0].scale),
+        if row is comparison.rows[0] and len(comparison.rows) > 1
+        else points(pairs, comparison.digits(shown[0].name), shown[0].scale),
         NONE if pairs is None else chance(pairs.adjusted),
     )
 
 
-def _headings(answer: Answer) -> list[str]:
-    return [answer.figure(name).heading for name in answer.evidence.figures]
+def _headings(comparison: Comparison) -> list[str]:
+    return [comparison.figure(name).heading for name in comparison.by_arm.figures]
 
 
-def _value(answer: Answer, name: str, value: float | None) -> str:
-    return NONE if value is None else f"{answer.figure(name).scale * value:.{answer.digits(name)}f}"
+def _value(comparison: Comparison, name: str, value: float | None) -> str:
+    return NONE if value is None else f"{comparison.figure(name).scale * value:.{comparison.digits(name)}f}"

@@ -1,4 +1,4 @@
-"""The folder that a report is: one page, and the same answer as tables, data and figures for a paper."""
+"""The folder that a report is: one page, and the same comparison as tables, data and figures for a paper."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from mixkit.errors import RunError, printable
 from mixkit.report import formats, plots, tables
 from mixkit.report.captions import caption, notes, stamps, summary
-from mixkit.report.comparison import Answer, answer
+from mixkit.report.comparison import Comparison, compare_arms
 from mixkit.report.details import operations
 from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
@@ -26,14 +26,14 @@ def report(
     errors: int = 4,
     device: torch.device | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> tuple[Path, Answer]:
+) -> tuple[Path, Comparison]:
     """Writes `report.html`, `table.md`, `table.tex`, `runs.csv`, `answer.json` and the figures as SVG, PDF and PNG.
 
     Args:
         folders: studies and runs; the first arm of the first is the base.
         out: folder to write; `report` in the only study or run, `report` here for several.
         plugins: modules already loaded that recipes may import.
-        errors: of each arm, how many of the worst are shown and heard; 0 to load no network.
+        errors: of each arm, how many of the worst are shown and played; 0 to load no network.
         device: where to compute them; None for the CPU.
         say: is told how it goes.
 
@@ -46,15 +46,15 @@ def report(
     """
     found = compare(folders, plugins)
     place = _place([Path(folder) for folder in folders], out)
-    heard = _heard(found, errors, device or torch.device("cpu"), plugins, say)
-    files = {name: content.encode() for name, content in _texts(found, heard).items()}
+    worst_errors = _worst_errors(found, errors, device or torch.device("cpu"), plugins, say)
+    files = {name: content.encode() for name, content in _texts(found, worst_errors).items()}
     for name, content in {**files, **_figures(found)}.items():
         write_whole(place / name, content, FIX)
     return place / PAGE, found
 
 
-def compare(folders: Sequence[str | Path], plugins: tuple[str, ...] = ()) -> Answer:
-    """The answer that studies and runs give; nothing is written.
+def compare(folders: Sequence[str | Path], plugins: tuple[str, ...] = ()) -> Comparison:
+    """Compares studies and runs; nothing is written.
 
     Args:
         folders: studies and runs; the first arm of the first is the base.
@@ -66,16 +66,16 @@ def compare(folders: Sequence[str | Path], plugins: tuple[str, ...] = ()) -> Ans
     """
     if not folders:
         raise RunError("nothing to report. Name a study or runs, such as runs/asm_rh/001.")
-    return answer(gather([Path(folder) for folder in folders]), operations(plugins))
+    return compare_arms(gather([Path(folder) for folder in folders]), operations(plugins))
 
 
-def to_markdown(found: Answer) -> str:
+def to_markdown(found: Comparison) -> str:
     """All tables with caption and notes, to be read as Markdown."""
-    parts = [f"# {formats.in_markdown(found.evidence.name)}", formats.in_markdown(caption(found.evidence))]
-    parts += [f"**{formats.in_markdown(stamp)}**" for stamp in stamps(found.evidence)]
+    parts = [f"# {formats.in_markdown(found.by_arm.name)}", formats.in_markdown(caption(found.by_arm))]
+    parts += [f"**{formats.in_markdown(stamp)}**" for stamp in stamps(found.by_arm)]
     parts += [formats.in_markdown(sentence) for sentence in [summary(found)] if sentence]
-    for grid in tables.every_grid(found):
-        parts += [f"## {formats.in_markdown(grid.title)}", formats.markdown(grid).rstrip()]
+    for table in tables.every_table(found):
+        parts += [f"## {formats.in_markdown(table.title)}", formats.markdown(table).rstrip()]
     parts.append("\n".join(f"- {formats.in_markdown(note)}" for note in notes(found)))
     return "\n\n".join(parts) + "\n"
 
@@ -91,36 +91,39 @@ def _place(folders: Sequence[Path], out: str | Path | None) -> Path:
     return place
 
 
-def _heard(
-    found: Answer, errors: int, device: torch.device, plugins: tuple[str, ...], say: Callable[[str], None]
+def _worst_errors(
+    found: Comparison, errors: int, device: torch.device, plugins: tuple[str, ...], say: Callable[[str], None]
 ) -> dict[str, WorstErrors]:
-    heard = {}
-    for arm in found.evidence.arms if errors else ():
+    worst_errors = {}
+    for arm in found.by_arm.arms if errors else ():
         if arm.done:
-            heard[arm.name] = worst(arm.done[0].folder, errors, device, plugins)
-            fault = heard[arm.name].fault
-            say(f"{arm.name}: " + (f"no errors shown: {fault}" if fault else f"{heard[arm.name].wrong} errors found"))
-    return heard
+            worst_errors[arm.name] = worst(arm.done[0].folder, errors, device, plugins)
+            fault = worst_errors[arm.name].fault
+            say(
+                f"{arm.name}: "
+                + (f"no errors shown: {fault}" if fault else f"{worst_errors[arm.name].wrong} errors found")
+            )
+    return worst_errors
 
 
-def _texts(found: Answer, heard: dict[str, WorstErrors]) -> dict[str, str]:
-    stamped = " ".join([*stamps(found.evidence), caption(found.evidence)])
+def _texts(found: Comparison, worst_errors: dict[str, WorstErrors]) -> dict[str, str]:
+    stamped = " ".join([*stamps(found.by_arm), caption(found.by_arm)])
     return {
-        PAGE: page(found, heard),
+        PAGE: page(found, worst_errors),
         "table.md": to_markdown(found),
-        "table.tex": "\n".join(formats.latex(grid, f"{grid.title}. {stamped}") for grid in _for_a_paper(found)),
+        "table.tex": "\n".join(formats.latex(table, f"{table.title}. {stamped}") for table in _for_a_paper(found)),
         "runs.csv": formats.to_csv(found),
         "answer.json": formats.to_json(found),
     }
 
 
-def _for_a_paper(found: Answer) -> list[tables.Grid]:
+def _for_a_paper(found: Comparison) -> list[tables.TextTable]:
     """The tables of an article; runs and further figures have their place in the page."""
-    grids = (tables.results(found), tables.further(found, found.evidence.metrics), tables.paper(found))
-    return [grid for grid in grids if grid.rows]
+    shown = (tables.results(found), tables.further(found, found.by_arm.metrics), tables.paper(found))
+    return [table for table in shown if table.rows]
 
 
-def _figures(found: Answer) -> dict[str, bytes]:
+def _figures(found: Comparison) -> dict[str, bytes]:
     figures = {}
     if found.compared:
         figures["forest"] = plots.forest(found)

@@ -1,4 +1,4 @@
-"""The answer of a study: every figure from the runs that have it, nothing averaged away, nothing silent."""
+"""The comparison of a study's arms: every figure from the runs that have it, nothing averaged away, nothing silent."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from scipy import stats
 from mixkit.errors import DamagedError, RunError
 from mixkit.report import formats, tables
 from mixkit.report.captions import caption, notes, stamps, verdict
-from mixkit.report.comparison import Answer, answer
+from mixkit.report.comparison import Comparison, compare_arms
 from mixkit.report.details import classes
 from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
@@ -36,11 +36,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(study: Path) -> Answer:
-    return answer(gather([study]), lambda _: 1.5e8)
+def found(study: Path) -> Comparison:
+    return compare_arms(gather([study]), lambda _: 1.5e8)
 
 
-def test_every_figure_can_be_computed_again_from_the_csv(found: Answer) -> None:
+def test_every_figure_can_be_computed_again_from_the_csv(found: Comparison) -> None:
     """By other code, from the text of the file alone."""
     lines = list(csv.DictReader(io.StringIO(formats.to_csv(found))))
     document = json.loads(formats.to_json(found))
@@ -94,7 +94,7 @@ def _same(said: dict[str, Any], values: list[float]) -> int:
     return 1
 
 
-def test_tables_say_what_the_json_says(found: Answer) -> None:
+def test_tables_say_what_the_json_says(found: Comparison) -> None:
     grid = tables.results(found)
     assert grid.columns == (
         *("arm", "runs", "accuracy %", "AUC %", "difference, points", "p (Holm)"),
@@ -116,7 +116,7 @@ def test_tables_say_what_the_json_says(found: Answer) -> None:
     )
 
 
-def test_a_failed_run_is_marked_and_in_no_mean(found: Answer) -> None:
+def test_a_failed_run_is_marked_and_in_no_mean(found: Comparison) -> None:
     shift = found.rows[2]
     assert shift.figures["accuracy"] is not None
     assert shift.figures["accuracy"].count == 3
@@ -129,8 +129,8 @@ def test_a_failed_run_is_marked_and_in_no_mean(found: Answer) -> None:
     assert states == ["done", "failed: epoch 3, batch 7: the loss is nan. Lower train.learning_rate.", "done", "done"]
 
 
-def test_the_text_says_what_the_figures_do_not_support(found: Answer) -> None:
-    assert caption(found.evidence) == (
+def test_the_text_says_what_the_figures_do_not_support(found: Comparison) -> None:
+    assert caption(found.by_arm) == (
         "table_6 on demo (recorders held out): 11 runs of 12, 3 arms, 4 seeds; 40 test clips a run. Mean ± standard "
         "deviation (ddof = 1) over the runs of an arm; in brackets the 95 % bootstrap interval of the mean. Made up."
     )
@@ -148,26 +148,26 @@ def test_the_text_says_what_the_figures_do_not_support(found: Answer) -> None:
     assert verdict(found, found.rows[1]) == (
         "7.5 points below ASM-RH; chance alone is not ruled out (p = 0.25 after Holm)"
     )
-    assert stamps(found.evidence) == []
+    assert stamps(found.by_arm) == []
 
 
 def test_enough_pairs_let_a_difference_be_told(tmp_path: Path) -> None:
     """The control of the sentence about too few pairs, and of `not ruled out`."""
     arms = {"base": lambda seed: 0.8 + 0.025 * (seed % 3), "worse": lambda seed: 0.6 + 0.025 * (seed % 2)}
-    told = answer(gather([fake_study(tmp_path / "long", arms, tuple(range(7)))]))
-    assert not [note for note in notes(told) if "pairs" in note and "never" in note]
-    assert verdict(told, told.rows[1]).endswith("more than chance would have it (p = 0.016 after Holm)")
+    compared = compare_arms(gather([fake_study(tmp_path / "long", arms, tuple(range(7)))]))
+    assert not [note for note in notes(compared) if "pairs" in note and "never" in note]
+    assert verdict(compared, compared.rows[1]).endswith("more than chance would have it (p = 0.016 after Holm)")
 
 
 def test_quick_and_a_protocol_that_leaks_are_stamped(tmp_path: Path) -> None:
     arms = {"a": lambda _: 0.9, "b": lambda _: 0.8}
     folder = fake_study(tmp_path / "fast", arms, (0,), quick=True, protocol="paper-random")
-    told = answer(gather([folder]))
-    assert [stamp.partition(":")[0] for stamp in stamps(told.evidence)] == ["quick", "protocol paper-random"]
-    for text in (formats.to_json(told), formats.latex(tables.results(told), " ".join(stamps(told.evidence)))):
+    compared = compare_arms(gather([folder]))
+    assert [stamp.partition(":")[0] for stamp in stamps(compared.by_arm)] == ["quick", "protocol paper-random"]
+    for text in (formats.to_json(compared), formats.latex(tables.results(compared), " ".join(stamps(compared.by_arm)))):
         assert "Its figures prove nothing." in text
         assert "never to be set beside them" in text
-    assert "One run an arm has no spread: another seed may turn any order round." in notes(told)
+    assert "One run an arm has no spread: another seed may turn any order round." in notes(compared)
 
 
 def test_folds_are_pairs_too_and_not_taken_for_independent(tmp_path: Path) -> None:
@@ -176,15 +176,16 @@ def test_folds_are_pairs_too_and_not_taken_for_independent(tmp_path: Path) -> No
         for fold in (1, 2, 3):
             results = fake_results(0, 0.7 + 0.05 * fold + gain, fold=fold, recipe=recipe)
             runs.append(fake_run(tmp_path / f"{recipe}-{fold}", results, recipe))
-    told = answer(gather(runs))
-    pairs = told.rows[1].differences["accuracy"]
+    compared = compare_arms(gather(runs))
+    pairs = compared.rows[1].differences["accuracy"]
     assert pairs is not None
     assert pairs.pairs.count == 3
     assert pairs.pairs.mean == pytest.approx(-0.1, abs=1e-6)
     assert any(
-        note.startswith("Folds share training clips, and seeds of a fold share its test clips") for note in notes(told)
+        note.startswith("Folds share training clips, and seeds of a fold share its test clips")
+        for note in notes(compared)
     )
-    assert "3 folds" in caption(told.evidence)
+    assert "3 folds" in caption(compared.by_arm)
 
 
 def test_runs_on_other_clips_are_shown_and_not_subtracted(tmp_path: Path) -> None:
@@ -192,10 +193,10 @@ def test_runs_on_other_clips_are_shown_and_not_subtracted(tmp_path: Path) -> Non
     other = fake_run(
         tmp_path / "other", fake_results(0, 0.9, recipe="mlp_mixer", protocol="speakers held out"), "mlp_mixer"
     )
-    told = answer(gather([ours, other]))
-    assert told.rows[1].differences["accuracy"] is None
-    assert verdict(told, told.rows[1]) == "no run can be paired with one of the base"
-    assert "Runs of another task, protocol or test set than the base's are shown, and not compared." in notes(told)
+    compared = compare_arms(gather([ours, other]))
+    assert compared.rows[1].differences["accuracy"] is None
+    assert verdict(compared, compared.rows[1]) == "no run can be paired with one of the base"
+    assert "Runs of another task, protocol or test set than the base's are shown, and not compared." in notes(compared)
 
 
 def test_several_labels_a_clip_are_compared_by_average_precision(tmp_path: Path) -> None:
@@ -205,15 +206,15 @@ def test_several_labels_a_clip_are_compared_by_average_precision(tmp_path: Path)
         several = {"confusion": None, "map": share, "average_precision": {"siren": share, "car_horn": None}}
         results["test"] = {**results["test"], **several}
         runs.append(fake_run(tmp_path / f"{seed}", results))
-    told = answer(gather(runs))
-    assert told.headline == "map"
-    assert tables.results(told).columns[2:4] == ("mAP %", "AUC %")
-    assert tables.results(told).rows[0][2] == "65.0 ± 7.1 [60.0, 70.0]"
-    (grid,) = classes(told)
+    compared = compare_arms(gather(runs))
+    assert compared.headline == "map"
+    assert tables.results(compared).columns[2:4] == ("mAP %", "AUC %")
+    assert tables.results(compared).rows[0][2] == "65.0 ± 7.1 [60.0, 70.0]"
+    (grid,) = classes(compared)
     assert grid.title == "average precision of each class, %"
     assert [row[1] for row in grid.rows] == ["-", "-", "-", "65.0"]
-    assert page(told, {}).count("mAP") > 3
-    assert not [note for note in notes(told) if "an accuracy of" in note]
+    assert page(compared, {}).count("mAP") > 3
+    assert not [note for note in notes(compared) if "an accuracy of" in note]
 
 
 @pytest.mark.parametrize(
@@ -228,11 +229,11 @@ def test_several_labels_a_clip_are_compared_by_average_precision(tmp_path: Path)
 def test_results_that_mixkit_did_not_write(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
     good = fake_run(tmp_path / "good", fake_results(0, 0.8))
     bad = fake_run(tmp_path / "bad", {**fake_results(1, 0.8), **change})
-    told = answer(gather([good, bad]))
+    compared = compare_arms(gather([good, bad]))
     message = f"{bad}/results.json is not what mixkit wrote ({reason}). Leave the run out, or train it again."
-    assert [(entry.state, entry.error) for entry in told.evidence.entries] == [("done", None), ("damaged", message)]
-    assert told.rows[0].figures["accuracy"] is not None
-    assert told.rows[0].figures["accuracy"].count == 1
+    assert [(entry.state, entry.error) for entry in compared.by_arm.entries] == [("done", None), ("damaged", message)]
+    assert compared.rows[0].figures["accuracy"] is not None
+    assert compared.rows[0].figures["accuracy"].count == 1
 
 
 def test_what_is_no_result_at_all(tmp_path: Path, study: Path) -> None:
