@@ -120,9 +120,8 @@ class RunsByArm:
     @property
     def asked(self) -> tuple[str, ...]:
         """What recipes ask for beside what every run has, in the order of the runs."""
-        return tuple(
-            dict.fromkeys(name for entry in self.entries if entry.results for name in entry.results.test.asked)
-        )
+        done = [entry.results for entry in self.entries if entry.results]
+        return tuple(dict.fromkeys(name for results in done for name in results.test.asked))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -170,21 +169,10 @@ def _of_study(record: Record, alone: bool) -> list[ComparedArm]:
     found = []
     for arm in arms:
         name = prefix + text(arm.name, 80)
-        entries = [
-            _entry(
-                RunEntry(
-                    name,
-                    trial.seed,
-                    trial.fold,
-                    trial.folder,
-                    trial.state,
-                    text(trial.error) if trial.error else None,
-                    text(trial.command, 4_000),
-                )
-            )
-            for trial in record.trials
-            if trial.arm == arm.name
-        ]
+        entries = []
+        for run in [run for run in record.trials if run.arm == arm.name]:
+            error, command = text(run.error) if run.error else None, text(run.command, 4_000)
+            entries.append(_entry(RunEntry(name, run.seed, run.fold, run.folder, run.state, error, command)))
         lines = tuple(text(line) for line in arm.lines)
         paper = {text(key, 40): value for key, value in (arm.value or {}).items()}
         found.append(ComparedArm(name, tuple(entries), lines, paper, text(arm.note)))

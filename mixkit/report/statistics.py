@@ -118,13 +118,11 @@ def holm(values: Sequence[float]) -> list[float]:
 
     Paper: Holm 1979, "A simple sequentially rejective multiple test procedure".
     """
-    order = sorted(range(len(values)), key=values.__getitem__)
-    adjusted = [0.0] * len(values)
-    highest = 0.0
-    for place, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - place) * values[index]))
-        adjusted[index] = highest
-    return adjusted
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    factors = np.arange(len(values), 0, -1)
+    adjusted[order] = np.maximum.accumulate(factors * np.asarray(values, dtype=np.float64)[order]).clip(max=1.0)
+    return [float(p) for p in adjusted]
 
 
 def smallest_p(pairs: int) -> float:

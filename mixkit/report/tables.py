@@ -29,18 +29,16 @@ class TextTable:
 
 def results(comparison: Comparison) -> TextTable:
     """Every arm with its figures, its difference to the base and its cost."""
-    points = ", points" if comparison.figure(comparison.headline).percent else ""
-    columns = ("arm", "runs", *_headings(comparison), f"difference{points}", "p (Holm)")
-    parts = [(comparison, row) for row in comparison.rows]
-    table = costs(comparison)
-    rows = [(*_figures(*part), *cost[1:]) for part, cost in zip(parts, table.rows, strict=True)]
-    return TextTable("results", (*columns, *table.columns[1:]), tuple(rows))
+    first, second = figures(comparison), costs(comparison)
+    rows = tuple((*row, *cost[1:]) for row, cost in zip(first.rows, second.rows, strict=True))
+    return TextTable("results", (*first.columns, *second.columns[1:]), rows)
 
 
 def figures(comparison: Comparison) -> TextTable:
     """Every arm with its figures and its difference to the base."""
-    whole = results(comparison)
-    return TextTable("results", whole.columns[:6], tuple(row[:6] for row in whole.rows))
+    unit = ", points" if comparison.figure(comparison.headline).percent else ""
+    columns = ("arm", "runs", *_headings(comparison), f"difference{unit}", "p (Holm)")
+    return TextTable("results", columns, tuple(_figures(comparison, row) for row in comparison.rows))
 
 
 def costs(comparison: Comparison) -> TextTable:

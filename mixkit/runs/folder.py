@@ -1,7 +1,5 @@
 """The run folder: everything about one training, and the only writer of it."""
 
-import csv
-import io
 import json
 import re
 import time
@@ -15,7 +13,7 @@ from typing import Any
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
-from mixkit.runs.records import content
+from mixkit.runs.records import content, epochs_csv
 from mixkit.runs.results import Results, text
 from mixkit.storage.atomic import append_line, new_folder, remove_parts, write_whole, writing
 from mixkit.storage.lock import locked
@@ -176,7 +174,16 @@ class Run:
         Raises:
             DamagedError: the file cannot be read.
         """
-        return self._json("environment.json") if (self.folder / "environment.json").is_file() else {}
+        path = self.folder / "environment.json"
+        if not path.is_file():
+            return {}
+        try:
+            found = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise DamagedError(f"{path} cannot be read: {printable(str(error))}.") from None
+        if not isinstance(found, dict):
+            raise DamagedError(f"{path} was not written by mixkit: it holds no JSON object.")
+        return found
 
     def keep_epochs(self, epochs: int) -> None:
         """Drops the records of later epochs, so that they can be trained again; the table follows."""
@@ -184,13 +191,13 @@ class Run:
             kept = [record for record in self._lines(name) if record["epoch"] <= epochs]
             self.write(name, "".join(json.dumps(record) + "\n" for record in kept).encode())
         if self.metrics() or (self.folder / TABLE).exists():
-            self.write(TABLE, _table(self.metrics()).encode())
+            self.write(TABLE, epochs_csv(self.metrics()).encode())
 
     def log(self, record: Mapping[str, Any], times: Mapping[str, Any]) -> None:
         """Adds an epoch to `metrics.jsonl`, `metrics.csv` and `times.jsonl`."""
         append_line(self.folder / TIMES, json.dumps(times))
         append_line(self.folder / METRICS, json.dumps(record))
-        self.write(TABLE, _table(self.metrics()).encode())
+        self.write(TABLE, epochs_csv(self.metrics()).encode())
 
     def event(self, kind: str, **facts: Any) -> None:
         """Adds a line to `events.jsonl`."""
@@ -227,15 +234,6 @@ class Run:
                 continue  # torn by a kill, and closed by the next writer
         return records
 
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            found = json.loads((self.folder / name).read_text())
-        except (OSError, ValueError) as error:
-            raise DamagedError(f"{self.folder / name} cannot be read: {printable(str(error))}.") from None
-        if not isinstance(found, dict):
-            raise DamagedError(f"{self.folder / name} was not written by mixkit: it holds no JSON object.")
-        return found
-
 
 def expect_name(name: str) -> None:
     """Refuse a name that is none for a folder.
@@ -249,22 +247,3 @@ def expect_name(name: str) -> None:
 
 def _numbers(recipe: Recipe, runs: Path) -> list[int]:
     return [int(path.name) for path in (runs / recipe.name).glob("[0-9]*") if path.name.isdigit()]
-
-
-def _table(records: list[dict[str, Any]]) -> str:
-    """The records as CSV: nested figures as `valid.accuracy`."""
-    rows = [
-        {
-            column: value
-            for key, part in record.items()
-            for column, value in (
-                [(f"{key}.{inner}", v) for inner, v in part.items()] if isinstance(part, dict) else [(key, part)]
-            )
-        }
-        for record in records
-    ]
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()

@@ -1,9 +1,8 @@
 """What stands in a folder of runs: state, best figure, time, size."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
@@ -36,10 +35,6 @@ class Line:
     seconds: float
     size: int
     note: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def overview(folder: Path) -> list[Line]:

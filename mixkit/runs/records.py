@@ -1,10 +1,12 @@
 """What a run folder says beside its results: epochs, pace, environment. The folder of a stranger may hold anything."""
 
+import csv
 import json
 import shlex
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,21 @@ def read_epochs(folder: Path, name: str) -> tuple[Epoch, ...]:
         except Exception:  # a record may be anything
             continue
     return tuple(found)
+
+
+def epochs_csv(records: Sequence[dict[str, Any]]) -> str:
+    """The records as CSV: nested figures as `valid.accuracy`."""
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        row: dict[str, Any] = {}
+        for key, part in record.items():
+            row |= {f"{key}.{inner}": value for inner, value in part.items()} if isinstance(part, dict) else {key: part}
+        rows.append(row)
+    written = StringIO()
+    table = csv.DictWriter(written, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return written.getvalue()
 
 
 def read_pace(folder: Path) -> Pace:

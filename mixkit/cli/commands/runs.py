@@ -1,5 +1,6 @@
 """`mixkit runs`."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,7 @@ def runs(
 
     lines = overview(folder)
     if as_json:
-        print_json([line.to_json() for line in lines])
+        print_json([asdict(line) for line in lines])
         return
     rows = table("run", "state", "epochs", "by", "best valid", "test", "time", "MB", "note", left=2)
     for column in (3, -1):
