@@ -14,7 +14,7 @@ from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 def caption(by_arm: RunsByArm) -> str:
     """What was measured, how often, by which protocol."""
     done = [entry for entry in by_arm.entries if entry.results]
-    results = [entry.results for entry in done if entry.results]
+    results = by_arm.results
     tasks = sorted({f"{one.task} ({one.protocol})" for one in results})
     parts = [_count(len({entry.seed for entry in done}), "seed")]
     if any(entry.fold is not None for entry in done):
@@ -40,7 +40,7 @@ def stamps(by_arm: RunsByArm) -> list[str]:
     found = []
     if by_arm.quick:
         found.append("quick: a short study to see that everything works. Its figures prove nothing.")
-    if any(entry.results and entry.results.protocol == PAPER_RANDOM for entry in by_arm.entries):
+    if any(results.protocol == PAPER_RANDOM for results in by_arm.results):
         found.append(RANDOM_NOTE)
     return found
 
@@ -145,7 +145,7 @@ def _dependence(comparison: Comparison) -> str | None:
             "independent, and are surer than they should be."
         )
     base = comparison.rows[0].figures["accuracy"] if comparison.headline == "accuracy" else None
-    clips = {entry.results.test.clips for entry in done if entry.results}
+    clips = {results.test.clips for results in comparison.by_arm.results}
     if base is None or len(clips) > 1:
         return None
     (count,) = clips

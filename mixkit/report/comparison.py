@@ -80,8 +80,7 @@ class Comparison:
         largest mean has four figures.
         """
         if self.figure(name).percent:
-            clips = [entry.results.test.clips for entry in self.by_arm.entries if entry.results]
-            return 2 if min(clips) >= 1_000 else 1
+            return 2 if min(results.test.clips for results in self.by_arm.results) >= 1_000 else 1
         means = [abs(found.mean) for row in self.rows if (found := row.figures[name])]
         largest = max(means, default=0.0)
         return 3 if not largest else min(9, max(0, 3 - math.floor(math.log10(largest))))

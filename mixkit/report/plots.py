@@ -34,13 +34,8 @@ def forest(comparison: Comparison, width: float = WIDE) -> Figure:
     for place, (_, pairs) in enumerate(compared):
         low, high = pairs.pairs.low, pairs.pairs.high
         if low is not None and high is not None:
-            axes.plot(
-                [shown.scale * low, shown.scale * high],
-                [place, place],
-                color=BLUE,
-                linewidth=2.4,
-                solid_capstyle="butt",
-            )
+            ends = [shown.scale * low, shown.scale * high]
+            axes.plot(ends, [place, place], color=BLUE, linewidth=2.4, solid_capstyle="butt")
         singles = [shown.scale * value for value in pairs.each]
         axes.plot(singles, [place + 0.22] * len(singles), "o", color=GREY, markersize=3.2)
         axes.plot(shown.scale * pairs.pairs.mean, place, "D", color=BLUE, markersize=6)
@@ -83,18 +78,10 @@ def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
         _dress(axes, "both")
     if numbered:
         longest = 32 if beside else 40
-        keys = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                marker=f"${number}$",
-                color=INK,
-                markeredgewidth=0,
-                label=_literal(_short(row.arm.name, longest)),
-            )
-            for number, row in enumerate(known, 1)
-        ]
+        keys = []
+        for number, row in enumerate(known, 1):
+            name = _literal(_short(row.arm.name, longest))
+            keys.append(Line2D([], [], linestyle="", marker=f"${number}$", color=INK, markeredgewidth=0, label=name))
         figure.legend(
             handles=keys, loc="outside lower left", ncols=3 if beside else 1, frameon=False, fontsize=8, labelcolor=INK
         )

@@ -102,9 +102,14 @@ class RunsByArm:
     note: str = ""
 
     @property
+    def results(self) -> tuple[Results, ...]:
+        """What the runs that count ended with."""
+        return tuple(entry.results for entry in self.entries if entry.results)
+
+    @property
     def several(self) -> bool:
         """Whether a clip may have several labels, or none."""
-        return all(entry.results.test.several for entry in self.entries if entry.results)
+        return all(results.test.several for results in self.results)
 
     @cached_property
     def figures(self) -> tuple[str, str]:
@@ -120,8 +125,7 @@ class RunsByArm:
     @property
     def asked(self) -> tuple[str, ...]:
         """What recipes ask for beside what every run has, in the order of the runs."""
-        done = [entry.results for entry in self.entries if entry.results]
-        return tuple(dict.fromkeys(name for results in done for name in results.test.asked))
+        return tuple(dict.fromkeys(name for results in self.results for name in results.test.asked))
 
     @property
     def metrics(self) -> tuple[str, ...]:
