@@ -20,7 +20,7 @@ from mixkit.bench.timed_network import CLASSES, TimedNetwork, Variant
 from mixkit.bench.timing import Spread, interleaved, ratios
 from mixkit.model.cost import costs
 from mixkit.recipe.schema import Recipe
-from mixkit.training.device import precision_of
+from mixkit.training.precision import precision_of
 
 PLAIN = Variant("float32", plain=True)
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from mixkit.bench.machine import machine, sentence
 from mixkit.bench.timing import Pass, Spread, Stopwatch, interleaved, ratios
-from mixkit.training.device import autocast, choose_device
+from mixkit.training.device import choose_device
 from mixkit.training.memory import keep_freed
+from mixkit.training.precision import autocast
 
 LEARNING_RATE = 1e-4
 

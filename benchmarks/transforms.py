@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mixkit.bench.timing import Pass, Stopwatch
 from mixkit.operators.hermit_pair import HermitPair
-from mixkit.training.device import autocast
+from mixkit.training.precision import autocast
 
 SHAPES = ((96, 96), (192, 384), (600, 768), (768, 600))
 """Rows for a clip, and the length of the axis that is transformed."""

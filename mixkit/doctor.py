@@ -21,7 +21,8 @@ from mixkit.download.sources import SOURCES
 from mixkit.errors import MixkitError
 from mixkit.storage.folders import VARIABLE, data_folder, nearest
 from mixkit.study.local import cores
-from mixkit.training.device import bf16_instructions, choose_device, precision_of
+from mixkit.training.device import choose_device
+from mixkit.training.precision import bf16_instructions, precision_of
 from mixkit.version import __version__
 
 LIBRARIES = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "safetensors", "einops", "gin-config", "matplotlib")

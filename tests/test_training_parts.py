@@ -9,8 +9,9 @@ from mixkit.data.batches import Order, class_weights
 from mixkit.errors import MixkitError
 from mixkit.recipe.figures import standard
 from mixkit.registry import loss, optimizer, schedule
-from mixkit.training.device import choose_device, precision_of
+from mixkit.training.device import choose_device
 from mixkit.training.figures import figures
+from mixkit.training.precision import precision_of
 
 LABELS = ("a", "b", "c")
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mixkit.bench.timed_network import TimedNetwork
 from mixkit.bench.timing import Pass, Spread, Stopwatch, interleaved
-from mixkit.training.device import autocast
+from mixkit.training.precision import autocast
 
 INPUT = "patches"
 """Nothing in front of it learns: its training needs two products, where other parts need three."""

@@ -11,7 +11,7 @@ from mixkit.bench.timing import Stopwatch
 from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import loss, optimizer
-from mixkit.training.device import autocast
+from mixkit.training.precision import autocast
 
 PHASES = ("data", "forward", "backward", "optimiser")
 CLASSES = 10

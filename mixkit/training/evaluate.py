@@ -12,9 +12,9 @@ from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
 from mixkit.registry import Loss, loss
 from mixkit.runs.results import Figures
-from mixkit.training.device import autocast, precision_of
 from mixkit.training.distributed import Processes
 from mixkit.training.figures import figures
+from mixkit.training.precision import autocast, precision_of
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, StartingWeights, augmentation, metric, task, weights
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
-from mixkit.training.device import choose_device, precision_of
+from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
+from mixkit.training.precision import precision_of
 
 
 @dataclass

@@ -15,9 +15,9 @@ from mixkit.data.batches import CROP_STREAM, Batch
 from mixkit.draw import Draw
 from mixkit.model.classifier import Classifier
 from mixkit.registry import augmentation, loss, optimizer, schedule
-from mixkit.training.device import autocast
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import exponential_average
+from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
 
 
