@@ -95,7 +95,7 @@ def results(trial: ArmRun) -> Any:
 
 def written(folder: Path) -> int:
     """How much there is of a study."""
-    files = list(folder.glob("runs/*/*"))
+    files = list(folder.glob("runs/[!.]*/*"))
     return len(files) + sum(path.read_bytes().count(b"\n") for path in files if path.suffix == ".jsonl")
 
 
