@@ -1,6 +1,7 @@
 """The demo sounds: the same everywhere, fair to every class, and neither trivial nor hopeless."""
 
 import hashlib
+import pwd
 import wave
 from collections import Counter
 from collections.abc import Iterator
@@ -254,12 +255,13 @@ def test_a_place_that_cannot_be_written_to_names_the_way_out(tmp_path: Path, mon
     folder = tmp_path / "file" / "demo" / "v1_3_clips_0.5_seconds_seed_0"
     assert str(caught.value) == f"cannot make {folder} (Not a directory). {fix}"
 
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
+    def unknown(_: int) -> None:
+        raise KeyError("a user of a container, whom the system does not know")
 
     monkeypatch.delenv("MIXKIT_DATA")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
     with pytest.raises(DataError) as caught:
         demo(clips=3, seconds=0.5).clips("train")
     assert str(caught.value) == f"no home folder to keep data in. {fix}"

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -149,12 +150,13 @@ def test_data_and_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 def test_no_home(mixkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("no home")
+    def unknown(_: int) -> None:
+        raise KeyError("a user of a container, whom the system does not know")
 
     monkeypatch.delenv("MIXKIT_DATA")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
     said = mixkit_command("doctor")
     assert said.code == 0
     assert "see data: cannot be told\n    no home folder to keep data in. " in said.out

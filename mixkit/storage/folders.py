@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from mixkit.errors import DataError
 
 VARIABLE = "MIXKIT_DATA"
@@ -10,18 +12,14 @@ FIX = f"Set {VARIABLE} to a folder that can be written to and has room."
 
 
 def data_folder() -> Path:
-    """The folder for data that mixkit makes or fetches: `$MIXKIT_DATA`, or `mixkit` in the user's cache.
+    """The folder for data that mixkit makes or fetches: `$MIXKIT_DATA`, or `mixkit` where the system keeps caches.
 
     Raises:
         DataError: there is no home folder to have a cache in.
     """
     chosen = os.environ.get(VARIABLE, "")
-    cache = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        if chosen:
-            return Path(chosen).expanduser().absolute()
-        # The XDG rules say that a relative path is to be ignored.
-        return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "mixkit"  # noqa: PTH117
+        return Path(chosen).expanduser().absolute() if chosen else user_cache_path("mixkit", appauthor=False)
     except RuntimeError:
         raise DataError(f"no home folder to keep data in. {FIX}") from None
 
