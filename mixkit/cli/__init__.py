@@ -8,18 +8,15 @@ import textwrap
 
 from mixkit.cli.app import app
 from mixkit.errors import MixkitError, Stopped, printable
+from mixkit.handlers import handled
 
 
 def main() -> None:
     """Runs `mixkit`; a mistake of the user ends in one message and exit code 2, ours in 1."""
     # While torch is imported, Python's own handler may raise where somebody swallows it: Ctrl-C would do nothing. Until
     # training listens for signals, there is nothing to save.
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if sys.argv[1:2] == ["train"] else None
-    try:
+    with handled([signal.SIGINT] if sys.argv[1:2] == ["train"] else [], signal.SIG_DFL):
         _main()
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
 
 
 def _folded(line: str) -> str:

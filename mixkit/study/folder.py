@@ -1,7 +1,6 @@
 """A study's folder, held by one process that signals end in order; and the runs that it finds there."""
 
 import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from mixkit.errors import DamagedError, RunError, Stopped, printable
+from mixkit.handlers import handled
 from mixkit.plugins.copies import FOLDER
 from mixkit.runs.folder import COMPLETE, RECIPE, Run
 from mixkit.storage.atomic import remove_parts, writing
@@ -43,15 +43,8 @@ def stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise Stopped(number, "with its runs saved. The same command goes on.")
 
-    if threading.current_thread() is not threading.main_thread():
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
         yield
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def set_aside(run: Path, code: Mapping[str, bytes]) -> Path | None:

@@ -13,6 +13,10 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mixkit.errors import MixkitError, RunError, Stopped
+from mixkit.handlers import is_ignored
+
+ENDING = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+"""Signals by which the agent ends all processes; one that is ignored here is ignored in all of them."""
 
 
 def launch(command: Sequence[str], count: int, restarts: int, device: str) -> int:
@@ -46,6 +50,7 @@ def launch(command: Sequence[str], count: int, restarts: int, device: str) -> in
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=restarts,
+        signals_to_handle=",".join(name for name in ENDING if not is_ignored(signal.Signals[name])),
     )
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what matters is said below
     try:

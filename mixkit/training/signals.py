@@ -3,19 +3,19 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from mixkit.errors import Stopped
+from mixkit.handlers import handled
 
 ASKING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name))
 
 
 class Signals:
-    """Listens for SIGTERM, SIGINT, SIGUSR1 and SIGHUP.
+    """Listens for SIGTERM, SIGINT, SIGUSR1 and SIGHUP; one that was ignored from the start stays so.
 
     A signal that comes while nothing is to be saved stops the run at once; within `finishing` it waits to be asked
     for. A second one leaves at once in any case.
@@ -28,15 +28,8 @@ class Signals:
     @contextmanager
     def listening(self) -> Iterator["Signals"]:
         """From here to the end of the block; only the main thread can listen."""
-        if threading.current_thread() is not threading.main_thread():
+        with handled(ASKING, self._take):
             yield self
-            return
-        before = {number: signal.signal(number, self._take) for number in ASKING}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def finishing(self) -> Iterator[None]:

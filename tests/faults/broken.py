@@ -203,6 +203,13 @@ def deaf() -> None:
     stages(0.1)
 
 
+def ignoring(*numbers: int) -> None:
+    """Was started with these signals ignored, as nohup does."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+    stages(0.1)
+
+
 def orphan() -> None:
     """Leaves a process behind."""
     if not os.fork():

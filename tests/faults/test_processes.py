@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGHUP, SIGKILL, SIGTERM
 
 import pytest
 from safetensors.torch import load_file
@@ -177,3 +177,14 @@ def test_asked_to_stop(nursery: Nursery, command: tuple[str, ...], alone: Path, 
     last = two(nursery, "train", "--resume", run, "--device", "cpu").wait()
     assert last.code == 0, last.err
     expect_alike(run, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nohup", [True, False])
+def test_a_terminal_that_closes(nursery: Nursery, command: tuple[str, ...], tmp_path: Path, nohup: bool) -> None:
+    """`nohup mixkit train --gpus 2` goes on, launcher and processes; the control is stopped."""
+    fresh = ("nohup", *FRESH) if nohup else FRESH
+    launcher = two(nursery, *command, "--runs", tmp_path, "--name", "run", *slowly(tmp_path), fresh=fresh)
+    under_way(launcher, tmp_path / "run", 2)
+    launcher.signal(SIGHUP, group=True)
+    assert launcher.wait().code == (0 if nohup else 129)

@@ -128,6 +128,25 @@ def test_signals_at_any_moment(
     assert stopped >= count // 2, stopped
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_ignored_signal_does_no_harm(
+    nursery: Nursery,
+    commands: dict[int, tuple[str, ...]],
+    wanted: dict[int, dict[str, str]],
+    tmp_path: Path,
+    workers: int,
+) -> None:
+    notes = tmp_path / "notes"
+    command = (*commands[workers], "--runs", str(tmp_path), "--name", "run")
+    run = nursery.start(*command, prelude=("broken:ignoring", SIGNALS), variables={"NOTES": str(notes)})
+    wait_until(lambda: notes.exists(), run)
+    for number in SIGNALS:
+        run.signal(number, group=True)
+    ended = run.wait()
+    assert ended.code == 0, ended.err
+    assert bits(tmp_path / "run") == wanted[workers]
+
+
 def test_a_training_that_is_deaf_is_caught(
     nursery: Nursery, commands: dict[int, tuple[str, ...]], tmp_path: Path
 ) -> None:
