@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,11 +92,11 @@ def test_windows_cover_the_sound_evenly(samples: int, overlap: float, starts: li
     assert window_starts(samples, 100, overlap) == starts
 
 
-@pytest.mark.parametrize("overlap", [-0.1, 0.96, 1.0, float("nan")])
-def test_an_overlap_that_cannot_be(overlap: float) -> None:
+@pytest.mark.parametrize("overlap", [-0.1, 0.96, 1.0, float("nan"), "0.5", None, [0.5]])
+def test_an_overlap_that_cannot_be(overlap: Any) -> None:
     with pytest.raises(MixkitError) as caught:
         window_starts(200, 100, overlap)
-    assert str(caught.value) == f"overlap is {overlap:g}. It takes a share of a window, from 0 to 0.95."
+    assert str(caught.value) == f"overlap is {overlap!r}. It takes a share of a window, from 0 to 0.95."
 
 
 @pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
@@ -118,8 +119,7 @@ def test_any_sample_rate_and_channel_count(model: Classifier, rate: int, tmp_pat
         (torch.zeros(9), None, "sample_rate is missing. Say how many samples of the waveform make a second."),
         (torch.zeros(9), 7, "sample_rate is 7. Recordings have 1000 to 384000 Hz."),
         ("clip.wav", 16_000, "sample_rate is 16000, but a file says its own. Leave it out."),
-        (torch.zeros(9).short(), 16_000, "the waveform is torch.int16. Scale it to floats from -1 to 1."),
-        (np.zeros((99, 2)), 16_000, "the waveform is 99 x 2. It takes samples, or channels x samples."),
+        (np.zeros((99, 2)), 16_000, "the waveform is 99 x 2. It takes samples, or channels x samples. Transpose it."),
         (torch.zeros(1, 1, 9), 16_000, "the waveform is 1 x 1 x 9. It takes samples, or channels x samples."),
         (torch.zeros(0), 16_000, "the waveform is empty. It takes at least one sample."),
         (

@@ -166,7 +166,7 @@ def test_what_came_by_standard_input_is_gone_afterwards(monkeypatch: pytest.Monk
 
 
 def test_endless_standard_input_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixkit.cli.inputs.STDIN_BYTES", 2**20)
+    monkeypatch.setattr("mixkit.audio.spool.MOST", 2**20)
     for size, good in ((2**20, True), (2**20 + 1, False)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(size))))
         if good:

@@ -157,6 +157,8 @@ class LogMel(nn.Module):
         return waveform.narrow(-1, spare // 2, waveform.shape[-1] - spare)
 
     def _levels(self, waveform: Tensor) -> Tensor:
+        if not waveform.is_floating_point():
+            raise MixkitError(f"log_mel takes waveforms of floats from -1 to 1, not {waveform.dtype}. Scale them.")
         device = waveform.device.type
         full = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
         with full:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mixkit.defaults import torch_defaults
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.gin_file import recipe_from_text
@@ -62,6 +63,7 @@ def saved_epoch(run: Run) -> int | None:
         return None
 
 
+@torch_defaults()
 def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str, ...] = ()) -> Classifier:
     """A trained network with its labels and sample rate, ready to listen.
 

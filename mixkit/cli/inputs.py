@@ -2,23 +2,20 @@
 
 import os
 import sys
-import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from mixkit.audio.read import fix_alone, read
+from mixkit.audio.spool import spooled
 from mixkit.errors import DataError, MixkitError
 from mixkit.tasks.clip import SUFFIXES, is_audio
 from mixkit.tasks.listing import inside
 
 STDIN = "-"
-STDIN_BYTES = 2**30
-"""Most that is read from standard input."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,11 @@ def inputs(named: Sequence[str]) -> Iterator[list[Input]]:
     Raises:
         MixkitError: standard input is a terminal, or holds more than a sound file of 1 GiB.
     """
-    with tempfile.TemporaryDirectory(prefix="mixkit-") as place:
+    with ExitStack() as kept:
         found: list[Input] = []
         for name in named:
             if name == STDIN:
-                found.append(Input(STDIN, _keep_stdin(Path(place) / "stdin")))
+                found.append(Input(STDIN, kept.enter_context(_stdin())))
             elif os.path.isdir(name):  # noqa: PTH112
                 found += _below(name)
             else:
@@ -100,18 +97,11 @@ def _escape(character: str) -> str:
     return character
 
 
-def _keep_stdin(path: Path) -> str:
-    """A file of what comes from standard input: decoders seek."""
+def _stdin() -> AbstractContextManager[str]:
+    """A file of what comes from standard input."""
     if sys.stdin.isatty():
         raise MixkitError("'-' is a sound file on standard input, which is a terminal. Pipe one: ... - < clip.wav")
-    left = STDIN_BYTES
-    with path.open("wb") as file:
-        while chunk := sys.stdin.buffer.read(min(2**20, left + 1)):
-            left -= len(chunk)
-            if left < 0:
-                raise MixkitError(f"'-' is more than {STDIN_BYTES >> 20} MB on standard input. Name a file instead.")
-            file.write(chunk)
-    return str(path)
+    return spooled(sys.stdin.buffer, f"'{STDIN}'", " on standard input")
 
 
 def _below(folder: str) -> list[Input]:

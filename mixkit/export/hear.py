@@ -7,7 +7,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from mixkit.audio.arrays import samples_of
 from mixkit.checkpoints.weights import load
+from mixkit.defaults import torch_defaults
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import Classifier
 from mixkit.model.windows import OVERLAP, window_starts
@@ -80,6 +82,7 @@ def load_model(model_file_path: str = "") -> Hearer:
     return Hearer(model).eval()
 
 
+@torch_defaults()
 @torch.no_grad()
 def get_scene_embeddings(audio: Tensor, model: Hearer) -> Tensor:
     """A vector for each recording: the mean over windows that overlap by half.
@@ -90,15 +93,16 @@ def get_scene_embeddings(audio: Tensor, model: Hearer) -> Tensor:
         audio: mono, from -1 to 1, at the model's sample rate, on its device; any length.
         model: as `load_model` returns it.
     """
-    _expect_batch(audio)
+    audio = _batch(audio, model)
     samples = audio.shape[1]
     size = model.classifier.features.samples
     starts = window_starts(samples, size, OVERLAP)
-    audio = nn.functional.pad(audio.float(), (0, max(size - samples, 0)))
+    audio = nn.functional.pad(audio, (0, max(size - samples, 0)))
     found = _of_windows(audio, starts, size, model.scene)
     return found.double().mean(1).float()
 
 
+@torch_defaults()
 @torch.no_grad()
 def get_timestamp_embeddings(audio: Tensor, model: Hearer, hop_ms: float = HOP_MS) -> tuple[Tensor, Tensor]:
     """A vector for every moment, and when that is.
@@ -115,7 +119,7 @@ def get_timestamp_embeddings(audio: Tensor, model: Hearer, hop_ms: float = HOP_M
     Returns:
         The vectors, float32, `n t c`, and the times of their middles in milliseconds from the beginning, `n t`.
     """
-    _expect_batch(audio)
+    audio = _batch(audio, model)
     if not hop_ms > 0:
         raise MixkitError(f"hop_ms is {hop_ms:g}. Use more than 0, such as {HOP_MS:g}.")
     column, middle = _columns(model.classifier)
@@ -127,7 +131,7 @@ def get_timestamp_embeddings(audio: Tensor, model: Hearer, hop_ms: float = HOP_M
     stretches = math.ceil(count / (times * phases))
     starts = [stretch * times * column + round(phase * hop) for stretch in range(stretches) for phase in range(phases)]
     # The middle of the first column is the first sample.
-    padded = nn.functional.pad(audio.float(), (middle, max(starts[-1] + size - middle - audio.shape[1], 0)))
+    padded = nn.functional.pad(audio, (middle, max(starts[-1] + size - middle - audio.shape[1], 0)))
     found = _of_windows(padded, starts, size, model.moments)
     found = found.unflatten(1, (stretches, phases)).transpose(2, 3).flatten(1, 3)[:, :count]
     stamps = torch.arange(count, dtype=torch.float64, device=audio.device) * (1000 * hop / rate)
@@ -153,7 +157,8 @@ def _columns(classifier: Classifier) -> tuple[int, int]:
     return model.stride[1] * features.hop, ((model.patch[1] - 1) * features.hop + features.window) // 2
 
 
-def _expect_batch(audio: Tensor) -> None:
+def _batch(audio: Tensor, model: Hearer) -> Tensor:
     if audio.ndim != 2 or not audio.shape[1]:
         shape = " x ".join(map(str, audio.shape))
         raise MixkitError(f"the audio is {shape}. HEAR gives sounds x samples, mono.")
+    return samples_of(audio).to(next(model.parameters()).device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.audio.waveform import Sound, waveform_of
+from mixkit.defaults import float32_default, torch_defaults
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
 from mixkit.model.windows import OVERLAP, Prediction, window_starts
@@ -45,6 +46,7 @@ class Classifier(nn.Module):
         logits: Tensor = self.mixer(self.features(waveform))
         return logits
 
+    @torch_defaults()
     def predict(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Prediction:
         """How likely each class is in a recording of any length, sample rate and channel count.
 
@@ -59,6 +61,7 @@ class Classifier(nn.Module):
         """
         return _only(*predict_all(self, self._read(sound, sample_rate), overlap, BATCH_SIZE))
 
+    @torch_defaults()
     def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Tensor:
         """A recording as one vector, the pooled tokens ahead of the head, averaged over its windows: `c`.
 
@@ -102,7 +105,7 @@ def build(recipe: Recipe, classes: int) -> Classifier:
     Raises:
         MixkitError: a setting that cannot work at this size.
     """
-    with torch.random.fork_rng(devices=[]):
+    with float32_default(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         return Classifier(recipe, classes)
 
@@ -223,7 +226,7 @@ def _evaluating(model: Classifier) -> Iterator[torch.device]:
     training = model.training
     model.train(False)
     try:
-        with torch.no_grad():
+        with torch_defaults(), torch.no_grad():
             yield next(model.parameters()).device
     finally:
         model.train(training)

@@ -76,8 +76,12 @@ def window_starts(samples: int, size: int, overlap: float) -> list[int]:
     Raises:
         MixkitError: the overlap is none that works.
     """
-    if not 0 <= overlap <= MOST_OVERLAP:
-        raise MixkitError(f"overlap is {overlap:g}. It takes a share of a window, from 0 to {MOST_OVERLAP}.")
+    try:
+        works = bool(0 <= overlap <= MOST_OVERLAP)
+    except (TypeError, ValueError, RuntimeError):  # no number
+        works = False
+    if not works:
+        raise MixkitError(f"overlap is {overlap!r}. It takes a share of a window, from 0 to {MOST_OVERLAP}.")
     spare = samples - size
     if spare <= 0:
         return [0]

@@ -174,8 +174,11 @@ def run_module(said: str, spec: ModuleSpec) -> None:
 
 def _guarded(said: str, module: str, load: Callable[[], object]) -> None:
     """Has a module loaded; if that fails, nothing of it stays behind, and the error says which."""
+    from mixkit.defaults import unchanged_defaults  # torch takes seconds, and is not needed where nothing is loaded
+
     try:
-        load()
+        with unchanged_defaults():
+            load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:

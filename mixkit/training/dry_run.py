@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 
 from mixkit.data.batches import Batches, Order
+from mixkit.defaults import torch_defaults
 from mixkit.recipe.schema import Recipe
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
@@ -46,6 +47,7 @@ class Estimate:
     disk: int
 
 
+@torch_defaults()
 def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
     """Builds everything, takes a few steps and validates a batch.
 

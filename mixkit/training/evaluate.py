@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits, run_splits
+from mixkit.defaults import torch_defaults
 from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
 from mixkit.registry import Loss, loss
@@ -107,6 +108,7 @@ def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.
     return score(model.to(device), batches.epoch(0), objective, precision_of(settings.precision, device))
 
 
+@torch_defaults()
 def evaluate_split(model: Classifier, split: str, device: torch.device) -> Figures:
     """Figures of a trained model on a split of its own task, listed anew.
 

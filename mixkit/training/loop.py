@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mixkit.checkpoints.state import load_state, states
 from mixkit.checkpoints.weights import BEST, load, read_weights
+from mixkit.defaults import torch_defaults
 from mixkit.errors import DamagedError, MixkitError, RunError
 from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
@@ -29,6 +30,7 @@ from mixkit.training.prepare import Prepared, prepare
 from mixkit.training.session import Session, open_session
 
 
+@torch_defaults()
 def train(
     recipe: Recipe,
     runs: str | Path = "runs",
@@ -75,6 +77,7 @@ def train(
             return _complete(prepared, run, session, None)
 
 
+@torch_defaults()
 def resume(
     folder: str | Path,
     device: str = "auto",
