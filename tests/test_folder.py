@@ -10,7 +10,7 @@ import pytest
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.registry import task
-from mixkit.tasks.clip import SPLITS
+from mixkit.tasks.clip import SPLITS, suffixes
 from mixkit.tasks.entry import ClipEntry
 from mixkit.tasks.folder import Folder
 from mixkit.tasks.leakage import check_splits
@@ -18,7 +18,7 @@ from mixkit.tasks.split import hold_out
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 NAMED = r"(?P<label>[a-z]+)-(?P<group>\w+)-\d+\.wav"
-SUFFIXES = ".aif, .aiff, .flac, .mp3, .ogg, .opus, .wav"
+SUFFIXES = ", ".join(suffixes())
 
 
 def put(root: Path, *paths: str) -> Path:

@@ -15,10 +15,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from mixkit.audio.augment import Noise, recordings
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
+from mixkit.tasks.clip import suffixes
 from tests.conftest import Said
 
 RATE = 16_000
-SUFFIXES = ".aif, .aiff, .flac, .mp3, .ogg, .opus, .wav"
+SUFFIXES = ", ".join(suffixes())
 
 
 def record(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mixkit.audio.read import fix_alone, read
 from mixkit.audio.spool import spooled
 from mixkit.errors import DataError, MixkitError
-from mixkit.tasks.clip import SUFFIXES, is_audio
+from mixkit.tasks.clip import is_audio, suffixes
 from mixkit.tasks.listing import inside
 
 STDIN = "-"
@@ -116,7 +116,7 @@ def _below(folder: str) -> list[Input]:
         status = entry.stat()
         files.setdefault((status.st_dev, status.st_ino), entry.path)
     if not files and not faults:
-        return [Input(folder, None, f"no recordings in it or below ({', '.join(SUFFIXES)}).")]
+        return [Input(folder, None, f"no recordings in it or below ({', '.join(suffixes())}).")]
     return sorted([*(Input(path, path) for path in files.values()), *faults], key=lambda one: one.name)
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 
 from mixkit.errors import MixkitError, printable
 from mixkit.registry import Task, lacks
 
 SPLITS = ("train", "valid", "test")
-SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav")
+BUILT_IN = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav")
+"""Suffixes of recordings that mixkit itself reads."""
 
 
 def expect_whole(task: object) -> None:
@@ -30,9 +32,15 @@ def expect_split(split: str) -> None:
         raise MixkitError(f"no split named {split!r}. There are train, valid and test.")
 
 
+@cache
+def suffixes() -> tuple[str, ...]:
+    """The suffixes of recordings that can be read here."""
+    return BUILT_IN
+
+
 def is_audio(path: str) -> bool:
     """Whether a file name says that it is audio."""
-    return path.lower().endswith(SUFFIXES)
+    return path.lower().endswith(suffixes())
 
 
 def some(names: Iterable[str], most: int = 3) -> str:

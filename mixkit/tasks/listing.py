@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.tasks.clip import SUFFIXES, is_audio, some
+from mixkit.tasks.clip import is_audio, some, suffixes
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def audio_files(root: Path, skip: Skip) -> list[str]:
             found.append(path)
     if not found:
         raise DataError(
-            f"{printable(root)}: no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case"
+            f"{printable(root)}: no audio file. Looked in it and below for {', '.join(suffixes())}, in either case"
             + (f"; left out links that lead to nothing there: {some(lost)}." if lost else ".")
         )
     if lost:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import SUFFIXES, is_audio, some
+from mixkit.tasks.clip import is_audio, some, suffixes
 from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.listing import Skip, inside
 
@@ -72,7 +72,7 @@ def _entry(root: Path, row: Mapping[str, str], where: str, multi_label: bool) ->
             f"{where}: no file {printable(root / path)}. Mend the path, which is below the root, or take the row out."
         )
     if not is_audio(path):
-        raise DataError(f"{where}: {printable(path)} is no audio by its name. Use {', '.join(SUFFIXES)}.")
+        raise DataError(f"{where}: {printable(path)} is no audio by its name. Use {', '.join(suffixes())}.")
     start, stop = _seconds(row, "start", where), _seconds(row, "stop", where)
     if stop is not None and stop <= (start or 0.0):
         raise DataError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mixkit.audio.read import fix_alone, read
 from mixkit.draw import Draw
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.tasks.clip import SUFFIXES, is_audio
+from mixkit.tasks.clip import is_audio, suffixes
 
 KEPT = 2**26
 """Samples that are kept at most, 256 MiB: 70 minutes at 16 kHz."""
@@ -69,7 +69,7 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
         raise SettingError(setting, f"is {folder!r}: {shown}, {what}. Name a folder of recordings.")
     paths = sorted(_audio(root), key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(root))).digest())
     if not paths:
-        raise DataError(f"no audio file. Looked in it and below for {', '.join(SUFFIXES)}, in either case.", root)
+        raise DataError(f"no audio file. Looked in it and below for {', '.join(suffixes())}, in either case.", root)
     sounds: list[Tensor] = []
     room = KEPT
     for path in paths:
