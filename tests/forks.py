@@ -69,7 +69,7 @@ def _command(job: dict[str, Any]) -> int:
     if not job["figures"]:
         import mixkit.report.run_plots
 
-        mixkit.report.run_plots.draw = lambda *_: None
+        mixkit.report.run_plots.draw = lambda *_, **__: None
     ForkingPopen.prepare()
     if job["prelude"]:
         name, arguments = job["prelude"]

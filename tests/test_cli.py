@@ -174,11 +174,12 @@ def test_train_evaluate_and_load(mixkit_command: Command, tmp_path: Path, tones:
         "times.jsonl",
     ]
     assert sorted(path.name for path in (run / "figures").iterdir()) == [
+        "confusion.csv",
         "confusion.png",
         "curves.png",
         "spectrograms.png",
     ]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / "figures").iterdir())
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / "figures").glob("*.png"))
     results = json.loads((run / "results.json").read_text())
     assert results["seed"] == 3
     assert results["labels"] == ["high", "low"]

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +226,7 @@ def test_a_decoder_that_breaks_costs_one_clip(tmp_path: Path, monkeypatch: pytes
 
 def test_picture(tmp_path: Path) -> None:
     for task in (Listed(good(tmp_path)), Listed({"train": [clip(tmp_path / "gone.wav", "l$a^b_$l")]})):
-        write_png(tmp_path / "picture.png", draw(look(task)))
+        assert write_png(tmp_path / "picture.png", partial(draw, look(task)))
         assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
         import matplotlib.image
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from mixkit.errors import printable
 from mixkit.explain.influence import Change, Influence
 
+WIDEST = 24.0  # inches of a picture
 MARK = "#4cc9f0"
 COLOURS = ("#2a6f97", "#d9822b", "#4c956c", "#8d5a97", "#777777")
 
@@ -44,17 +45,18 @@ def used(changes: Sequence[Change]) -> Figure:
     """How much every branch changes its input, layer by layer."""
     names = list(dict.fromkeys(change.name for change in changes))
     depth = 1 + max(change.layer for change in changes)
-    figure = Figure(figsize=(max(6.0, 1.5 + 0.7 * depth), 3.8), layout="constrained")
+    figure = Figure(figsize=(min(max(6.0, 1.5 + 0.7 * depth), WIDEST), 3.8), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(names)
     for number, name in enumerate(names):
         own = [change for change in changes if change.name == name]
         places = [change.layer + (number - (len(names) - 1) / 2) * width for change in own]
         colour = COLOURS[number % len(COLOURS)]
-        axes.bar(places, [change.ratio for change in own], width, color=colour, label=printable(name))
+        # a label that begins with _ would be left out of the legend
+        axes.bar(places, [change.ratio for change in own], width, color=colour, label=f" {printable(name)}")
     axes.set_xlabel("layer")
     axes.set_ylabel("norm of the change / norm of the input")
-    axes.set_xticks(range(depth))
+    axes.xaxis.set_major_locator(MaxNLocator(32, integer=True))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle("How much each branch changes what passes by it", x=0.01, ha="left")

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from io import StringIO
 from typing import Any
@@ -62,17 +63,16 @@ def latex(table: TextTable, caption: str) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One line a run, from which every figure of the tables can be computed again; shares, not per cent.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
+    """One line a run, from which every figure of the tables can be computed again; shares, not per cent."""
     flops = {row.arm.name: row.cost.flops for row in comparison.rows}
     lines = [_line(comparison, entry, flops[entry.arm]) for entry in comparison.by_arm.entries]
+    return in_csv([list(lines[0]), *(line.values() for line in lines)])
+
+
+def in_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
     written = StringIO()
-    writer = csv.DictWriter(written, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        writer.writerow({key: _cell(value) for key, value in line.items()})
+    csv.writer(written, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
     return written.getvalue()
 
 

@@ -15,9 +15,10 @@ from mixkit.report import tables
 from mixkit.report.captions import caption, notes, stamps, summary, verdict
 from mixkit.report.comparison import Comparison, Row
 from mixkit.report.details import Confusion, classes, confusion, environment
-from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning, picture
+from mixkit.report.plots import NARROW, WIDE, against_cost, darken, forest, learning
 from mixkit.report.worst_errors import WorstErrors
 from mixkit.runs.records import read_epochs
+from mixkit.storage.picture import PictureError, rendered
 from mixkit.version import __version__
 
 WIDTHS = {"wide": WIDE, "narrow": NARROW}
@@ -45,13 +46,17 @@ class ArmSection:
     kept: int
 
 
-def page(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> str:
+def page(
+    comparison: Comparison, worst: Mapping[str, WorstErrors], say: Callable[[str], None] = lambda line: None
+) -> str:
     """The whole page.
 
     Args:
         comparison: what it shows.
         worst: by name of the arm, what its first run got most wrong; an arm that is missing has no such part.
+        say: is told of pictures that cannot be drawn; the notes of the page tell of them, too.
     """
+    faults: list[str] = []
     environ = Environment(
         loader=PackageLoader("mixkit.report"),
         autoescape=True,
@@ -61,6 +66,13 @@ def page(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> str:
     )
     environ.filters["data"] = _data
     several = len([row for row in comparison.rows if row.figures[comparison.headline]]) > 1
+    pictures = {
+        "forest": _pictures("forest plot", partial(forest, comparison), faults) if comparison.compared else None,
+        "cost": _pictures("plot against cost", partial(against_cost, comparison), faults) if several else None,
+        "sections": _sections(comparison, worst, faults),
+    }
+    for fault in faults:
+        say(fault)
     return environ.get_template("page.html").render(
         title=comparison.by_arm.name,
         headline=comparison.figure(comparison.headline),
@@ -69,7 +81,7 @@ def page(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> str:
         caption=caption(comparison.by_arm),
         stamps=stamps(comparison.by_arm),
         summary=summary(comparison),
-        notes=notes(comparison),
+        notes=[*notes(comparison), *faults],
         verdicts=[(row.arm.name, verdict(comparison, row)) for row in comparison.rows[1:]],
         results=tables.results(comparison),
         differences=tables.differences(comparison),
@@ -78,14 +90,12 @@ def page(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> str:
         runs=tables.runs(comparison),
         classes=classes(comparison),
         environment=environment(comparison),
-        forest=_pictures(lambda width: forest(comparison, width)) if comparison.compared else None,
-        cost=_pictures(lambda width: against_cost(comparison, width)) if several else None,
-        sections=_sections(comparison, worst),
+        **pictures,
         version=__version__,
     )
 
 
-def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> list[ArmSection]:
+def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors], faults: list[str]) -> list[ArmSection]:
     sections, room = [], ROOM
     for row in comparison.rows:
         runs = [records for entry in row.arm.done if (records := read_epochs(entry.folder, comparison.headline))]
@@ -94,7 +104,8 @@ def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors]) -> list[
         for mistake in errors.mistakes if errors else ():
             room -= 4 * (len(mistake.sound) + len(mistake.picture)) // 3
             kept += room >= 0
-        curves = _pictures(partial(learning, runs, comparison.figure(comparison.headline))) if runs else None
+        draw = partial(learning, runs, comparison.figure(comparison.headline))
+        curves = _pictures(f"learning curves of {row.arm.name}", draw, faults) if runs else None
         says = "" if row is comparison.rows[0] else verdict(comparison, row)
         sections.append(ArmSection(row, says, curves, confusion(row.arm), errors, kept))
     return sections
@@ -105,12 +116,16 @@ def _spelled_out(one: Shown) -> str:
     return f"{one.title} ({one.per_class})" if one.per_class not in ("", one.title) else one.title
 
 
-def _pictures(draw: Callable[[float], Figure]) -> dict[str, str]:
-    """A figure for a wide and for a narrow page, each for a light and for a dark ground."""
+def _pictures(what: str, draw: Callable[..., Figure], faults: list[str]) -> dict[str, str] | None:
+    """A figure for a wide and for a narrow page, on a light and on a dark ground; None, with a fault, if it fails."""
     found: dict[str, str] = {}
-    for name, width in WIDTHS.items():
-        svg = picture(draw(width), "svg")
-        found[name], found[f"{name}_dark"] = (_data(one, "image/svg+xml") for one in (svg, darken(svg)))
+    try:
+        for name, width in WIDTHS.items():
+            svg = rendered(partial(draw, width=width), "svg")
+            found[name], found[f"{name}_dark"] = (_data(one, "image/svg+xml") for one in (svg, darken(svg)))
+    except PictureError as error:
+        faults.append(f"The {what} could not be drawn: {error}")
+        return None
     return found
 
 

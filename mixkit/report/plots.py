@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from io import BytesIO
 
 import matplotlib
 import matplotlib.ticker
@@ -40,11 +39,11 @@ def forest(comparison: Comparison, width: float = WIDE) -> Figure:
         axes.plot(singles, [place + 0.22] * len(singles), "o", color=GREY, markersize=3.2)
         axes.plot(shown.scale * pairs.pairs.mean, place, "D", color=BLUE, markersize=6)
     names = [_folded(row.arm.name, width) for row, _ in compared]
-    axes.set_yticks(range(len(compared)), names, parse_math=False)
+    axes.set_yticks(range(len(compared)), names)
     axes.set_ylim(len(compared) - 0.4, -0.6)
     base = _short(comparison.rows[0].arm.name, 30 if width > NARROW else 13)
     points = "points " if shown.percent else ""
-    axes.set_xlabel(f"{shown.title}, {points}above or below {base}", parse_math=False)
+    axes.set_xlabel(f"{shown.title}, {points}above or below {base}")
     _dress(axes, "x")
     axes.tick_params(axis="y", length=0)
     _stamp(figure, comparison, width)
@@ -57,11 +56,12 @@ def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
     panels = [("parameters", "parameters")]
     if any(row.cost.flops for row in known):
         panels.append(("flops", "FLOP for a clip"))
-    beside = width > NARROW
-    shape = (1, len(panels)) if beside else (len(panels), 1)
-    figure = Figure(figsize=(width, 3.1 if beside else 2.7 * len(panels)), layout="constrained")
+    beside, numbered = width > NARROW, len(known) > NAMED
+    shape, columns = ((1, len(panels)), 3) if beside else ((len(panels), 1), 1)
+    high = 3.1 if beside else 2.7 * len(panels)
+    rows = len(known) / columns if numbered else 0  # of names below
+    figure = Figure(figsize=(width, high + max(0, 0.17 * (rows - 6))), layout="constrained")
     grid = figure.subplots(*shape, squeeze=False).ravel()
-    numbered = len(known) > NAMED
     for axes, (cost, label) in zip(grid, panels, strict=True):
         for number, row in enumerate(known, 1):
             _point(
@@ -70,7 +70,7 @@ def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
         axes.set_xscale("log")
         axes.margins(0.3, 0.16)
         axes.set_xlabel(label)
-        axes.set_ylabel(comparison.figure(comparison.headline).heading, parse_math=False)
+        axes.set_ylabel(comparison.figure(comparison.headline).heading)
         axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _amount(value)))
         axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
@@ -78,12 +78,17 @@ def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
         _dress(axes, "both")
     if numbered:
         longest = 32 if beside else 40
-        keys = []
-        for number, row in enumerate(known, 1):
-            name = _literal(_short(row.arm.name, longest))
-            keys.append(Line2D([], [], linestyle="", marker=f"${number}$", color=INK, markeredgewidth=0, label=name))
+        names = [f"{number}  {_short(row.arm.name, longest)}" for number, row in enumerate(known, 1)]
+        keys = [Line2D([], [], linestyle="", label=name) for name in names]
         figure.legend(
-            handles=keys, loc="outside lower left", ncols=3 if beside else 1, frameon=False, fontsize=8, labelcolor=INK
+            handles=keys,
+            loc="outside lower left",
+            ncols=columns,
+            frameon=False,
+            fontsize=8,
+            labelcolor=INK,
+            handlelength=0,
+            handletextpad=0,
         )
     _stamp(figure, comparison, width)
     return figure
@@ -106,7 +111,7 @@ def learning(runs: Sequence[Sequence[Epoch]], shown: Shown, width: float = WIDE)
                 epochs, values, color=colour, marker=marker, linewidth=1.3, alpha=0.8, label=None if number else label
             )
     losses.set_ylabel("loss")
-    shares.set_ylabel(shown.heading, parse_math=False)
+    shares.set_ylabel(shown.heading)
     losses.set_ylim(bottom=0)
     for axes in (losses, shares):
         axes.set_xlabel("epoch")
@@ -114,15 +119,6 @@ def learning(runs: Sequence[Sequence[Epoch]], shown: Shown, width: float = WIDE)
         _dress(axes, "y")
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     return figure
-
-
-def picture(figure: Figure, kind: str) -> bytes:
-    """A figure as `svg`, `png` or `pdf`; the same bytes for the same figure."""
-    written = BytesIO()
-    stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
-    with matplotlib.rc_context({"svg.hashsalt": "mixkit", "svg.fonttype": "path"}):
-        figure.savefig(written, format=kind, dpi=160, transparent=kind == "svg", metadata=stamp)
-    return written.getvalue()
 
 
 def darken(svg: bytes) -> bytes:
@@ -151,7 +147,6 @@ def _point(axes: Axes, comparison: Comparison, row: Row, cost: float | None, nam
         textcoords="offset points",
         fontsize=8,
         color=INK,
-        parse_math=False,
         path_effects=[withStroke(linewidth=2.5, foreground=GROUND)],
     )
 
@@ -186,11 +181,6 @@ def _folded(name: str, width: float) -> str:
     if width > NARROW:
         return _short(name, 30)
     return "\n".join(textwrap.wrap(name, 17, max_lines=2, placeholder="…"))
-
-
-def _literal(name: str) -> str:
-    """A name in a legend, where a dollar would begin a formula."""
-    return name.replace("$", r"\$")
 
 
 def _short(name: str, longest: int) -> str:

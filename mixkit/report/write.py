@@ -1,9 +1,12 @@
 """The folder that a report is: one page, and the same comparison as tables, data and figures for a paper."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 
 from mixkit.errors import RunError, printable
 from mixkit.report import formats, plots, tables
@@ -14,8 +17,10 @@ from mixkit.report.page import page
 from mixkit.report.runs_by_arm import gather
 from mixkit.report.worst_errors import WorstErrors, worst
 from mixkit.storage.atomic import write_whole, writing
+from mixkit.storage.picture import Kind, PictureError, rendered
 
 PAGE = "report.html"
+PRINTED = 160  # dpi of a figure for a paper
 FIX = "Free the disk, or name another folder with --out."
 
 
@@ -47,8 +52,8 @@ def report(
     found = compare(folders, plugins)
     place = _place([Path(folder) for folder in folders], out)
     worst_errors = _worst_errors(found, errors, device or torch.device("cpu"), plugins, say)
-    files = {name: content.encode() for name, content in _texts(found, worst_errors).items()}
-    for name, content in {**files, **_figures(found)}.items():
+    files = {name: content.encode() for name, content in _texts(found, worst_errors, say).items()}
+    for name, content in {**files, **_figures(found, say)}.items():
         write_whole(place / name, content, FIX)
     return place / PAGE, found
 
@@ -106,10 +111,10 @@ def _worst_errors(
     return worst_errors
 
 
-def _texts(found: Comparison, worst_errors: dict[str, WorstErrors]) -> dict[str, str]:
+def _texts(found: Comparison, worst_errors: dict[str, WorstErrors], say: Callable[[str], None]) -> dict[str, str]:
     stamped = " ".join([*stamps(found.by_arm), caption(found.by_arm)])
     return {
-        PAGE: page(found, worst_errors),
+        PAGE: page(found, worst_errors, say),
         "table.md": to_markdown(found),
         "table.tex": "\n".join(formats.latex(table, f"{table.title}. {stamped}") for table in _for_a_paper(found)),
         "runs.csv": formats.to_csv(found),
@@ -123,11 +128,17 @@ def _for_a_paper(found: Comparison) -> list[tables.TextTable]:
     return [table for table in shown if table.rows]
 
 
-def _figures(found: Comparison) -> dict[str, bytes]:
-    figures = {}
+def _figures(found: Comparison, say: Callable[[str], None]) -> dict[str, bytes]:
+    drawn: dict[str, Callable[[], Figure]] = {}
     if found.compared:
-        figures["forest"] = plots.forest(found)
+        drawn["forest"] = partial(plots.forest, found)
     if len([row for row in found.rows if row.figures[found.headline]]) > 1:
-        figures["cost"] = plots.against_cost(found)
-    kinds = ("svg", "pdf", "png")
-    return {f"{name}.{kind}": plots.picture(figure, kind) for name, figure in figures.items() for kind in kinds}
+        drawn["cost"] = partial(plots.against_cost, found)
+    kinds: tuple[Kind, ...] = ("svg", "pdf", "png")
+    files = {}
+    for name, kind in product(drawn, kinds):
+        try:
+            files[f"{name}.{kind}"] = rendered(drawn[name], kind, PRINTED)
+        except PictureError as error:
+            say(f"{name}.{kind} is not drawn: {error}")
+    return files

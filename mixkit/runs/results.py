@@ -9,7 +9,7 @@ from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.values import Count, NotNegative, Share, Whole, fit
 
 LONGEST = 300  # characters of a text that is shown
-CLASSES = 2_000
+CLASSES = 2_000  # of a run: a confusion matrix has a number for each pair
 METRICS = 40
 
 _CLASS_KEYS = {"recall": "per_class", "map": "average_precision"}

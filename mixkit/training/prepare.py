@@ -9,9 +9,11 @@ from mixkit.audio.facts import AudioFacts
 from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, usable_splits
+from mixkit.errors import DataError
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, StartingWeights, augmentation, metric, task, weights
+from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
 from mixkit.training.device import choose_device
@@ -51,6 +53,11 @@ def prepare(
     place = choose_device(device)
     source = task.build(recipe.task)
     check_splits(source)
+    if len(source.labels) > CLASSES:
+        raise DataError(
+            f"task {recipe.task.name} has {len(source.labels):,} classes, and a run tells at most {CLASSES:,} apart: "
+            "results.json holds a number for each pair. Train on fewer."
+        )
     for note in source.notes:
         display.say(note)
     model = build(recipe, len(source.labels))

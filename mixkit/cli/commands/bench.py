@@ -55,21 +55,25 @@ def bench(
             plugins=tuple(plugins or ()),
             say=lambda text: status.update(f"measuring: {text}"),
         )
+    where = machine(place)
+    if as_json:
+        print_json(asdict(found) | {"machine": where})
+    else:
+        _show(found, sentence(where))
     if out is not None:
         from mixkit.bench.plot import plot
         from mixkit.cli.views.picture import write_png
 
-        write_png(out, plot(found))
-    where = machine(place)
-    if as_json:
-        print_json(asdict(found) | {"machine": where})
-        return
-    for line in (sentence(where), *_head(found)):
+        if write_png(out, lambda: plot(found)):
+            console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
+
+
+def _show(found: "Bench", where: str) -> None:
+    console = stdout()
+    for line in (where, *_head(found)):
         console.print(line, soft_wrap=True, markup=False)
     for rows in (_training(found), _phases(found), _forward(found), _parts(found)):
         console.print(rows)
-    if out is not None:
-        console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
 
 
 def _head(found: "Bench") -> list[str]:

@@ -67,15 +67,15 @@ def check(
     spec = _spec(asked, layers or [], settings or [], plugins or [])
     with Bar(stderr(), counts_bytes=False) as bar:
         report = checking.check(task.build(spec), spec.name, bar.progress, str(spec))
-    if picture is not None:
-        from mixkit.cli.views.picture import write_png
-        from mixkit.data.plot import draw
-
-        write_png(picture, draw(report), "Name another file.")
     if as_json:
         print_json(report.to_json())
     else:
         show(report)
+    if picture is not None:
+        from mixkit.cli.views.picture import write_png
+        from mixkit.data.plot import draw
+
+        write_png(picture, lambda: draw(report), "Name another file.")
     if not report.clean:
         raise DamagedError(_verdict(report))
 

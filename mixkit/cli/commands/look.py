@@ -1,5 +1,7 @@
 """`mixkit look`: pictures of what a network mixes."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ from mixkit.cli.views.terminal import say
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import Tensor
 
     from mixkit.model.classifier import Classifier
@@ -55,16 +58,17 @@ def look(
     folder = out or (run / "figures" if run else Path("look"))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    drawn = {}
+    pictures: dict[str, Callable[[], Figure]] = {}
     for name in dict.fromkeys(one.name for one in found):
         own = [one for one in found if one.name == name]
         first = [one for one in own if one.branch == own[0].branch]
-        drawn[f"look_{name}.png"] = plots.mixing(first)
+        pictures[f"look_{name}.png"] = partial(plots.mixing, first)
         say(plots.shares(own) + ".")
     if features is not None:
-        drawn["look_branches.png"] = plots.used(changes(model, features))
-    for file, figure in drawn.items():
-        write_png(folder / file, figure)
+        pictures["look_branches.png"] = partial(plots.used, changes(model, features))
+    drawn = [file for file, draw in pictures.items() if write_png(folder / file, draw)]
+    if not drawn:
+        raise MixkitError("nothing could be drawn.")
     say(f"Drawn in {folder}: {', '.join(drawn)}.")
 
 

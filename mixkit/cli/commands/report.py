@@ -22,10 +22,19 @@ def report(
     from mixkit.cli.views.comparison import show
     from mixkit.plugins.load import load_plugins
     from mixkit.report import write
+    from mixkit.report.run_plots import draw
+    from mixkit.runs.folder import Run
     from mixkit.training.device import choose_device
 
     loaded, place = load_plugins(plugins or ()), choose_device(device)
-    page, found = write.report(folders, out, loaded, errors, place, lambda line: say(line, "dim"))
+
+    def tell(line: str) -> None:
+        say(line, "dim")
+
+    page, found = write.report(folders, out, loaded, errors, place, tell)
+    for run in [Run(folder) for folder in folders]:
+        if run.complete:
+            draw(run, loaded, tell, missing=True)
     show(found)
     say("")
     say(f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixkit.cli.options import Device, Layers, Plugins, Settings, load
-from mixkit.cli.views.terminal import say, stdout
+from mixkit.cli.views.terminal import say, stderr, stdout
 from mixkit.errors import MixkitError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     from mixkit.report.run_plots import draw
     from mixkit.runs.records import read_best
 
-    draw(run, loaded)
+    draw(run, loaded, lambda line: say(line, console=stderr()))
     results, best = run.results(), read_best(run.folder)
     say("")
     show_results({"valid": results.valid, "test": results.test}, best)
