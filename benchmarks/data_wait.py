@@ -60,7 +60,7 @@ def epoch(prepared: Prepared, step: Step, batches: Batches, number: int) -> tupl
         waited += time.perf_counter() - asked
         if batch is None:
             return time.perf_counter() - began, waited
-        step(batch, number)
+        step(batch, number * len(batches))
 
 
 def measure(plan: Recipe, workers: int, budget: int) -> list[tuple[float, float]]:

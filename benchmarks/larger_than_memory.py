@@ -73,7 +73,7 @@ def train(root: Path, workers: int) -> int:
     step = Step(prepared)
     heard = 0
     for batch in Batches(audio, Order(len(audio), plan.train.batch_size, 0), torch.device("cpu"), workers).epoch(0):
-        step(batch, 0.0)
+        step(batch, 0)
         heard += len(batch.items)
     return heard
 

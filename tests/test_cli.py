@@ -58,7 +58,7 @@ def expect_mistake(said: Said, start: str, tmp_path: Path, code: int = 2) -> Non
         ("train.epohcs = 3", '--set "train.epohcs = 3": '),
         ("trian.epochs = 3", '--set "trian.epochs = 3": '),
         ("train.epochs = 'two'", "--set \"train.epochs = 'two'\": train.epochs is 'two' (a str)."),
-        ("train.epochs = -1", '--set "train.epochs = -1": train.epochs is -1. It takes an int, at least 1.'),
+        ("train.epochs = -1", '--set "train.epochs = -1": train.epochs is -1. It takes an int, at least 1 or None.'),
         ("wide/operator.channel.hidden = 3", '--set "wide/operator.channel.hidden = 3": nothing uses '),
         ("model.width = 90", "operator.roll_time.groups is 16"),
         ("train.batch_size = %SIZE", '--set "train.batch_size = %SIZE": macro %SIZE is never set.'),

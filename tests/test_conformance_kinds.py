@@ -162,9 +162,9 @@ def fixed(parameters: Any, learning_rate: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=1.0)
 
 
-def below(epochs: int) -> Callable[[float], float]:
+def below(steps: int, steps_per_epoch: int) -> Callable[[int], float]:
     """Falls below 0."""
-    return lambda epoch: 0.25 if epoch < epochs else -0.25
+    return lambda step: 0.25 if step < steps else -0.25
 
 
 def impatient() -> Callable[[Tensor, Tensor], float]:
@@ -288,7 +288,7 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         {},
         "broken: the network has other parameters than before. Copy into those that it has.",
     ),
-    ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 epochs. Return a number, 0 or more."),
+    ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 updates. Return a number, 0 or more."),
 ]
 
 

@@ -18,7 +18,7 @@ from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import augmentation, weights
+from mixkit.registry import Clip, augmentation, weights
 from mixkit.study.definition import Study, load_study
 from mixkit.study.plan import plan
 from mixkit.training.prepare import Prepared
@@ -125,12 +125,10 @@ def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: 
         assert any("feed-forward" in text for text in start.taken)
         assert ("positional embedding" in start.taken) == (arm == "ASM-I")
     made = [augmentation.build(spec, model.sample_rate) for spec in found.train.augmentations]
-    prepared = Prepared(
-        found, torch.device("cpu"), "float32", model, RunSplits(model, "", {}, (), Waveforms(16_000)), made
-    )
-    step = Step(prepared)
+    splits = RunSplits(model, "", {"train": (Clip(Path("a.wav"), "a", "a"),)}, (), Waveforms(16_000))
+    step = Step(Prepared(found, torch.device("cpu"), "float32", model, splits, made))
     target = torch.eye(classes)[torch.arange(4) % classes]
-    outcome = step(Batch(0.1 * torch.randn(4, model.features.samples), target, torch.arange(4), 0), 0.0)
+    outcome = step(Batch(0.1 * torch.randn(4, model.features.samples), target, torch.arange(4), 0), 0)
     assert outcome.loss.isfinite()
     assert not outcome.left_out
     assert [name for name, tensor in model.mixer.state_dict().items() if torch.equal(tensor, before[name])] == []

@@ -19,7 +19,7 @@ def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Train(epochs=-1), "train.epochs is -1. It takes an int, at least 1."),
+        (lambda: Train(epochs=-1), "train.epochs is -1. It takes an int, at least 1 or None."),
         (lambda: Train(gradient_clip=0), "train.gradient_clip is 0. It takes a float, above 0 or None."),
         (
             lambda: Train(best="clips"),

@@ -149,7 +149,7 @@ def test_a_quick_look_is_one_seed_and_few_epochs_and_says_so(tmp_path: Path) -> 
     assert {trial.seed for trial in made.record.trials} == {0}
     assert {typed(trial.command).train.epochs for trial in made.record.trials} == {4}
     short = plan(Study("x", "asm_rh", added=("train.epochs = 2",)), tmp_path, quick=True)
-    assert {run.epochs for run in short.runs.values()} == {2}
+    assert {(run.length, run.unit) for run in short.runs.values()} == {(2, "epoch")}
     assert not plan(Study("x", "asm_rh"), tmp_path).record.quick
 
 

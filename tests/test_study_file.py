@@ -161,7 +161,7 @@ ARM_FAULTS = {
         BASE + "study.arms = {'A': ['block.brnches = []'], 'B': ['train.epochs = 0']}\n",
         "{file}:2: arm 'A': --set \"block.brnches = []\": block.brnches is no setting. Did you mean 'branches'? "
         "Known: branches, drop_path, layer_scale.\n"
-        "{file}:2: arm 'B': --set \"train.epochs = 0\": train.epochs is 0. It takes an int, at least 1.",
+        "{file}:2: arm 'B': --set \"train.epochs = 0\": train.epochs is 0. It takes an int, at least 1 or None.",
     ),
     "a line for all that is none": (
         BASE + ARMS + "study.set = ['block.droppath = 0.1']\n",

@@ -72,7 +72,11 @@ def test_golden_losses(tmp_path: Path) -> None:
     expected = [float(line.split()[1]) for line in GOLDEN.read_text().splitlines()]
     assert len(expected) == 10
     assert found == pytest.approx(expected, rel=1e-3), "\n".join(losses.lines[:10])
-    assert losses.said == ["110 train, 20 valid, 30 test clips (recorders held out); the model hears 2.00 s."]
+    assert losses.said == [
+        "110 train, 20 valid, 30 test clips (recorders held out); the model hears 2.00 s.",
+        "14 updates: 2 epochs of 7. Fewer than 1,000 teach a network with fresh weights little: "
+        "set train.steps = 1000 or more (143 epochs).",
+    ]
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_workers(tmp_path: Path) -> None:

@@ -17,22 +17,33 @@ LABELS = ("a", "b", "c")
 
 
 def test_step_decay_is_the_papers() -> None:
-    rate = schedule.build(schedule.spec("step_decay"), 30)
-    assert [rate(epoch) for epoch in range(9)] == pytest.approx([1.0] * 6 + [0.85, 0.85**2, 0.85**3])
-    assert rate(5.99) == 1.0
-    assert 2.5e-4 * rate(25) == pytest.approx(2.5e-4 * 0.85**20)
+    rate = schedule.build(schedule.spec("step_decay"), 30 * 4, 4)
+    assert [rate(4 * epoch) for epoch in range(9)] == pytest.approx([1.0] * 6 + [0.85, 0.85**2, 0.85**3])
+    assert [rate(23), rate(24), rate(27)] == pytest.approx([1.0, 0.85, 0.85])
+    assert 2.5e-4 * rate(4 * 25) == pytest.approx(2.5e-4 * 0.85**20)
 
 
 def test_cosine_rises_and_falls() -> None:
-    rate = schedule.build(schedule.spec("cosine", warmup_epochs=2.0, floor=0.1), 10)
+    rate = schedule.build(schedule.spec("cosine", warmup_epochs=2.0, floor=0.1), 50, 5)
     assert rate(0) == pytest.approx(0.1)
-    assert rate(1) == pytest.approx(0.55)
-    assert rate(2) == pytest.approx(1.0)
-    assert rate(6) == pytest.approx(0.55)
-    assert rate(10) == pytest.approx(0.1)
-    one = schedule.build(schedule.spec("cosine"), 1)
-    assert one(0.5) == pytest.approx(1.0)
-    assert 0 < one(0.99) < 0.1
+    assert rate(5) == pytest.approx(0.55)
+    assert rate(10) == pytest.approx(1.0)
+    assert rate(30) == pytest.approx(0.55)
+    assert rate(50) == pytest.approx(0.1)
+    one = schedule.build(schedule.spec("cosine"), 100, 100)
+    assert one(50) == pytest.approx(1.0)
+    assert 0 < one(99) < 0.1
+
+
+def test_a_schedule_goes_by_the_share_of_the_run() -> None:
+    """A warmup in updates takes the place of one in epochs; beside that, the length of an epoch is nothing to it."""
+    short, long = (schedule.build(schedule.spec("cosine", warmup_steps=n), 10 * n, 7) for n in (3, 30))
+    assert [short(step) for step in range(31)] == pytest.approx([long(10 * step) for step in range(31)])
+    assert short(3) == 1.0
+    by_epochs = schedule.build(schedule.spec("cosine"), 30, 7)
+    assert by_epochs(3) < by_epochs(7) == 1.0
+    assert schedule.build(schedule.spec("cosine", warmup_steps=1_000), 30, 7)(15) == 1.0, "half of the run at most"
+    assert schedule.build(schedule.spec("cosine", warmup_steps=0), 30, 7)(0) == 1.0
 
 
 def test_cross_entropy_by_hand() -> None:

@@ -1,6 +1,7 @@
 """Nothing inside a step of training waits for the device: no number is read, no shape depends on one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import mixkit
 from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
-from mixkit.registry import augmentation
+from mixkit.registry import Clip, augmentation
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
 
@@ -57,10 +58,8 @@ def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
     recipe = mixkit.load_recipe(name, settings=[*small, "augmentation.time_roll.frames = 40", *lines])
     model = mixkit.build(recipe, 3)
     augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
-    prepared = Prepared(
-        recipe, torch.device("cpu"), "bf16", model, RunSplits(model, "", {}, (), Waveforms(16_000)), augmentations
-    )
-    step = Step(prepared)
+    splits = RunSplits(model, "", {"train": (Clip(Path("a.wav"), "a", "a"),) * 40}, (), Waveforms(16_000))
+    step = Step(Prepared(recipe, torch.device("cpu"), "bf16", model, splits, augmentations))
     step.looks = False
     waveform = torch.randn(4, 8000, generator=torch.Generator().manual_seed(0))
     return step, Batch(waveform, torch.eye(3)[torch.arange(4) % 3], torch.arange(4), 0, 4)
@@ -76,19 +75,19 @@ AUGMENTED = (
 @pytest.mark.parametrize("name", ["asm_rh", "mlp_mixer", "shift_mixer", "ast"])
 def test_no_step_waits(name: str, lines: tuple[str, ...]) -> None:
     step, batch = step_of(name, *lines)
-    step(batch, 0.1)  # the first makes the optimizer's moments
+    step(batch, 1)  # the first makes the optimizer's moments
     with Watched() as watched:
         for _ in range(2):
-            step(batch, 0.2)
+            step(batch, 2)
     assert watched.seen == []
 
 
 def test_an_average_of_the_weights_reads_its_counter_alone() -> None:
     """It lies in the host's memory; once for all weights, and twice by torch."""
     step, batch = step_of("asm_rh", "train.average = 0.9")
-    step(batch, 0.1)
+    step(batch, 1)
     with Watched() as watched:
-        step(batch, 0.2)
+        step(batch, 2)
     assert watched.seen == ["aten::_local_scalar_dense"] * 3
 
 
@@ -97,7 +96,7 @@ def test_what_waits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     step, batch = step_of("asm_rh")
     step.looks = True
     with Watched() as watched:
-        step(batch, 0.1)
+        step(batch, 1)
     assert watched.seen == ["aten::_local_scalar_dense"]
     step.looks = False
     own = step.objective.forward
@@ -107,5 +106,5 @@ def test_what_waits_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(step.objective, "forward", curious)
     with Watched() as watched:
-        step(batch, 0.1)
+        step(batch, 1)
     assert watched.seen == ["aten::_local_scalar_dense"]

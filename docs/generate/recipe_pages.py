@@ -9,7 +9,7 @@ from mixkit.model.cost import costs
 from mixkit.model.patches import patch_grid
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.recipe.schema import Recipe
+from mixkit.recipe.schema import Recipe, Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import task
 from mixkit.study.definition import Study, load_study
@@ -117,8 +117,12 @@ def _features(recipe: Recipe) -> str:
     return (
         f"task `{recipe.task.name}`, {features.samples / rate:.2f} s at {rate:,} Hz, "
         f"{features.bins} bins x {features.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "
-        f"{recipe.train.epochs} epochs in batches of {recipe.train.batch_size}."
+        f"{_length(recipe.train)} in batches of {recipe.train.batch_size}."
     )
+
+
+def _length(train: Train) -> str:
+    return f"{train.steps:,} updates" if train.steps else f"{train.epochs:,} epochs"
 
 
 def _size(label: str, recipe: Recipe) -> str:

@@ -111,13 +111,13 @@ def check_optimizer(spec: Spec) -> None:
 def check_schedule(spec: Spec) -> None:
     """It gives a factor, not below 0, at any time of a run of any length."""
     part = Checked(spec)
-    for epochs in (1, 2, 50):
-        with part.saying(f"fails for a run of {epochs} epochs"):
-            made = schedule.build(spec, epochs)
-            found: list[object] = [made(epochs * step / 20) for step in range(21)]
+    for steps, steps_per_epoch in ((1, 1), (2, 1), (3, 7), (50, 7)):  # the third ends within an epoch
+        with part.saying(f"fails for a run of {steps} updates"):
+            made = schedule.build(spec, steps, steps_per_epoch)
+            found: list[object] = [made(step) for step in range(steps + 1)]
         for factor in found:
             sound = isinstance(factor, Real) and math.isfinite(factor) and float(factor) >= 0
-            part.expect(sound, f"it gives {factor!r} in a run of {epochs} epochs. Return a number, 0 or more")
+            part.expect(sound, f"it gives {factor!r} in a run of {steps} updates. Return a number, 0 or more")
 
 
 def _plain(found: object) -> object:

@@ -134,13 +134,15 @@ class Order(Sampler[list[Key]]):
         self.ranks = ranks
         self.epoch = 0
         self.skip = 0
+        self.stop = -(-count // batch_size)
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch_size) - self.skip
+        return self.stop - self.skip
 
     def __iter__(self) -> Iterator[list[Key]]:
         keys = [(self.epoch, item) for item in self._items()]
-        for start in range(self.skip * self.batch_size, self.count, self.batch_size):
+        for number in range(self.skip, self.stop):
+            start = number * self.batch_size
             batch = keys[start : start + self.batch_size]
             yield batch[self.rank :: self.ranks] or batch[:1]
 
@@ -186,17 +188,19 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.order.count // self.order.batch_size)
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, skip: int = 0, stop: int | None = None) -> Iterator[Batch]:
         """The batches of one pass, on the device.
 
         Args:
             epoch: which pass, from 0.
             skip: batches to leave out at its beginning, because they were done before.
+            stop: batches of the pass that are wanted, those left out among them; None for all.
 
         Raises:
             DataError: a clip cannot be read, or a worker died or is stuck; the clip is named.
         """
         self.order.epoch, self.order.skip = epoch, skip
+        self.order.stop = len(self) if stop is None else stop
         for number, batch in enumerate(self.readers, start=skip):
             if batch.error:
                 raise DataError(batch.error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from mixkit.plugins.load import load_installed
 from mixkit.recipe import catalog
 from mixkit.recipe.faults import Faults, Place
-from mixkit.recipe.keys import near
+from mixkit.recipe.keys import near, twin_of
 from mixkit.recipe.limits import BYTES
 from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Key, Statement, lost
 from mixkit.recipe.syntax import parse
@@ -95,8 +95,14 @@ class Reader:
         first: dict[Key, Binding] = {}
         for binding in own:
             known = first.setdefault(binding.key, binding)
-            if known is not binding and binding.value is not UNKNOWN:
+            twin = first.get(twin_of(binding) or binding.key)
+            if binding.value is UNKNOWN:
+                continue
+            if known is not binding:
                 text = f"{binding} is already set on line {known.place.line}. Keep one of the two."
+                self.faults.add(binding.place, text)
+            elif twin and twin is not binding and twin.value is not None:
+                text = f"{binding} says what {twin} says on line {twin.place.line}. Keep one of the two."
                 self.faults.add(binding.place, text)
 
     def _import(self, statement: Import) -> bool:

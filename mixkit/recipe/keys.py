@@ -15,6 +15,9 @@ from mixkit.values import Misfit, converted, describe, show
 STUDY, PAPER = "study", "paper"  # sections of a study file, which is no recipe
 BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
 
+TWINS = {("train", "epochs"): "steps", ("train", "steps"): "epochs"}
+"""Settings that say one thing in two ways: the one that is written last holds, unless it is None."""
+
 KINDS = {"init": "weights"}  # settings that are not named as what they hold
 
 COMPARED = 100
@@ -50,6 +53,12 @@ def settings_of(selector: str) -> dict[str, Any]:
     if name not in REGISTRIES[kind].names():
         raise UnknownName(f"no {kind} named {name!r}.{did_you_mean(name, REGISTRIES[kind].names())}")
     return {setting.name: setting.annotation for setting in REGISTRIES[kind].entry(name).settings}
+
+
+def twin_of(binding: Binding) -> Key | None:
+    """The key of the setting that says the same in another way, whose place this one takes; None for most."""
+    twin = TWINS.get((binding.selector, binding.setting))
+    return (binding.scope, binding.selector, twin) if twin and binding.value is not None else None
 
 
 def annotation_of(key: Key) -> Any:

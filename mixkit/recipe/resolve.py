@@ -21,7 +21,7 @@ from typing import Any
 from mixkit.errors import SettingError
 from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
-from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of
+from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of, twin_of
 from mixkit.recipe.schema import SECTIONS, Recipe, Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
@@ -35,14 +35,18 @@ class Resolver:
     """Turns bindings into a recipe.
 
     Args:
-        bindings: in their order; a later one replaces an earlier one of the same key.
+        bindings: in their order; a later one replaces an earlier one of the same key, or of its twin.
         faults: what is wrong is noted here.
         file: the recipe, for what is missing from it.
     """
 
     def __init__(self, bindings: Iterable[Binding], faults: Faults, file: str):
-        self.bindings: dict[Key, Binding] = {binding.key: binding for binding in bindings}
+        self.bindings: dict[Key, Binding] = {}
         self.used: set[Key] = set()
+        for binding in bindings:
+            self.bindings[binding.key] = binding
+            if (twin := twin_of(binding)) and self.bindings.pop(twin, None):
+                self.used.add(twin)
         self.visited: set[tuple[str, str]] = set()
         self._whole = ("", "", "") not in self.bindings  # no statement is lost
         self._hidden: set[str] = set() if self._whole else {ANYTHING}  # kinds that an unknown value may have held

@@ -122,8 +122,13 @@ class Model(Section):
 class Train(Section):
     """How a model is trained.
 
+    How long is said by `epochs` or by `steps`, of which the one that is written last holds. An epoch is a pass over the
+    training split either way, after which the network is validated and a state is saved. With `steps` the last epoch
+    ends at the last update, and is validated like the others. Schedules count updates of that many in all.
+
     Args:
-        epochs: passes over the training split.
+        epochs: passes over the training split; 20 where neither this nor `steps` is set.
+        steps: updates, exactly so many; one that is left out counts. None for what `epochs` comes to.
         batch_size: clips in a step.
         learning_rate: at its highest.
         optimizer: what turns gradients into steps.
@@ -150,7 +155,8 @@ class Train(Section):
         init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
     """
 
-    epochs: Count = 20
+    epochs: Count | None = None
+    steps: Count | None = None
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     optimizer: Spec = Spec("optimizer", "adamw")
@@ -177,6 +183,11 @@ class Train(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps is None and self.epochs is None:
+            object.__setattr__(self, "epochs", 20)
+        elif self.steps is not None and self.epochs is not None:
+            fault = f"is {self.steps}, and train.epochs is {self.epochs}: both say how long a run is."
+            raise SettingError("train.steps", f"{fault} Set one of them to None.")
         for kind in ("optimizer", "schedule", "loss"):
             _expect_kind(getattr(self, kind), kind, f"train.{kind}")
         for spec in self.augmentations:

@@ -4,6 +4,7 @@ from mixkit.registry.kinds import PLURALS as PLURALS
 from mixkit.registry.kinds import REGISTRIES as REGISTRIES
 from mixkit.registry.kinds import Augmentation as Augmentation
 from mixkit.registry.kinds import Clip as Clip
+from mixkit.registry.kinds import Counted as Counted
 from mixkit.registry.kinds import Features as Features
 from mixkit.registry.kinds import Head as Head
 from mixkit.registry.kinds import Loss as Loss

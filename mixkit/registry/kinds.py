@@ -80,6 +80,14 @@ class Task(Protocol):
         """Length of a clip as the model takes it."""
 
 
+@runtime_checkable
+class Counted(Protocol):
+    """A task that knows how many clips a split has without listing them, since that would make the recordings."""
+
+    def count(self, split: str) -> int:
+        """Clips of `train`, `valid` or `test`."""
+
+
 class TorchModule(Protocol):
     """What mixkit calls of a `torch.nn.Module`; features, augmentations, heads and losses are modules."""
 
@@ -170,10 +178,13 @@ class Metric(Protocol):
 
 
 class Schedule(Protocol):
-    """The learning rate over a run, as a factor of its highest value; built of the number of epochs."""
+    """The learning rate over a run, as a factor of its highest value; built of the updates of a run and of an epoch.
 
-    def __call__(self, epoch: float, /) -> float:
-        """The factor after that many epochs, fractions included."""
+    The update after `step` others has done the share `step / steps` of the run, whatever its length was said in.
+    """
+
+    def __call__(self, step: int, /) -> float:
+        """The factor for the update after that many others."""
 
 
 class StartingWeights(Protocol):
@@ -217,7 +228,7 @@ metric: Registry[Metric] = Registry(
     place=(0, 0),
 )
 optimizer: Registry[torch.optim.Optimizer] = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
-schedule: Registry[Schedule] = Registry("schedule", "mixkit.training", ("epochs",))
+schedule: Registry[Schedule] = Registry("schedule", "mixkit.training", ("steps", "steps_per_epoch"))
 weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mixer",), paper="")
 
 REGISTRIES: Mapping[str, Registry[object]] = {

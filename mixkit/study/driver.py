@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mixkit.errors import DamagedError, RunError
-from mixkit.runs.folder import COMPLETE, METRICS, RECIPE, Run
+from mixkit.runs.folder import COMPLETE, RECIPE, Run
 from mixkit.storage.atomic import append_line, write_whole, writing
 from mixkit.study.engine import STARTED, THREADS, Ended, Engine, Job, reason
 from mixkit.study.folder import held, remarks, set_aside, stoppable
@@ -102,8 +102,8 @@ class _Drive:
     record: Record
     began: dict[str, float] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
-    to_do: int = 0  # epochs of all runs that are to be made
-    worked: int = 0  # those of runs that ended
+    to_do: float = 0.0  # work of all runs that are to be made
+    worked: float = 0.0  # that of runs that ended
 
     def all(self) -> Record:
         self._prepare()
@@ -144,7 +144,7 @@ class _Drive:
             self.display.say(f"{done} of {len(trials)} runs are done already and are not repeated.")
         for remark in remarks(self.record):
             self.display.say(remark)
-        self.to_do = sum(self.plan.runs[t.folder.name].epochs for t in trials if t.state != "done")
+        self.to_do = sum(self._work(t.folder.name) for t in trials if t.state != "done")
 
     def _start(self, key: str) -> None:
         folder = self.record.folder
@@ -174,7 +174,7 @@ class _Drive:
         else:
             error = ended.why or reason(ended.code, log_of(self.record.folder, key))
         trial = self._change(key, state="failed" if error else "done", error=error)
-        self.worked += self.plan.runs[key].epochs
+        self.worked += self._work(key)
         self.display.ended(trial, seconds, Progress(self.record, self._left(start)))
 
     def _end_late_ones(self) -> None:
@@ -193,9 +193,19 @@ class _Drive:
         return trial
 
     def _left(self, start: float) -> float | None:
-        """Seconds, by the epochs that were trained since the start."""
-        done = self.worked + sum(_epochs(self.record.folder / RUNS / key) for key in self.began)
+        """Seconds, by the work that was done since the start."""
+        done = self.worked + sum(self._share(key) * self._work(key) for key in self.began)
         return (time.monotonic() - start) * (self.to_do - done) / done if done else None
+
+    def _work(self, key: str) -> float:
+        """Of a run: its epochs, or its updates; where some say the one and some the other, a run is a run."""
+        alike = len({run.unit for run in self.plan.runs.values()}) == 1
+        return self.plan.runs[key].length if alike else 1.0
+
+    def _share(self, key: str) -> float:
+        """How much of a run is trained."""
+        planned, records = self.plan.runs[key], Run(self.record.folder / RUNS / key).metrics()
+        return records[-1][planned.unit] / planned.length if records else 0.0
 
 
 def log_of(folder: Path, key: str) -> Path:
@@ -210,11 +220,3 @@ def _as_begun(run: Path) -> dict[str, str]:
     except DamagedError:
         return {}
     return {THREADS: str(threads)} if isinstance(threads, int) else {}
-
-
-def _epochs(run: Path) -> int:
-    """Epochs that a run has trained so far."""
-    try:
-        return (run / METRICS).read_bytes().count(b"\n")
-    except OSError:
-        return 0

@@ -25,12 +25,14 @@ class PlannedRun:
 
     Args:
         recipe: text that loads as it.
-        epochs: to train.
+        length: how long it trains, in the unit.
+        unit: `epoch` or `steps`, as the records of its epochs call it.
         code: of its plugins: contents by file name.
     """
 
     recipe: str
-    epochs: int
+    length: int
+    unit: str
     code: Mapping[str, bytes]
 
 
@@ -71,7 +73,7 @@ def plan(
     base = base_of(study, Loader(study, loaded)).recipe
     if quick:
         study = replace(study, seeds=study.seeds[:1])
-        last = (f"train.epochs = {min(base.train.epochs, QUICK_EPOCHS)}",)
+        last = (f"train.epochs = {min(base.train.epochs or QUICK_EPOCHS, QUICK_EPOCHS)}",)
     if not study.arms and not study.edits:
         study = replace(study, edits=derived(base))
     loader = Loader(study, loaded, last)
@@ -91,7 +93,8 @@ def plan(
     unseen: set[str] = set()
     for arm, of, seed, fold in runs:
         recipe = _recipe(of.recipe, seed, fold)
-        run = PlannedRun(to_gin(recipe), recipe.train.epochs, sources(recipe.plugins))
+        length, unit = (steps, "steps") if (steps := recipe.train.steps) else (recipe.train.epochs or 0, "epoch")
+        run = PlannedRun(to_gin(recipe), length, unit, sources(recipe.plugins))
         unseen |= set() if run.code else set(recipe.plugins)
         key = _key(run)
         if key in made:

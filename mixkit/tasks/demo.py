@@ -91,6 +91,15 @@ class Demo:
             Clip(self.folder / take.path, take.label, f"recorder_{take.recorder:02d}") for take in self._takes([split])
         )
 
+    def count(self, split: str) -> int:
+        """How many clips a split has; nothing is made.
+
+        Raises:
+            MixkitError: there is no such split.
+        """
+        expect_split(split)
+        return self.counts[split] * len(LABELS)
+
     @cached_property
     def folder(self) -> Path:
         """Where the sounds are; made if need be.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mixkit.training.budget import Budget
+
 
 class TrainingDisplay:
     """Is told how training goes, and shows nothing; others show what they override."""
@@ -14,8 +16,8 @@ class TrainingDisplay:
     def opened(self, folder: Path) -> None:
         """The run folder is there."""
 
-    def start(self, epochs: int, batches: int, best: str) -> None:
-        """Training begins, of so many batches an epoch; the best is chosen by that figure."""
+    def start(self, budget: Budget, best: str) -> None:
+        """Training begins, so long; the best epoch is chosen by that figure."""
 
     def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
         """A batch of an epoch is done; both are counted from 1."""

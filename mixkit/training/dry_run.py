@@ -9,6 +9,7 @@ import torch
 from mixkit.data.batches import Batches, Order
 from mixkit.defaults import torch_defaults
 from mixkit.recipe.schema import Recipe
+from mixkit.training.budget import Budget
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.evaluate import evaluate
@@ -32,6 +33,7 @@ class Estimate:
         step_seconds: of one step.
         epoch_seconds: of one epoch with its validation.
         run_seconds: of all epochs.
+        budget: how long the run is.
         memory: bytes at their peak: of the GPU, or of the process on a CPU.
         disk: bytes of the run folder, at least.
     """
@@ -43,6 +45,7 @@ class Estimate:
     step_seconds: float
     epoch_seconds: float
     run_seconds: float
+    budget: Budget
     memory: int
     disk: int
 
@@ -68,14 +71,14 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
     with explained(settings), deterministic(settings.deterministic):
         for batch in islice(batches.epoch(0), STEPS):
             began = time.monotonic()
-            last = step(batch, 0.0).loss.item()
+            last = step(batch, 0).loss.item()
             seconds = time.monotonic() - began
         few = next(Batches(checks, Order(len(checks), settings.batch_size), place).epoch(0))
         for _ in range(2):  # the first imports the figures
             began = time.monotonic()
             evaluate(model, iter([few]), step.objective, prepared.precision)
             checking = (time.monotonic() - began) * len(checks) / len(few.items)
-    epoch = seconds * len(batches) + checking
+    planned = prepared.budget
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))
     return Estimate(
@@ -84,8 +87,9 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
         parameters=sum(p.numel() for p in model.mixer.parameters()),
         loss=last,
         step_seconds=seconds,
-        epoch_seconds=epoch,
-        run_seconds=epoch * settings.epochs,
+        epoch_seconds=seconds * planned.per_epoch + checking,
+        run_seconds=seconds * planned.steps + checking * planned.epochs,
+        budget=planned,
         memory=peak(place),
         disk=weights + 2 * (weights * (2 if step.ema else 1) + moments),  # the best epoch's, and two states
     )

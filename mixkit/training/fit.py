@@ -49,6 +49,7 @@ class Fit:
         order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
         self.batches = Batches(audio, order, device, settings.workers)
         self.valid = prepared.splits.batches("valid", device, *share)
+        self.budget = prepared.budget
         self.step = Step(prepared, self.processes, weights if settings.balance == "weights" else None)
         self.guard = NanGuard(self.step, audio.clips, run)
         self.progress = RunProgress()
@@ -74,9 +75,9 @@ class Fit:
         self.progress = progress
         if self.processes.first:
             self._mend(path)
-        at = f"epoch {self.progress.epochs} of {self.settings.epochs}"
-        if self.progress.batches:
-            at += f", {self.progress.batches} of {len(self.batches)} batches of the next"
+        at = f"epoch {progress.epochs} of {self.budget.epochs}"
+        if progress.batches:
+            at += f", {progress.batches} of {self.budget.of_epoch(progress.epochs)} batches of the next"
         self.display.say(f"Goes on after {at}.")
 
     def __call__(self) -> dict[str, Any]:
@@ -87,10 +88,10 @@ class Fit:
             MixkitError: a number is not finite, memory or disk are full, a clip cannot be read.
         """
         self.display.opened(self.run.folder)
-        self.display.start(self.settings.epochs, len(self.batches), self.settings.best)
+        self.display.start(self.budget, self.settings.best)
         try:
             with self.signals.finishing(), explained(self.settings):
-                for epoch in range(self.progress.epochs, self.settings.epochs):
+                for epoch in range(self.progress.epochs, self.budget.epochs):
                     if self._is_over():
                         break
                     self._train(epoch)
@@ -100,13 +101,14 @@ class Fit:
         return self.progress.best
 
     def _train(self, epoch: int) -> None:
-        progress, step, many = self.progress, self.step, len(self.batches)
+        progress, step = self.progress, self.step
+        before_it, many = self.budget.up_to(epoch), self.budget.of_epoch(epoch)
         clips, began, before = 0, time.monotonic(), progress.seconds
         glance = 1 if self.prepared.device.type == "cpu" else 20  # a look at the loss makes a GPU wait
-        source = self._timed(self.batches.epoch(epoch, progress.batches))
+        source = self._timed(self.batches.epoch(epoch, progress.batches, many))
         for number, batch in enumerate(source, start=progress.batches + 1):
-            result = step(batch, epoch + (number - 1) / many)
-            self.guard(result, batch, f"epoch {epoch + 1}, batch {number}, step {epoch * many + number}")
+            result = step(batch, before_it + number - 1)
+            self.guard(result, batch, f"epoch {epoch + 1}, batch {number}, step {before_it + number}")
             if not result.left_out:
                 progress.losses.append(result.loss)
             progress.batches = number
@@ -119,9 +121,9 @@ class Fit:
 
     def _between(self, epoch: int, number: int) -> None:
         """Saves and stops, if it is time to."""
-        if number == len(self.batches):
+        if number == self.budget.of_epoch(epoch):
             return  # validation comes next, and a state after it
-        done = epoch * len(self.batches) + number
+        done = self.budget.up_to(epoch) + number
         every, minutes = self.settings.save_every_steps, self.settings.save_every_minutes
         due = every is not None and done % every == 0
         late = minutes is not None and time.monotonic() - self.saved > 60 * minutes
@@ -146,6 +148,7 @@ class Fit:
         )
         record: dict[str, Any] = {
             "epoch": epoch + 1,
+            "steps": self.budget.up_to(epoch + 1),
             "learning_rate": self.step.steps.param_groups[0]["lr"],
             "train": {"loss": mean},
             "valid": found.headline(),
@@ -153,10 +156,11 @@ class Fit:
         best = progress.best
         record["best"] = not best or rank(record["valid"], self.settings.best) > rank(best["valid"], self.settings.best)
         seconds = progress.seconds + time.monotonic() - began
+        clips = min(self.batches.order.count, self.budget.of_epoch(epoch) * self.settings.batch_size)
         times = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 3),
-            "clips_per_second": round(self.batches.order.count / progress.seconds, 1),
+            "clips_per_second": round(clips / progress.seconds, 1),
             "waiting": round(progress.waiting, 3),
             "memory": peak(self.prepared.device),
         }
@@ -175,7 +179,7 @@ class Fit:
         progress = replace(self.progress, losses=list(self._losses()))
         state = {**self.step.state(), "progress": progress.to_state(), "run": self.run.identity}
         if self.processes.first:
-            save_state(self.run, progress.epochs * len(self.batches) + progress.batches, state)
+            save_state(self.run, self.budget.up_to(progress.epochs) + progress.batches, state)
         self.saved = time.monotonic()
 
     def _mend(self, state: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -16,6 +17,7 @@ from mixkit.registry import Augmentation, StartingWeights, augmentation, metric,
 from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
+from mixkit.training.budget import Budget, budget, in_words
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
@@ -33,6 +35,11 @@ class Prepared:
     splits: RunSplits
     augmentations: Sequence[Augmentation] = ()
     start: StartingWeights | None = None
+
+    @cached_property
+    def budget(self) -> Budget:
+        """How long the run is."""
+        return budget(self.recipe.train, len(self.splits.clips["train"]))
 
 
 def prepare(
@@ -75,7 +82,10 @@ def prepare(
     for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
     display.say(_lengths(splits, clips))
-    return Prepared(recipe, place, precision_of(recipe.train.precision, place), model, splits, augmentations, start)
+    precision = precision_of(recipe.train.precision, place)
+    prepared = Prepared(recipe, place, precision, model, splits, augmentations, start)
+    display.say(in_words(recipe.train, len(splits.clips["train"])))
+    return prepared
 
 
 def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:

@@ -54,7 +54,7 @@ class Step:
         weights = self.model.mixer.parameters()
         self.steps = optimizer.build(settings.optimizer, weights, settings.learning_rate)
         self.processes = processes or Processes()
-        self.rate = schedule.build(settings.schedule, settings.epochs)
+        self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
             (augmentation.entry(spec.name).facts["on"], made, CROP_STREAM + 1 + index)
             for index, (spec, made) in enumerate(zip(settings.augmentations, prepared.augmentations, strict=True))
@@ -79,10 +79,10 @@ class Step:
         averaged._modules = {**self.model._modules, "mixer": self.ema.module}
         return averaged
 
-    def __call__(self, batch: Batch, epoch: float) -> StepResult:
-        """A step, that many epochs into the run."""
+    def __call__(self, batch: Batch, done: int) -> StepResult:
+        """A step, after that many others."""
         for group in self.steps.param_groups:
-            group["lr"] = self.settings.learning_rate * self.rate(epoch)
+            group["lr"] = self.settings.learning_rate * self.rate(done)
         self.model.train()
         spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)

@@ -291,7 +291,7 @@ def bad_number(place: str, number: int, value: str) -> None:
 
     real, back, real_evaluate, count, bad = Step.__call__, Step._backward, fit.evaluate, 0, float(value)
 
-    def step(self: Step, batch: Any, epoch: float) -> Any:
+    def step(self: Step, batch: Any, done: int) -> Any:
         nonlocal count
         count += place != "metric"
         if now("input"):
@@ -300,8 +300,8 @@ def bad_number(place: str, number: int, value: str) -> None:
             with torch.no_grad():
                 next(iter(self.model.mixer.parameters())).view(-1)[0] = bad
         if now("schedule"):
-            self.rate = lambda epoch: bad
-        return real(self, batch, epoch)
+            self.rate = lambda done: bad
+        return real(self, batch, done)
 
     def backward(self: Step, *arguments: Any) -> torch.Tensor:
         loss = back(self, *arguments)

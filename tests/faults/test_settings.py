@@ -73,7 +73,7 @@ def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
         "head": (16, 2),
         "loss": (None,),
         "optimizer": ([weight], 0.1),
-        "schedule": (10,),
+        "schedule": (10, 5),
         "weights": (None,),
     }
     registry = REGISTRIES[kind]

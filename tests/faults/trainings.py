@@ -89,6 +89,8 @@ def recipe_lines(sounds: Path, *lines: str) -> Sequence[str]:
     told |= {line.partition(" = ")[0]: line for line in lines}
     if "roll_time" not in told["block.branches"]:
         del told["operator.roll_time.bands"]
+    if "train.steps" in told:
+        del told["train.epochs"]
     if "model.head" in told:
         del told["head.linear.dropout"]
     return tuple(told.values())

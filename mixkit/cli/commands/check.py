@@ -47,6 +47,7 @@ def _check_recipe(recipe: "Recipe") -> None:
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
     from mixkit.model.mixer import Mixer
+    from mixkit.training.budget import planned
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
@@ -56,6 +57,7 @@ def _check_recipe(recipe: "Recipe") -> None:
         f"{recipe.name} is sound: {recipe.model.depth} blocks over a {mixer.grid.frequency} x {mixer.grid.time} "
         f"grid, {sum(p.numel() for p in mixer.parameters()):,} parameters for {classes} classes{note}",
     )
+    say(planned(recipe))
 
 
 def _check_plugin(path: str, plugins: Sequence[str]) -> None:

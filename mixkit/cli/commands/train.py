@@ -118,7 +118,7 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
     say(
         f"{recipe.name}: {found.parameters:,} parameters, {found.precision} on {found.device}. A step of "
         f"{recipe.train.batch_size} clips takes {found.step_seconds:.2f} s (loss {found.loss:.3f}), an epoch "
-        f"{found.epoch_seconds:.0f} s, {recipe.train.epochs} epochs {whole}.",
+        f"{found.epoch_seconds:.0f} s, {found.budget.steps:,} updates {whole}.",
     )
     say(f"Memory {found.memory / 2**30:.2f} GiB at its peak; disk at least {found.disk / 2**30:.2f} GiB.")
     say("No run was written.")

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mixkit.cli.views.terminal import say
 from mixkit.recipe.figures import LOSS, columns, figure, standard
+from mixkit.training.budget import Budget
 from mixkit.training.display import TrainingDisplay
 
 
@@ -17,8 +18,7 @@ class Live(TrainingDisplay):
 
     def __init__(self, console: Console):
         self.console = console
-        self.epochs = 0
-        self.batches = 0
+        self.budget = Budget(0, 1)
         self.best = ""
         self.progress: Progress | None = None
 
@@ -26,15 +26,15 @@ class Live(TrainingDisplay):
         """A sentence for the user."""
         say(text, console=self.console)
 
-    def start(self, epochs: int, batches: int, best: str) -> None:
+    def start(self, budget: Budget, best: str) -> None:
         """Training begins."""
-        self.epochs, self.batches, self.best = epochs, batches, best
+        self.budget, self.best = budget, best
         if not self.console.is_terminal:
             return
         self.progress = Progress(
-            TextColumn(f"epoch {{task.fields[epoch]}}/{epochs}"),
+            TextColumn(f"epoch {{task.fields[epoch]}}/{budget.epochs}"),
             BarColumn(bar_width=24),
-            TextColumn(f"batch {{task.fields[batch]}}/{batches}"),
+            TextColumn(f"batch {{task.fields[batch]}}/{budget.per_epoch}"),
             TextColumn("{task.fields[speed]:.0f} clips/s"),
             TextColumn("time left"),
             TimeRemainingColumn(),
@@ -43,13 +43,13 @@ class Live(TrainingDisplay):
             console=self.console,
             transient=True,
         )
-        self.progress.add_task("train", total=epochs * batches, epoch=1, batch=0, speed=0.0, loss=math.nan, valid="")
+        self.progress.add_task("train", total=budget.steps, epoch=1, batch=0, speed=0.0, loss=math.nan, valid="")
         self.progress.start()
 
     def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
         """A batch of an epoch is done."""
         if self.progress:
-            done = (epoch - 1) * self.batches + batch
+            done = self.budget.up_to(epoch - 1) + batch
             bar = self.progress.task_ids[0]
             self.progress.update(bar, completed=done, epoch=epoch, batch=batch, loss=loss, speed=clips_per_second)
 
@@ -60,7 +60,7 @@ class Live(TrainingDisplay):
         values = "".join(_value(name, valid.get(name)) for name in dict.fromkeys(shown) if name != LOSS)
         star = "  best so far" if record["best"] else ""
         line = (
-            f"epoch {record['epoch']:>3}/{self.epochs}  loss {record['train']['loss']:.3f}  "
+            f"epoch {record['epoch']:>3}/{self.budget.epochs}  loss {record['train']['loss']:.3f}  "
             f"valid loss {valid['loss']:.3f}  {values}{record['clips_per_second']:.0f} clips/s{star}"
         )
         say(line, "bold" if record["best"] else "", self.console)
