@@ -31,7 +31,7 @@ class DataError(MixkitError):
         reason: what is wrong, in a sentence.
         path: the file or folder that is wrong; empty if it is none, or several.
         fix: what would be right, in a sentence.
-        kind: what is wrong, for callers that act on it, such as those of `mixkit.audio.read.FIXES`.
+        kind: what is wrong, for callers that act on it, such as those of `mixkit.audio.refusal.FIXES`.
     """
 
     def __init__(self, reason: str, path: str | os.PathLike[str] = "", fix: str = "", kind: str = ""):

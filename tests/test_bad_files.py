@@ -213,8 +213,8 @@ def test_what_was_heard_is_not_heard_again_until_a_file_changes(
     monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
     monkeypatch.setattr(cache, "SETTLED", -1.0)
     decoded: list[object] = []
-    real = cache.examine
-    monkeypatch.setattr(cache, "examine", lambda path, *rest: decoded.append(path) or real(path, *rest))
+    real = cache.open_recording
+    monkeypatch.setattr(cache, "open_recording", lambda path, *rest: decoded.append(path) or real(path, *rest))
     counts = []
     for _ in range(2):
         prepare(recipe(thousand), "cpu")

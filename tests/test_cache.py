@@ -279,8 +279,8 @@ def test_what_is_known_of_a_recording_is_kept_until_it_changes(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = []
-    real = cache.examine
-    monkeypatch.setattr(cache, "examine", lambda path, *rest: decoded.append(path) or real(path, *rest))
+    real = cache.open_recording
+    monkeypatch.setattr(cache, "open_recording", lambda path, *rest: decoded.append(path) or real(path, *rest))
     path = noise(tmp_path / "a.flac")
     facts, audio = AudioCache(store).examine(path, RATE)
     assert audio is not None

@@ -15,13 +15,16 @@ import torch
 import torchaudio
 from torch import Tensor
 
+from mixkit.audio import chunks, flac, links, mp3, ogg, pieces, tags
 from mixkit.audio import facts as examining
 from mixkit.audio import read as reading
+from mixkit.audio import recording as decoding
 from mixkit.audio import resample as resampling
 from mixkit.audio import sketch as sketching
-from mixkit.audio.facts import AudioFacts, examine
-from mixkit.audio.read import inspect, read
-from mixkit.audio.resample import resample
+from mixkit.audio.facts import AudioFacts, Examination
+from mixkit.audio.read import collected, inspect, read
+from mixkit.audio.recording import open_recording
+from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
 from mixkit.storage.folders import data_folder, nearest
@@ -29,6 +32,7 @@ from mixkit.storage.folders import data_folder, nearest
 VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less
 SETTLED = 2.0  # seconds since the last change, after which the times of a file tell every later one
+DECODING = (decoding, links, chunks, flac, mp3, ogg, pieces, tags)
 PLAIN = ("AIFF", "WAV", "WAVEX")
 
 
@@ -85,7 +89,7 @@ class AudioCache:
             return torch.frombuffer(known, dtype=torch.float32)
         audio = read(path, sample_rate, start, stop)
         if _stamp(path) == stamp:
-            self.store.put(key, audio.numpy().tobytes())
+            self.store.put(key, audio.numpy().data)
         return audio
 
     def examine(
@@ -104,14 +108,17 @@ class AudioCache:
         """
         source = self._identify(path)
         stamp, digest = source or ("", "")
-        key = _key("facts", _version(reading, examining, sketching), digest, start, stop)
+        key = _key("facts", _version(*DECODING, examining, sketching), digest, start, stop)
         if self.store is not None and source and (known := self.store.get(key)):
             return AudioFacts.from_bytes(known), None
-        facts, samples = examine(path, start, stop)
-        audio = resample(torch.from_numpy(samples), facts.sample_rate, sample_rate)
+        with open_recording(path, start, stop) as recording:
+            examination = Examination(recording.header)
+            blocks = examination.follow(recording.blocks())
+            audio = collected(resampled(blocks, recording.header.sample_rate, sample_rate))
+        facts = examination.facts()
         if self.store is not None and source and _stamp(path) == stamp:
             if not _is_plain(path, sample_rate):
-                self.store.put(_audio_key(digest, sample_rate, start, stop), audio.numpy().tobytes())
+                self.store.put(_audio_key(digest, sample_rate, start, stop), audio.numpy().data)
             self.store.put(key, facts.to_bytes())
         return facts, audio
 
@@ -189,7 +196,7 @@ def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
 
 
 def _audio_key(digest: str, sample_rate: int, start: float | None, stop: float | None) -> bytes:
-    return _key("audio", _version(reading, resampling), digest, sample_rate, start, stop)
+    return _key("audio", _version(*DECODING, reading, resampling), digest, sample_rate, start, stop)
 
 
 @cache

@@ -3,17 +3,18 @@
 import hashlib
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkit.audio.read import decode
-from mixkit.audio.sketch import sketch
+from mixkit.audio.recording import Header, open_recording
+from mixkit.audio.sketch import Sketch
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters
 CLIPPED, IN_A_ROW = 0.99, 3  # of full scale, and so many samples: a wave that only touches the top has one or two
-_HEAD = struct.Struct("<qiif?32s")
+_HEAD = struct.Struct("<qiif?32sH")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class AudioFacts:
         clipped: whether it stays at full scale for three samples or more.
         digest: SHA-256 of the decoded samples and their rate: equal for equal audio, whatever file it is in.
         sketch: see `mixkit.audio.sketch`.
+        note: what is odd about the file, and was mended.
     """
 
     frames: int
@@ -37,6 +39,7 @@ class AudioFacts:
     clipped: bool
     digest: bytes
     sketch: bytes
+    note: str = ""
 
     @property
     def seconds(self) -> float:
@@ -50,35 +53,73 @@ class AudioFacts:
 
     def to_bytes(self) -> bytes:
         """All of it, for `from_bytes`."""
-        *head, sketch = astuple(self)
-        return _HEAD.pack(*head) + bytes(sketch)
+        *head, sketch, note = astuple(self)
+        return _HEAD.pack(*head, len(sketch)) + sketch + note.encode()
 
     @classmethod
     def from_bytes(cls, content: bytes | bytearray) -> "AudioFacts":
         """What `to_bytes` gave."""
-        parts = *_HEAD.unpack_from(content), bytes(content[_HEAD.size :])
+        *head, size = _HEAD.unpack_from(content)
+        rest = bytes(content[_HEAD.size :])
+        parts = *head, rest[:size], rest[size:].decode()
         return cls(*parts)
 
 
-def examine(
-    path: str | os.PathLike[str], start: float | None = None, stop: float | None = None
-) -> tuple[AudioFacts, NDArray[np.float32]]:
-    """Decodes a recording to its end: what is known of it then, and its samples at its own rate, in mono.
+class Examination:
+    """Gathers what is known of a recording while its blocks go by.
+
+    Args:
+        header: of the recording.
+    """
+
+    def __init__(self, header: Header):
+        self._header = header
+        self._frames, self._peak, self._clipped = 0, 0.0, False
+        self._last = np.zeros(0, np.float32)
+        self._digest = hashlib.sha256(header.sample_rate.to_bytes(4))
+        self._sketch = Sketch(header.sample_rate)
+
+    def follow(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """The same blocks, of which each is looked at."""
+        for block in blocks:
+            self._add(block)
+            yield block
+
+    def facts(self) -> AudioFacts:
+        """What is known after the last block."""
+        return AudioFacts(
+            frames=self._frames,
+            sample_rate=self._header.sample_rate,
+            channels=self._header.channels,
+            peak=self._peak,
+            clipped=self._clipped,
+            digest=self._digest.digest(),
+            sketch=self._sketch.finish(),
+            note=self._header.note,
+        )
+
+    def _add(self, block: NDArray[np.float32]) -> None:
+        self._frames += len(block)
+        self._digest.update(block.data)
+        self._sketch.add(block)
+        level = np.abs(block)
+        self._peak = max(self._peak, float(level.max()))
+        joined = np.concatenate((self._last, level))
+        self._clipped = self._clipped or _is_clipped(joined)
+        self._last = joined[-(IN_A_ROW - 1) :]
+
+
+def examine(path: str | os.PathLike[str], start: float | None = None, stop: float | None = None) -> AudioFacts:
+    """Decodes a recording to its end, in little memory: what is known of it then.
 
     Raises:
         DataError: it cannot be used.
     """
-    samples, header = decode(path, start, stop)
-    level = np.abs(samples)
-    return AudioFacts(
-        frames=len(samples),
-        sample_rate=header.sample_rate,
-        channels=header.channels,
-        peak=float(level.max()),
-        clipped=_is_clipped(level),
-        digest=hashlib.sha256(header.sample_rate.to_bytes(4) + samples.tobytes()).digest(),
-        sketch=sketch(samples, header.sample_rate),
-    ), samples
+    with open_recording(path, start, stop) as recording:
+        examination = Examination(recording.header)
+        for _ in examination.follow(recording.blocks()):
+            pass
+        return examination.facts()
 
 
 def _is_clipped(level: NDArray[np.float32]) -> bool:

@@ -1,42 +1,31 @@
-"""Whether a FLAC file can be as short as it says: its decoder stops where the header says, and drops the rest."""
+"""The streams of a FLAC file, of which a decoder hears the first alone."""
 
 import os
+import re
 
-TAGS = 4096
-"""Bytes behind the audio that are taken for tags."""
+from mixkit.audio.pieces import Link
+from mixkit.audio.tags import trailing_tags
+
+# "fLaC", and the head of the first metadata block: stream information, of 34 bytes.
+_MARK = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_BLOCK, _OVERLAP = 2**20, 7
 
 
-def excess(descriptor: int) -> tuple[int, int] | None:
-    """Samples that a FLAC file says it has, and bytes of audio, if those are more than the samples can take.
-
-    Nothing is found where the length is left open, which is legal, or where this is no FLAC file.
+def flac_links(descriptor: int, start: int, stop: int) -> list[Link]:
+    """Each stream from its mark to the next one.
 
     Args:
         descriptor: of a regular file, open for reading.
+        start: where the first stream begins.
+        stop: where the file ends.
 
-    Paper: RFC 9639, sections 8.1 and 8.2: metadata blocks, and the stream information in the first of them.
+    Paper: RFC 9639, sections 6 and 8.2. FLAC frames do not say their length, so that only a mark shows the end.
     """
-    head = os.pread(descriptor, 42, 0)
-    if len(head) < 42 or head[:4] != b"fLaC" or head[4] & 0x7F != 0:
-        return None
-    facts = int.from_bytes(head[18:26], "big")
-    channels, bits, samples = (facts >> 41 & 7) + 1, (facts >> 36 & 31) + 1, facts & (2**36 - 1)
-    if not samples:
-        return None
-    block = max(int.from_bytes(head[8:10], "big"), 16)
-    frames = -(-samples // block)
-    # Verbatim samples, a side channel of one bit more, and 16 + 2 bytes around each frame at most.
-    most = (samples * channels * (bits + 1) + 7) // 8 + frames * (18 + 6 * channels)
-    found = os.fstat(descriptor).st_size - _audio_start(descriptor)
-    return (samples, found) if found > most + TAGS else None
-
-
-def _audio_start(descriptor: int) -> int:
-    """Where the metadata ends."""
-    place, size = 4, os.fstat(descriptor).st_size
-    while place < size:
-        head = os.pread(descriptor, 4, place)
-        place += 4 + int.from_bytes(head[1:4], "big")
-        if len(head) < 4 or head[0] & 0x80:
-            break
-    return place
+    stop = trailing_tags(descriptor, start, stop)
+    marks, place = [start], start + 1
+    while place < stop:
+        block = os.pread(descriptor, _BLOCK + _OVERLAP, place)
+        marks += [place + found.start() for found in _MARK.finditer(block)]
+        place += _BLOCK
+    ends = [*marks[1:], stop]
+    return [Link((range(mark, end),), to_end=True) for mark, end in zip(marks, ends, strict=True)]

@@ -14,7 +14,7 @@ LEAST = 0.01  # of the energy in the band: what leaks into it from a whistle out
 VALUES = 256
 
 
-def sketch(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+class Sketch:
     """A random projection of the spectrum in a band that every copy has, phases included: 256 numbers from -127 to 127.
 
     The spectrum is taken of a whole number of seconds, the end filled with silence, so that its bins are the same
@@ -26,34 +26,60 @@ def sketch(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
     Paper: Charikar, Chen and Farach-Colton 2002, "Finding frequent items in data streams" (count sketch).
 
     Args:
-        waveform: mono, `s`.
         sample_rate: Hz.
-
-    Returns:
-        Nothing where there is too little in the band to tell it from any other.
     """
-    if sample_rate < LOW_RATE:
-        return b""
-    part = waveform[: SECONDS * sample_rate]
-    seconds = math.ceil(len(part) / sample_rate + 0.37)  # recordings are seldom cut so that this falls between two
-    low, high = (hertz * seconds for hertz in BAND)
-    spectrum = np.fft.rfft(_at_low_rate(part, sample_rate), seconds * LOW_RATE)[low:high]
-    magnitude = np.abs(spectrum)
-    energy = 2 * float(np.square(magnitude).sum()) / (seconds * LOW_RATE * len(part) / sample_rate * LOW_RATE)
-    if energy < max(FAINTEST**2, LEAST * float(part.var(dtype=np.float64))):
-        return b""
-    spectrum /= np.sqrt(np.maximum(magnitude, np.finfo(magnitude.dtype).tiny))
-    signs, members = _drawn(high - low)
-    values = np.bincount(members, signs * spectrum.view(np.float64), VALUES)
-    return np.rint(127 / np.abs(values).max() * values).astype(np.int8).tobytes()
 
+    def __init__(self, sample_rate: int):
+        self._width = sample_rate / LOW_RATE
+        self._left = SECONDS * sample_rate if sample_rate >= LOW_RATE else 0
+        self._sample_rate, self._samples = sample_rate, 0
+        self._sum = self._squares = 0.0
+        self._once = self._twice = 0.0  # the integral at the last sample, and its integral
+        self._passed = [np.zeros(2)]  # the second at the places of the low rate, of which one lies ahead
 
-def _at_low_rate(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Averages under triangles that overlap by half, from differences of the integral's integral: fast at any rate."""
-    twice = np.cumsum(np.cumsum(waveform, dtype=np.float64))
-    width = sample_rate / LOW_RATE
-    places = np.arange(-1, len(waveform) / width + 1) * width
-    return np.diff(np.interp(places, np.arange(1, len(twice) + 1), twice, left=0.0), 2) / width**2
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Goes on with the recording: `s`."""
+        part = block[: self._left]
+        if not len(part):
+            return
+        self._left -= len(part)
+        self._sum += float(part.sum(dtype=np.float64))
+        self._squares += float(np.square(part, dtype=np.float64).sum())
+        self._integrate(part)
+
+    def finish(self) -> bytes:
+        """The numbers; none where there is too little in the band to tell it from any other."""
+        if not self._samples:
+            return b""
+        length = self._samples / self._sample_rate
+        seconds = math.ceil(length + 0.37)  # recordings are seldom cut so that this falls between two
+        low, high = (hertz * seconds for hertz in BAND)
+        spectrum = np.fft.rfft(self._at_low_rate(), seconds * LOW_RATE)[low:high]
+        magnitude = np.abs(spectrum)
+        energy = 2 * float(np.square(magnitude).sum()) / (seconds * LOW_RATE * length * LOW_RATE)
+        variance = self._squares / self._samples - (self._sum / self._samples) ** 2
+        if energy < max(FAINTEST**2, LEAST * variance):
+            return b""
+        spectrum /= np.sqrt(np.maximum(magnitude, np.finfo(magnitude.dtype).tiny))
+        signs, members = _drawn(high - low)
+        values = np.bincount(members, signs * spectrum.view(np.float64), VALUES)
+        return np.rint(127 / np.abs(values).max() * values).astype(np.int8).tobytes()
+
+    def _integrate(self, part: NDArray[np.float32]) -> None:
+        """The integral's integral, at the places of the low rate."""
+        once = np.cumsum(np.concatenate(([self._once], part)))
+        twice = np.cumsum(np.concatenate(([self._twice], once[1:])))
+        self._once, self._twice = once[-1], twice[-1]
+        begin, end = self._samples, self._samples + len(part)
+        first, last = (place * LOW_RATE // self._sample_rate for place in (begin, end))
+        places = np.arange(first + 1, last + 1) * self._width
+        self._passed.append(np.interp(places, np.arange(begin, end + 1), twice))
+        self._samples = end
+
+    def _at_low_rate(self) -> NDArray[np.float64]:
+        """Averages under triangles that overlap by half, from differences of it: fast at any rate."""
+        rest = [self._twice] if self._samples * LOW_RATE % self._sample_rate else []
+        return np.diff(np.concatenate((*self._passed, rest)), 2) / self._width**2
 
 
 @lru_cache(maxsize=8)

@@ -67,9 +67,9 @@ class Store:
         del content[:HEAD]
         return content
 
-    def put(self, key: bytes, content: bytes) -> None:
+    def put(self, key: bytes, content: bytes | memoryview) -> None:
         """Writes an entry, if there is room; what cannot be written is said once, and no more is tried."""
-        size = HEAD + len(content)
+        size = HEAD + memoryview(content).nbytes
         if not self._writes or size > LARGEST or not self._has_room(size):
             return
         path = self._path(key)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mixkit.audio.read import fix_alone, read
+from mixkit.audio.read import read
+from mixkit.audio.refusal import fix_alone
 from mixkit.audio.spool import spooled
 from mixkit.errors import DataError, MixkitError
 from mixkit.tasks.clip import is_audio, suffixes

@@ -224,7 +224,7 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
 
 def _examine(clip: Clip) -> AudioFacts:
     try:
-        return examine(clip.path, clip.start, clip.stop)[0]
+        return examine(clip.path, clip.start, clip.stop)
     except DataError:
         raise
     except Exception as error:  # whatever a decoder makes of a damaged file, the others are still to be looked at

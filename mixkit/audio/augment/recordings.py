@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.read import fix_alone, read
+from mixkit.audio.read import read
+from mixkit.audio.refusal import fix_alone
 from mixkit.draw import Draw
 from mixkit.errors import DataError, SettingError, printable
 from mixkit.tasks.clip import is_audio, suffixes
