@@ -69,7 +69,7 @@ def train(root: Path, workers: int) -> int:
     )
     prepared = prepare(plan, "cpu")
     audio = prepared.splits.audio("train", plan.train.seed)
-    prepared.model.features.measure(audio.waveform(item) for item in range(len(audio)))
+    prepared.model.features.measure(audio.unpadded(item) for item in range(len(audio)))
     step = Step(prepared)
     heard = 0
     for batch in Batches(audio, Order(len(audio), plan.train.batch_size, 0), torch.device("cpu"), workers).epoch(0):

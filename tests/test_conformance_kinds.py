@@ -133,23 +133,22 @@ class Forgets(nn.Module):
         return x
 
 
-class OneLength(nn.Module):
-    """Takes waveforms of a single length."""
+class Transposed(nn.Module):
+    """Gives frames and bins the wrong way round."""
 
     def __init__(self, sample_rate: int, seconds: float):
         super().__init__()
         self.samples, self.bins, self.frames, self.needs_measuring = round(sample_rate * seconds), 10, 1600, False
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.view(-1, 10, 1600)
+        return x.view(-1, 1600, 10)
 
 
-class Silent(OneLength):
+class Silent(Transposed):
     """The logarithm of silence."""
 
     def forward(self, x: Tensor) -> Tensor:
-        held = nn.functional.pad(x, (0, max(0, 16000 - x.shape[1])))[:, :16000]
-        return held.abs().log().view(-1, 10, 1600).nan_to_num(nan=0.0, posinf=0.0, neginf=float("-inf"))
+        return x.abs().log().view(-1, 10, 1600).nan_to_num(nan=0.0, posinf=0.0, neginf=float("-inf"))
 
 
 def still(parameters: Any, learning_rate: float) -> torch.optim.Optimizer:
@@ -258,10 +257,9 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
     ("augmentation", OwnDice, {"on": "air"}, "broken: on is 'air'. Write on='waveform' or on='features'."),
     (
         "features",
-        OneLength,
+        Transposed,
         {},
-        "broken: fails on waveforms of 8000 samples: RuntimeError: shape '[-1, 10, 1600]' is invalid for input of size "
-        "24000",
+        "broken: waveforms of 16000 samples came out as [3, 1600, 10]. It says [3, 10, 1600].",
     ),
     ("features", Silent, {}, "broken: silence comes out as numbers that are not finite. Guard logarithms."),
     ("optimizer", still, {}, "broken: 20 steps took x² from 5 to 11.0402. They should go down."),

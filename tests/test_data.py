@@ -11,7 +11,9 @@ import pytest
 import soundfile
 import torch
 
+import mixkit
 from mixkit.audio import cache
+from mixkit.audio.length import Length
 from mixkit.data import waveforms
 from mixkit.data.batches import Batch, Batches, ClipAudio, Order
 from mixkit.data.inspect import inspect_clips
@@ -38,7 +40,7 @@ def clips(tmp_path: Path) -> list[Clip]:
 
 
 def epoch(clips: list[Clip], number: int, workers: int = 0, batch_size: int = 4, seed: int | None = 0) -> list[Batch]:
-    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200, seed)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), Length(1200), seed)
     return list(Batches(audio, Order(len(clips), batch_size, seed), CPU, workers).epoch(number))
 
 
@@ -131,7 +133,7 @@ def test_short_is_padded_with_silence_and_long_is_cut(clips: list[Clip]) -> None
 
 
 def test_a_clip_that_fits_is_kept_and_a_random_cut_is_a_stretch_of_its_clip(clips: list[Clip]) -> None:
-    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200, seed=0)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), Length(1200), seed=0)
     assert torch.equal(audio.cut(1), audio.waveform(1))
     starts = set()
     for number in range(20):
@@ -146,12 +148,12 @@ def test_decoded_audio_is_kept_within_the_budget(clips: list[Clip], monkeypatch:
     reads = []
     real = cache.read
     monkeypatch.setattr(cache, "read", lambda path, *rest: reads.append(path) or real(path, *rest))
-    audio = ClipAudio(clips, LABELS, Waveforms(8000), 1200)
+    audio = ClipAudio(clips, LABELS, Waveforms(8000), Length(1200))
     for _ in range(3):
         assert len(audio.waveform(0)) == 800
     assert len(reads) == 1
     monkeypatch.setattr(waveforms, "MEMORY_BUDGET", 1000)
-    poor = ClipAudio(clips, LABELS, Waveforms(8000), 1200)
+    poor = ClipAudio(clips, LABELS, Waveforms(8000), Length(1200))
     for _ in range(3):
         poor.waveform(0)
     assert len(reads) == 4
@@ -168,7 +170,8 @@ def test_a_file_that_goes_bad_is_named(clips: list[Clip], workers: int) -> None:
 def test_training_says_how_many_clips_are_padded_and_cut(clips: list[Clip]) -> None:
     section = Clip(clips[9].path, "a", "g", start=0.1, stop=0.2)
     listed = {"train": (*clips, section), "valid": (), "test": ()}
-    network: Any = SimpleNamespace(features=SimpleNamespace(samples=2400), sample_rate=8000)
+    recipe = mixkit.load_recipe("asm_rh")
+    network: Any = SimpleNamespace(recipe=recipe, features=SimpleNamespace(samples=2400), sample_rate=8000)
     splits = RunSplits(network, "official", listed, (), Waveforms(8000))
     assert _lengths(splits, list(inspect_clips(listed, splits.waveforms.examine))) == (
         "11 train, 0 valid, 0 test clips (official); the model hears 0.30 s. "

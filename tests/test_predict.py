@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 import mixkit
+from mixkit.audio.length import window_starts
 from mixkit.audio.waveform import waveform_of
 from mixkit.errors import DataError, MixkitError
 from mixkit.model.classifier import Classifier, embed_all, predict_all
-from mixkit.model.windows import Prediction, window_starts
+from mixkit.model.windows import Prediction
 
 
 @pytest.fixture

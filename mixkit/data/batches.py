@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
+from mixkit.audio.length import Length
 from mixkit.data.waveforms import Waveforms, in_words
 from mixkit.data.workers import Key, Readers
 from mixkit.draw import Draw
@@ -26,7 +27,7 @@ class Batch:
     Args:
         waveform: `b s`.
         target: `b k`, share of each class: 1 for the right one, 0 for the others.
-        items: `b`, index of the clip in its split.
+        items: `b`, index of the clip in its split; the rows of a clip in several windows have the same.
         epoch: the pass it belongs to.
         total: clips that all processes together have in this batch.
         error: what went wrong with a clip, or None.
@@ -52,14 +53,15 @@ class Batch:
 
 
 class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
-    """The audio of a split, cut or padded with silence to one length.
+    """The audio of a split, in one length.
 
     Args:
         clips: the split.
         labels: class order of the task.
         waveforms: reads the clips.
-        samples: length that the network takes.
-        seed: of random crops; None cuts in the centre.
+        length: that the network takes, and how clips come to it.
+        seed: of crops at random; None cuts as `length` says.
+        windows: whether a longer clip is given as all its windows.
     """
 
     def __init__(
@@ -67,14 +69,16 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
         clips: Sequence[Clip],
         labels: Sequence[str],
         waveforms: Waveforms,
-        samples: int,
+        length: Length,
         seed: int | None = None,
+        windows: bool = False,
     ):
         self.clips = clips
         self.targets = targets(clips, labels)
         self.waveforms = waveforms
-        self.samples = samples
+        self.length = length
         self.seed = seed
+        self.windows = windows
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -84,20 +88,27 @@ class ClipAudio(Dataset[tuple[Tensor, Tensor, int, int] | str]):
         return self.waveforms.read(self.clips[item])
 
     def cut(self, item: int, epoch: int = 0) -> Tensor:
-        """The clip cut, or padded with zeros at its end, to the one length: `s`."""
+        """The clip, cut or padded to the one length: `s`."""
         audio = self.waveform(item)
-        spare = len(audio) - self.samples
-        if spare <= 0:
-            return torch.nn.functional.pad(audio, (0, -spare))
-        start = spare // 2
-        if self.seed is not None:
-            start = int(Draw(self.seed, epoch, torch.tensor([item]), CROP_STREAM).integer(1, spare + 1))
-        return audio[start : start + self.samples]
+        spare = len(audio) - self.length.samples
+        if self.seed is None or spare <= 0:
+            return self.length(audio)
+        start = int(Draw(self.seed, epoch, torch.tensor([item]), CROP_STREAM).integer(1, spare + 1))
+        return audio[start : start + self.length.samples]
+
+    def unpadded(self, item: int) -> Tensor:
+        """The clip, cut to the one length at most: `s`."""
+        return self.length.cut(self.waveform(item))
+
+    def rows(self, item: int, epoch: int = 0) -> Tensor:
+        """The clip as the network gets it: itself, or all its windows: `w s`."""
+        return self.length.windows(self.waveform(item)) if self.windows else self.cut(item, epoch)[None]
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor, int, int] | str:
         epoch, item = key
         try:
-            return self.cut(item, epoch), self.targets[item], item, epoch
+            rows = self.rows(item, epoch)
+            return rows, self.targets[item].expand(len(rows), -1), item, epoch
         except DataError as error:
             return str(error)
 
@@ -232,7 +243,9 @@ def _collate(samples: list[tuple[Tensor, Tensor, int, int] | str]) -> Batch:
         return _failed("\n".join(errors[:LISTED]))
     waveforms, targets, items, epochs = zip(*good, strict=True)
     try:
-        return Batch(_stacked(waveforms), _stacked(targets), torch.tensor(items), epochs[0])
+        rows = torch.tensor([len(waveform) for waveform in waveforms])
+        which = torch.tensor(items).repeat_interleave(rows)
+        return Batch(_joined(waveforms), _joined(targets), which, epochs[0])
     except Exception as error:  # here and not where the batch is sent, which would be silent
         return _failed(
             f"{len(good)} clips cannot be handed over by a data worker ({in_words(error)}). "
@@ -240,12 +253,12 @@ def _collate(samples: list[tuple[Tensor, Tensor, int, int] | str]) -> Batch:
         )
 
 
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
+def _joined(rows: Sequence[Tensor]) -> Tensor:
     """The rows in one tensor, which in a worker lies in memory that the main process sees."""
     if get_worker_info() is None:
-        return torch.stack(tuple(rows))
-    shared = torch.empty(len(rows), *rows[0].shape).share_memory_()
-    return torch.stack(tuple(rows), out=shared)
+        return torch.cat(tuple(rows))
+    shared = torch.empty(sum(map(len, rows)), *rows[0].shape[1:]).share_memory_()
+    return torch.cat(tuple(rows), out=shared)
 
 
 def _failed(error: str) -> Batch:

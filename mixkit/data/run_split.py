@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from mixkit.audio.length import Length
 from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.data.inspect import CheckedClip
 from mixkit.data.unusable import Skipped, usable
@@ -27,6 +28,7 @@ class Network(Protocol):
     labels: tuple[str, ...]
     sample_rate: int
     features: Features
+    length: Length
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,16 @@ class RunSplits:
     skipped: Sequence[Skipped]
     waveforms: Waveforms
 
-    def audio(self, split: str, seed: int | None = None) -> ClipAudio:
-        """The audio of a split, cut in the centre, or at random by a seed."""
-        samples, labels = self.network.features.samples, self.network.labels
-        return ClipAudio(self.clips[split], labels, self.waveforms, samples, seed)
+    def audio(self, split: str, seed: int | None = None, *, windows: bool = False) -> ClipAudio:
+        """The audio of a split, cut as the recipe says: for training with a seed, else for evaluation."""
+        network, recipe = self.network, self.network.recipe
+        seed = seed if recipe.training_crop == "random" else None
+        return ClipAudio(self.clips[split], network.labels, self.waveforms, network.length, seed, windows)
 
     def batches(self, split: str, device: torch.device, rank: int = 0, ranks: int = 1) -> Batches:
         """The batches of a split in the order in which it is listed, as it is evaluated."""
-        audio, settings = self.audio(split), self.network.recipe.train
+        recipe = self.network.recipe
+        audio, settings = self.audio(split, windows=recipe.windows == "all"), recipe.train
         return Batches(audio, Order(len(audio), settings.batch_size, rank=rank, ranks=ranks), device, settings.workers)
 
     def batch(self, split: str, items: Sequence[int]) -> Tensor:

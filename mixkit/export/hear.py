@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.audio.arrays import samples_of
+from mixkit.audio.length import OVERLAP, window_starts
 from mixkit.checkpoints.weights import load
 from mixkit.defaults import torch_defaults
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import Classifier
-from mixkit.model.windows import OVERLAP, window_starts
 
 SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)
 """Hz, of the recordings that HEAR has; its validator knows no 32,000."""
@@ -94,11 +94,9 @@ def get_scene_embeddings(audio: Tensor, model: Hearer) -> Tensor:
         model: as `load_model` returns it.
     """
     audio = _batch(audio, model)
-    samples = audio.shape[1]
-    size = model.classifier.features.samples
-    starts = window_starts(samples, size, OVERLAP)
-    audio = nn.functional.pad(audio, (0, max(size - samples, 0)))
-    found = _of_windows(audio, starts, size, model.scene)
+    length = model.classifier.length
+    starts = window_starts(audio.shape[1], length.samples, OVERLAP)
+    found = _of_windows(length.padded(audio), starts, length.samples, model.scene)
     return found.double().mean(1).float()
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mixkit.audio.length import PADDED
 from mixkit.data.batches import ClipAudio
 from mixkit.data.run_split import run_splits
 from mixkit.data.waveforms import Waveforms
@@ -110,7 +111,7 @@ def facts_of(model: Classifier) -> dict[str, str]:
         "labels": json.dumps(list(model.labels)),
         "sample_rate": str(model.sample_rate),
         "samples": str(model.features.samples),
-        "input": "waveform: float32, batch x samples, mono, -1 to 1; shorter sounds end in zeros",
+        "input": f"waveform: float32, batch x samples, mono, -1 to 1; shorter sounds are {PADDED[model.length.pad]}",
         "output": "probabilities: float32, batch x classes",
         "name": model.recipe.name,
         "recipe": to_gin(model.recipe),
@@ -125,7 +126,7 @@ def _clips(model: Classifier) -> tuple[Tensor, str]:
         return _some(run_splits(model).audio("test")), "test clips of the run"
     except MixkitError:
         demo = task.build(task.spec("demo", clips=3))
-        audio = ClipAudio(demo.clips("test"), demo.labels, Waveforms(model.sample_rate), model.features.samples)
+        audio = ClipAudio(demo.clips("test"), demo.labels, Waveforms(model.sample_rate), model.length)
         return _some(audio), "clips of the demo, since the run's own are not here"
 
 

@@ -9,11 +9,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from mixkit.audio.length import OVERLAP, Length, window_starts
 from mixkit.audio.waveform import Sound, waveform_of
 from mixkit.defaults import float32_default, torch_defaults
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
-from mixkit.model.windows import OVERLAP, Prediction, window_starts
+from mixkit.model.windows import Prediction
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Features, features, loss
 
@@ -25,7 +26,7 @@ Found = TypeVar("Found", Prediction, Tensor)
 class Classifier(nn.Module):
     """A whole recipe as one network.
 
-    Shape: waveform `b s -> b k` logits; any length, cut or padded with silence to what the recipe says.
+    Shape: waveform `b s -> b k` logits; any length, cut or padded as the recipe says.
 
     Args:
         recipe: the features and the network.
@@ -38,12 +39,13 @@ class Classifier(nn.Module):
         self.labels: tuple[str, ...] = ()
         self.multi_label: bool = recipe.task.params.get("multi_label", False)
         self.features = build_features(recipe)
+        self.length = Length(self.features.samples, recipe.pad, recipe.crop)
         self.sample_rate: int = recipe.task.params["sample_rate"]
         self.mixer = Mixer(recipe.model, self.features.bins, self.features.frames, classes)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits of a batch of waveforms."""
-        logits: Tensor = self.mixer(self.features(waveform))
+        logits: Tensor = self.mixer(self.features(self.length(waveform)))
         return logits
 
     @torch_defaults()
@@ -205,8 +207,7 @@ def _rows_of(
             recording = _Recording(len(waveform), window_starts(len(waveform), size, overlap))
             waiting.append(recording)
             for start in recording.starts:
-                window = waveform[start : start + size]
-                batch.append((recording, torch.nn.functional.pad(window, (0, size - len(window)))))
+                batch.append((recording, model.length.padded(waveform[start : start + size])))
                 if len(batch) == batch_size:
                     flush()
         while waiting and _is_done(waiting[0]):

@@ -1,14 +1,10 @@
-"""Where the windows of a recording lie, and what is predicted in each of them and in all."""
+"""What is predicted in each window of a recording, and in all."""
 
-import math
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from mixkit.errors import MixkitError, printable
-
-OVERLAP = 0.5
-MOST_OVERLAP = 0.95
+from mixkit.errors import printable
 
 
 @dataclass(frozen=True)
@@ -20,7 +16,7 @@ class Prediction:
         probabilities: mean over the windows, float32 on the CPU, `k`.
         windows: probabilities in each window, `w k`.
         starts: where the windows begin, in seconds.
-        window_seconds: length of a window; what a recording lacks of it was silence.
+        window_seconds: length of a window; what a recording lacks of it was filled up.
         seconds: length of the recording.
     """
 
@@ -63,27 +59,3 @@ class Prediction:
             window: which one, from 0.
         """
         return self.starts[window], min(self.starts[window] + self.window_seconds, self.seconds)
-
-
-def window_starts(samples: int, size: int, overlap: float) -> list[int]:
-    """Where windows begin: as few as cover the recording with that overlap, evenly spread from its start to its end.
-
-    Args:
-        samples: of the recording.
-        size: samples of a window.
-        overlap: share of a window that the next one repeats, at least.
-
-    Raises:
-        MixkitError: the overlap is none that works.
-    """
-    try:
-        works = bool(0 <= overlap <= MOST_OVERLAP)
-    except (TypeError, ValueError, RuntimeError):  # no number
-        works = False
-    if not works:
-        raise MixkitError(f"overlap is {overlap!r}. It takes a share of a window, from 0 to {MOST_OVERLAP}.")
-    spare = samples - size
-    if spare <= 0:
-        return [0]
-    steps = math.ceil(spare / max(size * (1 - overlap), 1))
-    return [spare * step // steps for step in range(steps + 1)]

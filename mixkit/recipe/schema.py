@@ -9,8 +9,14 @@ from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
 from mixkit.values import Count, Positive, Rate, Whole, fit, show
 
-HOMES: Mapping[str, str] = {"on_bad_file": "task"}
+HOMES: Mapping[str, str] = dict.fromkeys(("pad", "crop", "training_crop", "windows", "on_bad_file"), "task")
 """Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
+
+Pad = Literal["silence", "repeat", "centre"]
+"""What fills up a clip that is shorter than the network takes."""
+
+Crop = Literal["centre", "start", "loudest"]
+"""Which stretch is taken of a clip that is longer."""
 
 
 class Section:
@@ -218,8 +224,14 @@ class Recipe(Section):
         features: from waveform to log-mel.
         name: for folders and titles; at most 100 characters, none of them a slash.
         plugins: modules that the recipe imports; the user has to name each of them too.
+        pad: what fills up a clip that is shorter than the network takes: silence behind it, silence on both sides, or
+            the clip again. Like the four that follow, it is written as `task.pad` and holds for every task.
+        crop: which stretch of a longer clip is evaluated: the one in the centre, the first, or the loudest.
+        training_crop: which one is trained on: any, drawn anew in each epoch, or the same.
+        windows: what of a longer clip is evaluated: one stretch, or all of it in windows that overlap by half, whose
+            scores are averaged, as `predict` does.
         on_bad_file: what to do about recordings that cannot be used: refuse to train, or leave out up to one in a
-            hundred. It is written `task.on_bad_file`, and holds for every task.
+            hundred.
         sources: where each written key stands, `{"train.epochs": "recipes/mine.gin:7"}`; not part of equality.
     """
 
@@ -229,6 +241,10 @@ class Recipe(Section):
     features: Spec = Spec("features", "log_mel")
     name: str = "recipe"
     plugins: tuple[str, ...] = ()
+    pad: Pad = "silence"
+    crop: Crop = "centre"
+    training_crop: Literal["random", "same"] = "random"
+    windows: Literal["one", "all"] = "one"
     on_bad_file: Literal["stop", "skip"] = "stop"
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 

@@ -113,10 +113,13 @@ class TorchModule(Protocol):
 
 
 class Features(TorchModule, Protocol):
-    """Waveforms `b s` of any length to spectrograms `b m l`; built of a sample rate and the seconds of a clip."""
+    """Waveforms `b s` to spectrograms `b m l`; built of a sample rate and the seconds of a clip.
+
+    Waveforms come in one length: `task.pad` and `task.crop` say how others come to it, for all features alike.
+    """
 
     samples: int
-    """Of a waveform that fits, s. A shorter one is followed by silence, of a longer one a part is taken."""
+    """Of each waveform, s."""
     bins: int
     """Frequencies of the spectrogram, m."""
     frames: int
@@ -133,7 +136,18 @@ class Measurable(Protocol):
     """Features that learn a mean, or the like, from a training set."""
 
     def measure(self, clips: Iterable[Tensor]) -> None:
-        """Looks at all clips of a training set, waveforms `s` of any length."""
+        """Looks at all clips of a training set, waveforms `s` cut to `samples` but not padded."""
+
+
+@runtime_checkable
+class PowerFeatures(Protocol):
+    """Features that are made of a power spectrum, which augmentations can vary before it is compressed."""
+
+    def power(self, waveform: Tensor) -> Tensor:
+        """The power of a batch of waveforms: `b s -> b m l`, none of it below 0."""
+
+    def from_power(self, power: Tensor) -> Tensor:
+        """The spectrograms of what `power` gave: together they are what a call gives."""
 
 
 class Augmentation(TorchModule, Protocol):

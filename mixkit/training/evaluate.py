@@ -42,29 +42,41 @@ def score(
 ) -> Scored:
     """Scores of a model over batches of a split; arguments and errors are those of `evaluate`."""
     processes = processes or Processes()
-    scores, targets, items, losses = [], [], [], []
+    losses, scores, targets, items = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
     training = model.training
     model.eval()
     with torch.inference_mode():
         for batch in batches:
             if not processes.count(batch.total or len(batch.items)):
                 continue  # its clip is borrowed, and counted elsewhere
+            clips, counts = batch.items.unique_consecutive(return_counts=True)
             with autocast(batch.waveform.device, precision):
-                logits = model(batch.waveform).float()
-            losses.append(objective(logits, batch.target) * len(batch.target))
-            scores.append(objective.scores(logits))
-            targets.append(batch.target)
-            items.append(batch.items)
+                parts = batch.waveform.split(len(clips))  # a batch of clips may be many times as many windows
+                logits = torch.cat([model(part) for part in parts]).float()
+            found = _of_clips(objective, logits, batch.target, counts.tolist())
+            for column, rows in zip((losses, scores, targets, items), (*found, clips), strict=True):
+                column.append(rows)
     model.train(training)
     own = [torch.cat(parts).cpu() for parts in (items, scores, targets)] if items else []
     parts = [part for part in processes.all((own, torch.stack(losses).sum().item() if items else 0.0)) if part[0]]
-    found = [torch.cat([part[0][column] for part in parts]) for column in range(3)]
-    order = found[0].argsort()
-    if not found[1].isfinite().all():
+    columns = [torch.cat([part[0][column] for part in parts]) for column in range(3)]
+    order = columns[0].argsort()
+    if not columns[1].isfinite().all():
         raise RunError(
             f"the network gives scores that are not finite, first for clip {int(order[0])}. Lower train.learning_rate."
         )
-    return Scored(found[1][order], found[2][order], sum(part[1] for part in parts) / len(order))
+    return Scored(columns[1][order], columns[2][order], sum(part[1] for part in parts) / len(order))
+
+
+def _of_clips(objective: Loss, logits: Tensor, target: Tensor, counts: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of the clips' losses, their scores and their targets; a clip in several windows has their mean."""
+    scores = objective.scores(logits)
+    if len(counts) == len(logits):
+        return objective(logits, target) * len(target), scores, target
+    windows = list(zip(logits.split(counts), target.split(counts), strict=True))
+    loss = torch.stack([objective(*of_one) for of_one in windows]).sum()
+    means = [rows.double().mean(0).float() for rows in scores.split(counts)]
+    return loss, torch.stack(means), torch.stack([rows[0] for _, rows in windows])
 
 
 def evaluate(

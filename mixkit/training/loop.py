@@ -195,7 +195,7 @@ def _measured(prepared: Prepared) -> dict[str, Tensor]:
     if not isinstance(features, Measurable):
         name = type(features).__name__
         raise MixkitError(f"the features {name} need measuring, but have no method measure(clips). Write it.")
-    features.measure(audio.waveform(item) for item in range(len(audio)))
+    features.measure(audio.unpadded(item) for item in range(len(audio)))
     return features.state_dict()
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 
 from mixkit.audio.facts import AudioFacts
+from mixkit.audio.length import CUT, PADDED
 from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, usable_splits
@@ -89,6 +90,7 @@ def prepare(
 
 
 def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:
+    recipe = splits.network.recipe
     seconds = splits.network.features.samples / splits.network.sample_rate
     lengths = [one.found.seconds for one in clips if isinstance(one.found, AudioFacts)]
     shorter = sum(length < seconds - TOLERANCE for length in lengths)
@@ -96,7 +98,10 @@ def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:
     counts = ", ".join(f"{len(splits.clips[split])} {split}" for split in SPLITS)
     text = f"{counts} clips ({splits.protocol}); the model hears {seconds:.2f} s."
     if shorter:
-        text += f" {shorter} shorter clips are padded with silence at the end."
+        text += f" {shorter} shorter clips are {PADDED[recipe.pad]}."
     if longer:
-        text += f" {longer} longer clips are cut (anywhere in training, in the centre otherwise)."
+        place = CUT[recipe.crop]
+        trained = "anywhere" if recipe.training_crop == "random" else place
+        evaluated = "into windows" if recipe.windows == "all" else place
+        text += f" {longer} longer clips are cut ({trained} in training, {evaluated} otherwise)."
     return text

@@ -17,6 +17,7 @@ import soundfile
 import torch
 
 from mixkit.audio import cache
+from mixkit.audio.length import Length
 from mixkit.data import workers
 from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.data.waveforms import Waveforms
@@ -55,7 +56,7 @@ def clips(tmp_path: Path) -> list[Clip]:
 
 
 def read_all(clips: list[Clip], count: int, epochs: int = 1) -> int:
-    audio = ClipAudio(clips, ("a",), Waveforms(RATE), 400)
+    audio = ClipAudio(clips, ("a",), Waveforms(RATE), Length(400))
     batches = Batches(audio, Order(len(clips), 4, seed=0), CPU, count)
     return sum(len(batch.items) for epoch in range(epochs) for batch in batches.epoch(epoch))
 
@@ -172,7 +173,7 @@ def test_full_shared_memory_is_told(clips: list[Clip], monkeypatch: pytest.Monke
 
 
 def test_a_worker_that_dies_between_epochs_is_told(clips: list[Clip]) -> None:
-    audio = ClipAudio(clips, ("a",), Waveforms(RATE), 400)
+    audio = ClipAudio(clips, ("a",), Waveforms(RATE), Length(400))
     batches = Batches(audio, Order(len(clips), 4, seed=0), CPU, 2)
     list(batches.epoch(0))
     os.kill(batches.readers._processes[0].pid, signal.SIGKILL)
@@ -185,7 +186,7 @@ def test_the_handler_that_another_loader_left_does_not_raise_where_workers_are_e
     """torch's own loaders leave one behind that raises wherever a worker was killed, if only on purpose."""
     before = signal.signal(signal.SIGCHLD, lambda *_: torch._C._error_if_any_worker_fails())
     try:
-        batches = Batches(ClipAudio(clips, ("a",), Waveforms(RATE), 400), Order(len(clips), 4, seed=0), CPU, 2)
+        batches = Batches(ClipAudio(clips, ("a",), Waveforms(RATE), Length(400)), Order(len(clips), 4, seed=0), CPU, 2)
         assert len(next(batches.epoch(0)).items) == 4
         batches.readers._end()
         time.sleep(0.1)
@@ -194,7 +195,7 @@ def test_the_handler_that_another_loader_left_does_not_raise_where_workers_are_e
 
 
 def test_an_epoch_that_was_broken_off_leaves_nothing_behind(clips: list[Clip]) -> None:
-    audio = ClipAudio(clips, ("a",), Waveforms(RATE), 400)
+    audio = ClipAudio(clips, ("a",), Waveforms(RATE), Length(400))
     batches = Batches(audio, Order(len(clips), 4, seed=0), CPU, 2)
     next(batches.epoch(0))
     found = [(batch.epoch, batch.items.tolist()) for batch in batches.epoch(1)]
@@ -207,6 +208,7 @@ import os, sys, time
 import torch
 from pathlib import Path
 from mixkit.audio import cache
+from mixkit.audio.length import Length
 from mixkit.registry import Clip
 from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.data.waveforms import Waveforms
@@ -216,7 +218,7 @@ slow = way.endswith("stuck")
 clips = [Clip(path, "a", path.name) for path in sorted(folder.glob("*.wav"))]
 real = cache.read
 cache.read = lambda path, *rest: time.sleep(1000) if slow and path.name == "13.wav" else real(path, *rest)
-batches = Batches(ClipAudio(clips, ("a",), Waveforms(8000), 400), Order(24, 4), torch.device("cpu"), 2).epoch(0)
+batches = Batches(ClipAudio(clips, ("a",), Waveforms(8000), Length(400)), Order(24, 4), torch.device("cpu"), 2).epoch(0)
 next(batches)
 children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
 print(children, flush=True)
@@ -255,7 +257,7 @@ def test_no_worker_outlives_its_parent(clips: list[Clip], tmp_path: Path, way: s
 
 
 def test_signals_to_the_group_are_left_to_the_parent(clips: list[Clip]) -> None:
-    audio = ClipAudio(clips, ("a",), Waveforms(RATE), 400)
+    audio = ClipAudio(clips, ("a",), Waveforms(RATE), Length(400))
     batches = Batches(audio, Order(len(clips), 4, seed=0), CPU, 2)
     passing = batches.epoch(0)
     next(passing)
