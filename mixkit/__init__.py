@@ -4,6 +4,13 @@ Declare a Mixer in a short gin file, train it with one command, and learn with a
 place.
 """
 
+import sys
+
+# `python -m mixkit` and `torchrun -m mixkit` put the working folder on the path, and a typer.py that lies there would
+# run. While Python looks for the module that it is to run, `-m` is the first argument.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    del sys.path[0]
+
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +28,7 @@ from mixkit.registry import (
     schedule,
     task,
 )
-from mixkit.values import Count, NotNegative, Positive, Range, Rate, Share, Whole
+from mixkit.values import Count, NotNegative, PathName, Positive, Range, Rate, Share, Whole
 from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ __all__ = [
     "Grid",
     "MixkitError",
     "NotNegative",
+    "PathName",
     "Positive",
     "Range",
     "Rate",

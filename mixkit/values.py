@@ -37,18 +37,28 @@ class Range:
         return " and ".join(bounds)
 
 
+@dataclass(frozen=True)
+class Called:
+    """What a text is, for `Annotated[str, Called("a path")]`; it may then not be empty or blank."""
+
+    what: str
+
+
 Count = Annotated[int, Range(least=1)]
 Whole = Annotated[int, Range(least=0)]
 Positive = Annotated[float, Range(above=0)]
 NotNegative = Annotated[float, Range(least=0)]
 Share = Annotated[float, Range(least=0, most=1)]
 Rate = Annotated[float, Range(least=0, below=1)]  # a probability of leaving something out
+PathName = Annotated[str, Called("a path")]  # an empty one would be the working folder
 
 
 def describe(annotation: Any) -> str:
     """An annotation in words: `an int, at least 1`, `'mean' or 'prefix'`, `a float or None`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
+        if called := _called(arguments):
+            return called.what
         bounds = ", ".join(str(bound) for bound in arguments[1:] if isinstance(bound, Range))
         return f"{describe(arguments[0])}, {bounds}" if bounds else describe(arguments[0])
     if origin is Literal:
@@ -118,6 +128,8 @@ def converted(value: Any, annotation: Any) -> Any:
         value = converted(value, arguments[0])
         if isinstance(value, int | float) and not all(b.holds(value) for b in arguments[1:] if isinstance(b, Range)):
             raise Misfit
+        if isinstance(value, str) and not value.strip() and _called(arguments):
+            raise Misfit
         return value
     if origin is Literal:
         if not any(value == choice and type(value) is type(choice) for choice in arguments):
@@ -144,6 +156,10 @@ def converted(value: Any, annotation: Any) -> Any:
     if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
         raise Misfit("with a NUL in it" if "\0" in value else f"{len(value):,} characters, at most {LONGEST:,}")
     return value
+
+
+def _called(annotated: tuple[Any, ...]) -> Called | None:
+    return next((mark for mark in annotated[1:] if isinstance(mark, Called)), None)
 
 
 def _fit_any(value: Any, choices: tuple[Any, ...]) -> Any:

@@ -39,8 +39,8 @@ def named(root: Path) -> Path:
     return put(root, *(f"{a}-{s}-{i}.wav" for a in ("no", "yes") for s in speakers for i in range(4)))
 
 
-def folder(root: Path | str, **settings: Any) -> Folder:
-    made = task.build(task.spec("folder", root=str(root), **settings))
+def folder(root: Path | str | None, **settings: Any) -> Folder:
+    made = task.build(task.spec("folder", root=None if root is None else str(root), **settings))
     assert isinstance(made, Folder)
     return made
 
@@ -487,7 +487,7 @@ def test_a_root_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     put(tmp_path, "odd/cat/1.wav")
     os.mkfifo(tmp_path / "odd" / "cat" / "pipe.wav")
     for root, expected in {
-        "": "task.folder.root is not set. Say where the recordings are: --set \"task.folder.root = 'path'\".",
+        None: "task.folder.root is not set. Say where the recordings are: --set \"task.folder.root = 'path'\".",
         "none": "task.folder.root is 'none': ROOT/none, and there is no such folder. Name the folder of recordings.",
         "~nobody-here": "task.folder.root is '~nobody-here': ROOT/~nobody-here, and there is no such folder. "
         "Name the folder of recordings.",

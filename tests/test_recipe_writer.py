@@ -94,7 +94,7 @@ recipes = st.builds(
             optimizer=registry.optimizer.spec("adam", eps=1e-07),
             schedule=registry.schedule.spec("cosine"),
         ),
-        registry.task.spec("folder", root=text),
+        registry.task.spec("folder", pattern=text),
         registry.features.spec("log_mel"),
         "named",
         tuple(plugins),

@@ -131,8 +131,8 @@ def test_a_module_in_the_working_folder_is_not_taken_for_another(
 ) -> None:
     (tmp_path / "rich.py").write_text("import os\nos._exit(99)\n")
     monkeypatch.chdir(tmp_path)
-    alone = subprocess.run([sys.executable, "-m", "mixkit", "list", "tasks"], capture_output=True, check=False)
-    assert alone.returncode == 99  # the file would do what it says
+    careless = [sys.executable, "-c", "import mixkit.cli; mixkit.cli.main()", "list", "tasks"]
+    assert subprocess.run(careless, capture_output=True, check=False).returncode == 99  # the file would do what it says
     engine = Local(1)
     engine.start(Job("x", ("list", "tasks"), tmp_path / "log"))
     assert all_of(engine, 1) == {"x": 0}

@@ -33,7 +33,8 @@ def pages() -> Iterator[tuple[str, str]]:
         "::: mixkit.registry.registry.Entry",
         "What each kind is given and gives back:",
         *(f"::: mixkit.registry.kinds.{name}" for name in PROTOCOLS),
-        "## Numbers with bounds\n\n" + "\n".join(f"- `mixkit.{n}`: {describe(getattr(mixkit, n))}" for n in numbers),
+        "## Numbers with bounds, and paths\n\n"
+        + "\n".join(f"- `mixkit.{n}`: {describe(getattr(mixkit, n))}" for n in numbers),
         "## What functions return",
         *(f"::: {path}" for path in CLASSES),
         "## Errors",

@@ -1,6 +1,7 @@
 """Peak memory of training, each form in a process of its own so that none inherits what another has freed."""
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
@@ -18,6 +19,7 @@ def peak_memory(recipe: Recipe, variant: Variant, size: int, device: str, plugin
 
     Weights, gradients, moments and activations; on a GPU what torch has allocated.
     """
+    os.environ["PYTHONSAFEPATH"] = "1"  # as -P: a pickle.py in the working folder is not for the new process to import
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as child:
         return child.submit(_measure, recipe, variant, size, device, plugins, torch.get_num_threads()).result()

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mixkit.cli.command import Command
 from mixkit.cli.commands.ablate import ablate
 from mixkit.cli.commands.bench import bench
 from mixkit.cli.commands.check import check
@@ -35,7 +36,7 @@ for command in (
     *(train, runs, look, bench, new, ablate, report, compare, evaluate),
     *(show, check, list_, copy, predict, embed, export, doctor),
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(data, name="data")
 
 

@@ -114,6 +114,8 @@ def _offer(point: EntryPoint) -> str:
 
 
 def _load(entry: str) -> list[str]:
+    if not entry.strip():
+        raise MixkitError("a plugin is named '', which is nothing. Name a file, a folder or a module.")
     path = Path(entry).expanduser()
     if path.is_dir():
         files = sorted(file for file in path.glob("*.py") if _is_plugin(file))

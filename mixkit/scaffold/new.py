@@ -17,7 +17,7 @@ _CAPITAL = {kind: f"An {kind}" if kind in ("operator", "augmentation") else f"A 
     "features": "Features"
 }
 _LONGEST = 40
-_TAKEN = {"Clip", "Count", "Draw", "NotNegative", "Path", "Positive", "Share", "Site", "Template", "Tensor"}
+_TAKEN = {"Clip", "Count", "Draw", "NotNegative", "Path", "PathName", "Positive", "Share", "Site", "Template", "Tensor"}
 
 
 def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[Path, Path]:

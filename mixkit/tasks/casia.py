@@ -7,7 +7,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
 from mixkit.tasks.published import Listed, Published, Splits
 from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
 SPEAKERS = 4
@@ -30,7 +30,7 @@ class CASIA(Published):
     Layout: SPEAKER/EMOTION/NNN.wav in the root.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/casia` or `~/.cache/mixkit/casia`.
+        root: folder of the data; None for `$MIXKIT_DATA/casia` or `~/.cache/mixkit/casia`.
         fold: that is tested: 1 to 4, or 1 to 10 of `paper-random`.
         protocol: `speakers`; or `paper-random`, ten folds dealt at random (train 8, valid 1, test 1 tenths of each
             emotion, always the same), in which every speaker is trained on and tested. Only to compare with papers
@@ -47,7 +47,7 @@ class CASIA(Published):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         fold: Count = 1,
         protocol: Literal["speakers", "paper-random"] = "speakers",
         sample_rate: Count = 16_000,

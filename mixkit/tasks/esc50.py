@@ -8,7 +8,7 @@ from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import base_folder, find_root, folders, read_rows, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 _NAMES = """
 dog rooster pig cow frog cat hen insects sheep crow
@@ -54,7 +54,7 @@ class ESC50(Published):
     older form of its own, `NNN - Name/FOLD-CLIPID-TAKE.ogg`, with the same folds and the labels of ESC-50.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/esc50` or `~/.cache/mixkit/esc50`.
+        root: folder of the data; None for `$MIXKIT_DATA/esc50` or `~/.cache/mixkit/esc50`.
         subset: all fifty classes, or the ten of ESC-10, in ESC-50's order.
         fold: that is tested, 1 to 5.
         sample_rate: that the model takes, Hz; the files have 44,100 Hz.
@@ -69,7 +69,7 @@ class ESC50(Published):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         subset: Literal["esc50", "esc10"] = "esc50",
         fold: Count = 1,
         sample_rate: Count = 16_000,

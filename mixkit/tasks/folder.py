@@ -12,7 +12,7 @@ from mixkit.tasks.listing import Skip, audio_files
 from mixkit.tasks.pattern import compile_pattern, read_names
 from mixkit.tasks.split import Division, folds_of
 from mixkit.tasks.table import read_table
-from mixkit.values import Count, Positive, Share, Whole
+from mixkit.values import Count, PathName, Positive, Share, Whole
 
 
 @task("folder")
@@ -49,9 +49,9 @@ class Folder:
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         pattern: str | None = None,
-        table: str | None = None,
+        table: PathName | None = None,
         fold: Whole | None = None,
         valid_groups: tuple[str, ...] = (),
         test_groups: tuple[str, ...] = (),

@@ -7,7 +7,7 @@ from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Published, Splits, keep_apart, sizes_of
 from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 LISTS = {"train": "train_filtered.txt", "valid": "valid_filtered.txt", "test": "test_filtered.txt"}
@@ -38,8 +38,8 @@ class GTZAN(Published):
     .au files, which mixkit does not read: convert them.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/gtzan` or `~/.cache/mixkit/gtzan`.
-        lists: folder of the three lists; empty for the root.
+        root: folder of the data; None for `$MIXKIT_DATA/gtzan` or `~/.cache/mixkit/gtzan`.
+        lists: folder of the three lists; None for the root.
         sample_rate: that the model takes, Hz; the files have 22,050 Hz.
         seconds: that the model takes.
 
@@ -49,7 +49,14 @@ class GTZAN(Published):
 
     labels = GENRES
 
-    def __init__(self, *, root: str = "", lists: str = "", sample_rate: Count = 16_000, seconds: Positive = 30.0):
+    def __init__(
+        self,
+        *,
+        root: PathName | None = None,
+        lists: PathName | None = None,
+        sample_rate: Count = 16_000,
+        seconds: Positive = 30.0,
+    ):
         super().__init__(root, sample_rate, seconds, "fault-filtered")
         self.lists = lists
 

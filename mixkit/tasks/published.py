@@ -51,7 +51,7 @@ class Published(ABC):
     """A published data set: listed and divided once, when its clips are first asked for.
 
     Args:
-        root: folder of the data; empty for the place of that data set in the data folder.
+        root: folder of the data; None for the place of that data set in the data folder.
         sample_rate: that the model takes, Hz.
         seconds: that the model takes.
         protocol: by what rule clips come into the splits.
@@ -63,7 +63,13 @@ class Published(ABC):
     """
 
     def __init__(
-        self, root: str, sample_rate: int, seconds: float, protocol: str = "official", fold: int = 1, folds: int = 0
+        self,
+        root: str | None,
+        sample_rate: int,
+        seconds: float,
+        protocol: str = "official",
+        fold: int = 1,
+        folds: int = 0,
     ):
         count = RANDOM_FOLDS if protocol == PAPER_RANDOM else folds
         if folds and not 1 <= fold <= count:

@@ -9,7 +9,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08
 SUNG = 6  # nobody sings disgust or surprise
@@ -39,7 +39,7 @@ class RAVDESS(Published):
     that stands there twice (a copy that circulates holds everything twice) is listed once, and a note says so.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/ravdess` or `~/.cache/mixkit/ravdess`.
+        root: folder of the data; None for `$MIXKIT_DATA/ravdess` or `~/.cache/mixkit/ravdess`.
         fold: that is tested: 1 to 6, or 1 to 10 of `paper-random`.
         protocol: `actors`; or `paper-random`, ten folds dealt at random (train 8, valid 1, test 1 tenths of each
             emotion, always the same), in which every actor is trained on and tested. Only to compare with papers that
@@ -57,7 +57,7 @@ class RAVDESS(Published):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         fold: Count = 1,
         protocol: Literal["actors", "paper-random"] = "actors",
         channel: Literal["speech", "song", "both"] = "speech",

@@ -10,7 +10,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import SPLITS, draw
 from mixkit.tasks.published import Published, Splits, found_of, keep_apart, sizes_of
 from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 _WORDS = """
 backward bed bird cat dog down eight five follow forward four go happy house learn left marvin nine
@@ -51,7 +51,7 @@ class SpeechCommands(Published):
     speech_commands_v0.02/ (or 0.01) of it, or where torchaudio unpacks it.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/speech_commands` or `~/.cache/mixkit/speech_commands`.
+        root: folder of the data; None for `$MIXKIT_DATA/speech_commands` or `~/.cache/mixkit/speech_commands`.
         variant: version of the data and number of classes. Figures of one never stand beside those of another.
         test: of the 12 classes: `lists`, the test split made like the others, or `archive`, the clips of the official
             speech_commands_test_set_v0.02 (or 0.01) in the root.
@@ -73,7 +73,7 @@ class SpeechCommands(Published):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         variant: Literal["v2-35", "v2-12", "v1-12"] = "v2-35",
         test: Literal["lists", "archive"] = "lists",
         sample_rate: Count = 16_000,

@@ -12,12 +12,12 @@ from mixkit.tasks.clip import some
 from mixkit.tasks.listing import inside
 
 
-def find_root(task: str, root: str, needs: Sequence[str], below: Sequence[str], advice: str) -> Path:
+def find_root(task: str, root: str | None, needs: Sequence[str], below: Sequence[str], advice: str) -> Path:
     """The folder that holds a data set: the root that was set, or `NAME` in the data folder, or a folder in it.
 
     Args:
         task: the registered name.
-        root: the setting; empty for `$MIXKIT_DATA/NAME`.
+        root: the setting; None for `$MIXKIT_DATA/NAME`.
         needs: files and folders that have to be there.
         below: folders that the archive may have been unpacked into.
         advice: what to place there, a sentence.
@@ -33,12 +33,12 @@ def find_root(task: str, root: str, needs: Sequence[str], below: Sequence[str], 
     raise not_there(task, root, f"{some(lacking)} missing" if base.is_dir() else "no such folder", advice)
 
 
-def base_folder(task: str, root: str) -> Path:
+def base_folder(task: str, root: str | None) -> Path:
     """The root that was set, or the place of that data set in the data folder."""
     return Path(os.path.expanduser(root)).absolute() if root else data_folder() / task  # noqa: PTH111 - keeps ~nobody
 
 
-def not_there(task: str, root: str, what: str, advice: str) -> MixkitError:
+def not_there(task: str, root: str | None, what: str, advice: str) -> MixkitError:
     """The error about a root that does not hold the data set."""
     if root:
         return SettingError(f"task.{task}.root", f"is {root!r}: {what}. {advice}")

@@ -6,7 +6,7 @@ from mixkit.errors import DataError
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import find_root, read_rows, sounds
-from mixkit.values import Count, Positive
+from mixkit.values import Count, PathName, Positive
 
 LABELS = (  # the published order of classID
     "air_conditioner",
@@ -38,7 +38,7 @@ class UrbanSound8K(Published):
     Layout: metadata/UrbanSound8K.csv, audio/fold1/ to audio/fold10/, in the root or in UrbanSound8K/ of it.
 
     Args:
-        root: folder of the data; empty for `$MIXKIT_DATA/urbansound8k` or `~/.cache/mixkit/urbansound8k`.
+        root: folder of the data; None for `$MIXKIT_DATA/urbansound8k` or `~/.cache/mixkit/urbansound8k`.
         fold: that is tested, 1 to 10.
         protocol: `official`; or `paper-random`, ten folds dealt at random (train 8, valid 1, test 1 tenths of each
             class, always the same), in which slices of one recording are trained on and tested. Only to compare with
@@ -59,7 +59,7 @@ class UrbanSound8K(Published):
     def __init__(
         self,
         *,
-        root: str = "",
+        root: PathName | None = None,
         fold: Count = 1,
         protocol: Literal["official", "paper-random"] = "official",
         sample_rate: Count = 16_000,

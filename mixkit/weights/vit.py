@@ -8,7 +8,7 @@ from mixkit.errors import SettingError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.registry import weights
 from mixkit.storage.folders import data_folder
-from mixkit.values import Count
+from mixkit.values import Count, PathName
 from mixkit.weights.start import Start
 from mixkit.weights.taking import COLOURS, Taking
 
@@ -17,7 +17,7 @@ from mixkit.weights.taking import COLOURS, Taking
 def deit(
     mixer: Mixer,
     *,
-    path: str = "",
+    path: PathName | None = None,
     colour: Literal["gray", "sum"] = "gray",
     position: bool = False,
     channel: bool = True,
@@ -53,7 +53,9 @@ def deit(
 
 
 @weights("ast", paper="arXiv:2104.01778")
-def ast(mixer: Mixer, *, path: str = "", rows: Count = 12, position: bool = False, channel: bool = True) -> Start:
+def ast(
+    mixer: Mixer, *, path: PathName | None = None, rows: Count = 12, position: bool = False, channel: bool = True
+) -> Start:
     """What a network learned from AudioSet: an AST, with the names of transformers or of its authors.
 
     The patch projection is always taken. Attention has no place in a Mixer and stays behind.
@@ -88,7 +90,7 @@ def _rest(taking: Taking, position: bool, channel: bool, rows: int | None) -> St
     return taking.copied()
 
 
-def _located(name: str, path: str, example: str) -> Path:
+def _located(name: str, path: str | None, example: str) -> Path:
     """The file of a setting, or the one in the data folder."""
     usual = data_folder() / "weights" / f"{name}.safetensors"
     found = Path(os.path.expanduser(path)).absolute() if path else usual  # noqa: PTH111 - keeps an unknown ~name

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkit.cli.command import Command
 from mixkit.cli.options import AsJson
 from mixkit.cli.views.terminal import print_json, say, stderr
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 data = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
 
 
-@data.command()
+@data.command(cls=Command)
 def get(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A data set, such as ravdess.")],
     to: Annotated[
@@ -40,7 +41,7 @@ def get(
     say(f"Next:  mixkit data check {source.name}")
 
 
-@data.command()
+@data.command(cls=Command)
 def check(
     asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as ravdess, or a recipe.")],
     layers: Annotated[
@@ -80,7 +81,7 @@ def check(
         raise DamagedError(_verdict(report))
 
 
-@data.command("cache")
+@data.command("cache", cls=Command)
 def audio_cache(
     clear: Annotated[bool, typer.Option("--clear", help="Empty it; running trainings go on.")] = False,
 ) -> None:
