@@ -49,8 +49,14 @@ Whole = Annotated[int, Range(least=0)]
 Positive = Annotated[float, Range(above=0)]
 NotNegative = Annotated[float, Range(least=0)]
 Share = Annotated[float, Range(least=0, most=1)]
+Fold = Whole | str  # a number, or what people call it
 Rate = Annotated[float, Range(least=0, below=1)]  # a probability of leaving something out
 PathName = Annotated[str, Called("a path")]  # an empty one would be the working folder
+
+
+def fold_value(name: str) -> int | str:
+    """The name of a fold as a setting takes it: a number where it is one."""
+    return int(name) if name.isdecimal() and len(name) < 10 else name
 
 
 def describe(annotation: Any) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,21 +114,24 @@ def test_names_that_are_not_utf_8_are_listed(tmp_path: Path) -> None:
     check_splits(made)
 
 
-def test_link_loops_do_no_harm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_link_loops_do_no_harm(tmp_path: Path) -> None:
     root, elsewhere = pets(tmp_path / "root"), pets(tmp_path / "elsewhere")
     plain = every(folder(root), root)
     (root / "loop").symlink_to(root)
     (root / "cat" / "up").symlink_to("..")
-    (root / "self").symlink_to("self")
+    (root / "cat" / "self").symlink_to("self")
     (root / "dog" / "self.wav").symlink_to("self.wav")
-    (root / "away").symlink_to(elsewhere)
+    (root / "cat" / "away").symlink_to(elsewhere)
     (root / "dog" / "away.wav").symlink_to(elsewhere / "cat" / "01.wav")
     (root / "dog" / "gone.wav").symlink_to("nothing.wav")
     (root / "dog" / "again.wav").symlink_to("01.wav")
     assert every(folder(root), root) == plain
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{root}: left out links that lead to nothing there: away, dog/away.wav, dog/gone.wav and 1 more"
-    ]
+    assert folder(root).notes == (
+        "left out 2 links out of the folder (1 .wav): cat/away, dog/away.wav. To follow them, set "
+        "task.folder.follow_links = True.",
+        "left out 3 links to nothing (2 .wav): cat/self, dog/gone.wav, dog/self.wav. Mend or remove them.",
+        "left out 3 links to what is listed itself (1 .wav): cat/up, dog/again.wav, loop.",
+    )
 
 
 def test_a_link_to_a_file_that_is_not_listed_counts_once(tmp_path: Path) -> None:
@@ -210,6 +214,28 @@ def test_the_fold_after_the_test_fold_validates(tmp_path: Path, fold: int, valid
     assert len(folds["train"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("folds", "fold", "name"),
+    [("ABC", "A", "A"), (("1.0", "2.0", "10.0"), "1.0", "1.0"), (("01", "02", "03"), "02", "2"), (("1", "b"), 1, "1")],
+)
+def test_folds_by_name_can_be_chosen(tmp_path: Path, folds: Sequence[str], fold: int | str, name: str) -> None:
+    put(tmp_path, *(f"{fold}/{label}-{i}.wav" for fold in folds for label in ("no", "yes") for i in range(4)))
+    made = folder(tmp_path, pattern=r"(?P<fold>[^/]+)/(?P<label>\w+)-\d\.wav", fold=fold)
+    assert made.folds == tuple(str(int(one)) if one.isdecimal() else one for one in folds)
+    assert made.protocol == f"fold {name} of {len(folds)}"
+    tested = {clip.path.parent.name for clip in made.clips("test")}
+    assert len(tested) == 1
+    assert tested <= {str(fold), f"0{fold}"}
+    check_splits(made)
+
+
+def test_a_fold_that_there_is_not_is_told_the_others_as_they_are_written(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{fold}/{label}-{i}.wav" for fold in "A1" for label in ("no", "yes") for i in range(4)))
+    with pytest.raises(SettingError) as caught:
+        folder(tmp_path, pattern=r"(?P<fold>\w+)/(?P<label>\w+)-\d\.wav", fold="B").clips("test")
+    assert str(caught.value) == "task.folder.fold is 'B', but the folds are 1, 'A'. Use one of them."
+
+
 def test_two_folds_leave_validation_to_be_cut(tmp_path: Path) -> None:
     made = folder(folded(tmp_path, 1, 2), pattern=FOLDS, fold=2, valid_share=0.34)
     assert {split: len(made.clips(split)) for split in SPLITS} == {"train": 4, "valid": 2, "test": 6}
@@ -267,6 +293,13 @@ def test_a_table_lists_clips(tmp_path: Path) -> None:
     assert [c.path.parent.name for c in made.clips("test")] == ["cat"]
 
 
+def test_an_absolute_path_inside_the_root_is_below_it(tmp_path: Path) -> None:
+    rows = ["path,label", f"{tmp_path}/cat/00.wav,cat", "./dog//01.wav,dog"]
+    made = folder(table(pets(tmp_path), "\n".join(rows)), table=str(tmp_path / "clips.csv"), valid_share=0.0)
+    assert every(made, tmp_path) == ["cat/00.wav", "dog/01.wav"]
+    assert {clip.group for clip in made.clips("train")} == {"cat/00.wav", "dog/01.wav"}
+
+
 def test_segments_of_a_file_stay_together(tmp_path: Path) -> None:
     rows = [f"{pet}/{n:02d}.wav,{pet},{t},{t + 1}" for pet in ("cat", "dog") for n in range(20) for t in range(5)]
     made = folder(table(pets(tmp_path), "path,label,start,stop\n" + "\n".join(rows)), table="clips.csv")
@@ -293,6 +326,14 @@ def test_segments_of_a_file_stay_together(tmp_path: Path) -> None:
             "ROOT/clips.csv:3: no file ROOT/cat/99.wav. Mend the path, which is below the root, or take the row out.",
         ),
         (
+            "path,label,LABEL \ncat/00.wav,cat,dog",
+            "ROOT/clips.csv:1: more than one column label. Rename or remove the others.",
+        ),
+        (
+            f"path,label\n{'x' * 5000},cat",
+            "ROOT/clips.csv:2: path has 5,000 characters, at most 4,096. Is a quote missing?",
+        ),
+        (
             "path,label\n/etc/passwd,cat",
             "ROOT/clips.csv:2: path is '/etc/passwd', which leaves ROOT. Name what is below the root.",
         ),
@@ -302,7 +343,8 @@ def test_segments_of_a_file_stay_together(tmp_path: Path) -> None:
         ),
         (
             "path,label\nout/00.wav,cat",
-            "ROOT/clips.csv:2: path is 'out/00.wav', which leaves ROOT. Name what is below the root.",
+            "ROOT/clips.csv:2: path is 'out/00.wav', a link that leads out of ROOT. To follow them, set "
+            "task.folder.follow_links = True.",
         ),
         (
             "path,label\nclips.csv,cat",
@@ -492,7 +534,8 @@ def test_a_root_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         "~nobody-here": "task.folder.root is '~nobody-here': ROOT/~nobody-here, and there is no such folder. "
         "Name the folder of recordings.",
         "file.wav": "task.folder.root is 'file.wav': ROOT/file.wav, which is a file. Name the folder of recordings.",
-        "empty": f"ROOT/empty: no audio file. Looked in it and below for {SUFFIXES}, in either case.",
+        "empty": f"ROOT/empty: no audio file. Looked in it and below for {SUFFIXES}, in either case.\n"
+        "  left out 1 file without the suffix of a recording (1 .txt): notes.txt.",
         "odd": "ROOT/odd/cat/pipe.wav: not a regular file. Remove it, or list it in task.folder.skip.",
         "splits": "ROOT/splits: the folders are named test, train, like splits and not like classes. For folders of "
         "classes in folders of splits set task.folder.pattern = r'(?P<split>[^/]+)/(?P<label>[^/]+)/.+'.",
@@ -513,8 +556,8 @@ def test_only_links_out_is_no_audio_file(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         folder(root).clips("train")
     assert message(caught, root) == (
-        f"ROOT: no audio file. Looked in it and below for {SUFFIXES}, in either case; left out links that lead to "
-        f"nothing there: cat."
+        f"ROOT: no audio file. Looked in it and below for {SUFFIXES}, in either case.\n"
+        "  left out 1 link out of the folder: cat. To follow them, set task.folder.follow_links = True."
     )
 
 

@@ -19,8 +19,8 @@ MISTAKES = {
     ),
     "a seed twice": (["asm_rh", "--seeds", "1,1"], "error: --seeds names 1 more than once. Name each once.\n"),
     "folds of another kind": (
-        ["asm_rh", "--folds", "first"],
-        "error: --folds is 'first'. It takes numbers, such as 1,2, or all.\n",
+        ["asm_rh", "--folds", "1,,2"],
+        "error: --folds is '1,,2'. It takes folds, such as 1,2, or all.\n",
     ),
     "folds of a task without": (
         ["asm_rh", "--folds", "all"],

@@ -114,7 +114,7 @@ FAULTS = {
     "no seeds": (BASE + ARMS + "study.seeds = []\n", "{file}:3: study.seeds is empty. Name at least one."),
     "a fold below 0": (
         BASE + ARMS + "study.folds = [-1]\n",
-        "{file}:3: study.folds is [-1]. It takes 'all' or a list, each an int, at least 0 or None.",
+        "{file}:3: study.folds is [-1]. It takes 'all' or a list, each an int, at least 0 or a str or None.",
     ),
     "an operator that is none": (
         BASE + "study.drop = ['rol_time']\n",

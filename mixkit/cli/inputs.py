@@ -3,17 +3,22 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from torch import Tensor
+
+from mixkit.audio.read import read
 from mixkit.audio.refusal import fix_alone
 from mixkit.audio.spool import spooled
-from mixkit.audio.waveform import Waveform, open_file
 from mixkit.errors import DataError, MixkitError
-from mixkit.tasks.clip import is_audio, suffixes
-from mixkit.tasks.listing import inside
+from mixkit.tasks.clip import suffixes
+from mixkit.tasks.left_out import LeftOut
+from mixkit.tasks.listing import find_audio
 
+FOLLOW = "To hear them, name what they lead to."
 STDIN = "-"
 
 
@@ -31,12 +36,11 @@ class Input:
     path: str | None = None
     fault: str | None = None
 
-    @contextmanager
-    def open(self, sample_rate: int) -> Iterator[Waveform]:
-        """Its sound.
+    def read(self, sample_rate: int) -> Tensor:
+        """Its sound in mono, `s`.
 
         Args:
-            sample_rate: of the waveform, in Hz.
+            sample_rate: of the result, in Hz.
 
         Raises:
             DataError: it cannot be used; the message begins with its name and says why.
@@ -44,8 +48,7 @@ class Input:
         if self.path is None:
             raise DataError(self.fault or "", self.name)
         try:
-            with open_file(self.path, sample_rate) as waveform:
-                yield waveform
+            return read(self.path, sample_rate)
         except DataError as error:
             bad = error.kind in ("empty", "damaged")  # nothing that this file could do would help
             fix = "" if bad else fix_alone(error.kind)
@@ -53,7 +56,9 @@ class Input:
 
 
 @contextmanager
-def inputs(named: Sequence[str]) -> Iterator[list[Input]]:
+def inputs(
+    named: Sequence[str], tell: Callable[[str, LeftOut], None] = lambda folder, left_out: None
+) -> Iterator[list[Input]]:
     """The recordings behind names: a file, a folder with all below it, or `-` for a sound file on standard input.
 
     Of a folder, what has the suffix of audio is taken, sorted by path. Left out are hidden files and folders, links to
@@ -62,6 +67,7 @@ def inputs(named: Sequence[str]) -> Iterator[list[Input]]:
 
     Args:
         named: paths, or `-`.
+        tell: is given each folder that is named, and what is left out of it that may be wanted.
 
     Raises:
         MixkitError: standard input is a terminal, or holds more than a sound file of 1 GiB.
@@ -72,7 +78,7 @@ def inputs(named: Sequence[str]) -> Iterator[list[Input]]:
             if name == STDIN:
                 found.append(Input(STDIN, kept.enter_context(_stdin())))
             elif os.path.isdir(name):  # noqa: PTH112
-                found += _below(name)
+                found += _below(name, tell)
             else:
                 found.append(Input(name, name))
         yield found
@@ -105,36 +111,17 @@ def _stdin() -> AbstractContextManager[str]:
     return spooled(sys.stdin.buffer, f"'{STDIN}'", " on standard input")
 
 
-def _below(folder: str) -> list[Input]:
-    root = os.path.realpath(folder)
-    faults: list[Input] = []
-    files: dict[tuple[int, int], str] = {}
-    # Files come before links, so that what has both goes by its own name.
-    for entry in sorted(_walk(folder, faults), key=lambda entry: (entry.is_symlink(), entry.path)):
-        target = os.path.realpath(entry.path)
-        if entry.is_symlink() and not (inside(target, root) and os.path.isfile(target)):  # noqa: PTH113
-            continue
-        status = entry.stat()
-        files.setdefault((status.st_dev, status.st_ino), entry.path)
+def _below(folder: str, tell: Callable[[str, LeftOut], None]) -> list[Input]:
+    found = find_audio(Path(folder), FOLLOW)
+    faults = [Input(os.path.join(folder, path), None, f"cannot be read ({why}).") for path, why in found.unreadable]  # noqa: PTH118
+    files: dict[object, str] = {path: path for path in found.special}
+    for path in found.files:  # a file with several names goes by the first
+        status = os.stat(os.path.join(folder, path))  # noqa: PTH116, PTH118
+        files.setdefault((status.st_dev, status.st_ino), path)
+    for left_out in found.left_out.listed():
+        if left_out.odd:  # who names a folder knows that notes and pictures in it are no recordings
+            tell(folder, left_out)
     if not files and not faults:
         return [Input(folder, None, f"no recordings in it or below ({', '.join(suffixes())}).")]
-    return sorted([*(Input(path, path) for path in files.values()), *faults], key=lambda one: one.name)
-
-
-def _walk(folder: str, faults: list[Input]) -> Iterator["os.DirEntry[str]"]:
-    """What is named like audio below a folder; folders that cannot be read go to `faults`."""
-    folders = [folder]
-    while folders:
-        here = folders.pop()
-        try:
-            entries = list(os.scandir(here))
-        except OSError as error:
-            faults.append(Input(here, None, f"cannot be read ({error.strerror})."))
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif is_audio(entry.name):
-                yield entry
+    paths = (os.path.join(folder, path) for path in files.values())  # noqa: PTH118
+    return sorted([*(Input(path, path) for path in paths), *faults], key=lambda one: one.name)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from mixkit.audio.waveform import OpenSound
+from torch import Tensor
+
 from mixkit.cli.inputs import Input, inputs
 from mixkit.cli.views.bar import Bar
-from mixkit.cli.views.terminal import stderr
+from mixkit.cli.views.terminal import say, stderr
 from mixkit.errors import DamagedError, MixkitError
+from mixkit.tasks.left_out import LeftOut
 
 T = TypeVar("T")
 
@@ -16,23 +18,31 @@ T = TypeVar("T")
 def process_all(
     named: Sequence[str],
     sample_rate: int,
-    process: Callable[[Iterator[OpenSound]], Iterator[T | MixkitError]],
+    process: Callable[[Iterator[Callable[[], Tensor]]], Iterator[T | MixkitError]],
     report: Callable[[Input, T | MixkitError], None],
+    left_out: Callable[[str, LeftOut], None] = lambda folder, found: None,
 ) -> tuple[int, int]:
     """Takes recordings one after the other: what comes of each is reported, and a fault said on stderr, as it comes.
 
     Args:
         named: see `inputs`.
         sample_rate: of the sounds, in Hz.
-        process: from sounds, each opened when it is its turn, to what comes of them, or their fault.
+        process: from sounds, each read when it is called, to what comes of them, or their fault.
         report: is given each of these.
+        left_out: is given each folder that is named, and what is left out of it, which is said on stderr as well.
 
     Returns:
         How many could not be read, of how many.
     """
     faults = 0
-    with inputs(named) as found, Bar(stderr(), counts_bytes=False) as bar:
-        outcomes = process(partial(one.open, sample_rate) for one in found)
+    console = stderr()
+
+    def tell(folder: str, found: LeftOut) -> None:
+        say(f"{folder}: {found}", console=console)
+        left_out(folder, found)
+
+    with inputs(named, tell) as found, Bar(console, counts_bytes=False) as bar:
+        outcomes = process(partial(one.read, sample_rate) for one in found)
         for done, (one, outcome) in enumerate(zip(found, outcomes, strict=True), start=1):
             if isinstance(outcome, MixkitError):
                 faults += 1

@@ -14,6 +14,7 @@ from mixkit.data.waveforms import in_words
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS
+from mixkit.tasks.left_out import LeftOut, Selective
 from mixkit.tasks.published import PAPER_RANDOM
 
 FAULTS: Mapping[str, str] = {
@@ -73,6 +74,7 @@ class Report:
         labels: of the task, in its order.
         seconds: that the network takes.
         clips: every clip.
+        left_out: what the task found and left out, by reason.
     """
 
     task: str
@@ -82,6 +84,7 @@ class Report:
     labels: tuple[str, ...]
     seconds: float
     clips: tuple[CheckedClip, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @cached_property
     def good(self) -> tuple[tuple[str, Clip, AudioFacts], ...]:
@@ -140,6 +143,7 @@ class Report:
             "settings": printable(self.settings),
             "protocol": printable(self.protocol),
             "notes": [printable(note) for note in self.notes],
+            "left_out": [found.to_json() for found in self.left_out],
             "clean": self.clean,
             "duplicates_by": "SHA-256 of the decoded samples",
             "seconds_heard": self.seconds,
@@ -219,7 +223,8 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
         clips.append(one)
         progress("listening", len(clips), total)
     notes, protocol = getattr(task, "notes", ()), getattr(task, "protocol", "")
-    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(clips))
+    left_out = task.left_out if isinstance(task, Selective) else ()
+    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(clips), left_out)
 
 
 def _examine(clip: Clip) -> AudioFacts:

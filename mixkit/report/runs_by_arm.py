@@ -36,7 +36,7 @@ class RunEntry:
 
     arm: str
     seed: int
-    fold: int | None
+    fold: int | str | None
     folder: Path
     state: str
     error: str | None = None
@@ -46,7 +46,7 @@ class RunEntry:
     best: str = ""
 
     @property
-    def key(self) -> tuple[int, int | None]:
+    def key(self) -> tuple[int, int | str | None]:
         """What pairs it with a run of another arm."""
         return self.seed, self.fold
 
@@ -79,7 +79,7 @@ class ComparedArm:
         """The runs that count."""
         return tuple(entry for entry in self.entries if entry.results)
 
-    def values(self, figure: str) -> dict[tuple[int, int | None], float]:
+    def values(self, figure: str) -> dict[tuple[int, int | str | None], float]:
         """A figure or metric of every run that has it, by seed and fold."""
         found = {entry.key: entry.value(figure) for entry in self.entries if entry.results}
         return {key: value for key, value in found.items() if value is not None}
@@ -237,7 +237,7 @@ def _distinct(arms: Sequence[ComparedArm]) -> list[ComparedArm]:
 
 def _once(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:
     """One run for each seed and fold: a second one is shown and does not count."""
-    seen: set[tuple[int, int | None]] = set()
+    seen: set[tuple[int, int | str | None]] = set()
     found = []
     for entry in entries:
         if entry.results and entry.key in seen:

@@ -114,7 +114,7 @@ class Results:
     recipe: str
     task: str
     protocol: str
-    fold: int | None
+    fold: int | str | None
     labels: tuple[str, ...]
     seed: int
     epochs: int
@@ -145,7 +145,7 @@ class Results:
             recipe=text(fit(data["recipe"], str, "recipe"), 80),
             task=text(fit(data["task"], str, "task"), 80),
             protocol=text(fit(data["protocol"], str, "protocol")),
-            fold=fit(data["fold"], int | None, "fold"),
+            fold=fit(data["fold"], int | str | None, "fold"),
             labels=tuple(text(label, 80) for label in labels),
             seed=fit(data["seed"], Whole, "seed"),
             epochs=fit(data["epochs"], Count, "epochs"),

@@ -16,7 +16,7 @@ from mixkit.registry import operator
 from mixkit.study.keys import SETTINGS, value_of
 from mixkit.values import show
 
-Folds = tuple[int, ...] | Literal["all"] | None
+Folds = tuple[int | str, ...] | Literal["all"] | None
 Edit = Mapping[str, str | None]  # from an operator to what takes its place, or None where nothing does
 
 SEEDS = (0, 1, 2)

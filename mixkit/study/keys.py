@@ -1,13 +1,13 @@
 """What a study file may set, and what each key takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.keys import PAPER, STUDY
 from mixkit.recipe.statements import Binding
 from mixkit.registry import metric
-from mixkit.values import Whole, fit, show
+from mixkit.values import Fold, Whole, fit, show
 
 NAME = 80  # characters of the name of an arm
 
@@ -17,7 +17,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "with": tuple[str, ...],
         "set": tuple[str, ...],
         "seeds": tuple[Whole, ...],
-        "folds": Literal["all"] | tuple[Whole, ...] | None,
+        "folds": Literal["all"] | tuple[Fold, ...] | None,
         "arms": Mapping[str, tuple[str, ...]],
         "drop": tuple[str, ...],
         "swap": Mapping[str, tuple[str, ...]],
@@ -55,7 +55,7 @@ def value_of(binding: Binding) -> Any:
         return value
     found = fit(value, known[binding.setting], key)
     if binding.setting in ("seeds", "folds") and isinstance(found, tuple):
-        check_numbers(key, found)
+        expect_each_once(key, found)
     if binding.setting == "name":
         _name(found, key)
     return found
@@ -82,14 +82,14 @@ def _inner(value: Any, name: str, key: str) -> Any:
     return {figure: fit(number, float, f"{where}[{figure!r}]") for figure, number in value.items()}
 
 
-def check_numbers(setting: str, numbers: tuple[int, ...]) -> None:
+def expect_each_once(setting: str, named: Sequence[int | str]) -> None:
     """Whether seeds or folds are named, each once.
 
     Raises:
         SettingError: they are not.
     """
-    if not numbers:
+    if not named:
         raise SettingError(setting, "is empty. Name at least one.")
-    twice = next((number for number in numbers if numbers.count(number) > 1), None)
+    twice = next((one for one in named if named.count(one) > 1), None)
     if twice is not None:
         raise SettingError(setting, f"names {twice} more than once. Name each once.")

@@ -14,6 +14,7 @@ from mixkit.registry import Spec, task
 from mixkit.study.arms import Loader, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, ArmRun, Record
+from mixkit.values import fold_value
 
 QUICK_EPOCHS = 4
 MOST = 10_000  # runs; more is a slip of the pen
@@ -111,7 +112,7 @@ def plan(
         settings=(*study.settings, *study.added, *last),
         base=arms.base,
         arms=tuple(arm for arm, _ in arms.arms),
-        trials=tuple(sorted(trials, key=lambda trial: (trial.seed, trial.fold or 0))),
+        trials=tuple(sorted(trials, key=_order)),
         quick=quick,
         note=_note(study),
     )
@@ -122,6 +123,11 @@ def plan(
         names = ", ".join(sorted(unseen))
         notes += (f"The source of {names} is missing or too large: a change there does not make finished runs anew.",)
     return Plan(record, made, notes, tuple(plugins))
+
+
+def _order(trial: ArmRun) -> tuple[int, int, str]:
+    """By seed, then fold: numbers ahead of words."""
+    return (trial.seed, 2**63, trial.fold) if isinstance(trial.fold, str) else (trial.seed, trial.fold or 0, "")
 
 
 def _key(run: PlannedRun) -> str:
@@ -140,10 +146,10 @@ def _note(study: Study) -> str:
     return f"Not as in the paper: {', '.join(changed)} laid over it. {study.note}".rstrip()
 
 
-def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | None, ...]:
+def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | str | None, ...]:
     if study.folds is None:
         return (None,)
-    known = tuple(int(name) for name in task.build(spec).folds if name.isdecimal())
+    known = tuple(map(fold_value, task.build(spec).folds))
     if not known:
         if study.added_layers:  # such as task/demo over a study of another task
             return (None,)
@@ -151,12 +157,12 @@ def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | None, ...]:
     folds = known if study.folds == "all" else study.folds
     for fold in folds:
         if fold not in known:
-            listed = ", ".join(map(str, known))
+            listed = ", ".join(map(repr, known))
             raise RunError(f"fold {fold} was asked for, and task {spec.name} has none of that name. It has: {listed}.")
     return folds[:1] if quick else folds
 
 
-def _recipe(arm: Recipe, seed: int, fold: int | None) -> Recipe:
+def _recipe(arm: Recipe, seed: int, fold: int | str | None) -> Recipe:
     """That of the arm, with seed and fold."""
     recipe = replace(arm, train=replace(arm.train, seed=seed))
     if fold is None:
@@ -164,7 +170,7 @@ def _recipe(arm: Recipe, seed: int, fold: int | None) -> Recipe:
     return replace(recipe, task=task.spec(recipe.task.name, **{**recipe.task.params, "fold": fold}))
 
 
-def _command(study: Study, lines: tuple[str, ...], seed: int, fold: int | None, plugins: Sequence[str]) -> str:
+def _command(study: Study, lines: tuple[str, ...], seed: int, fold: int | str | None, plugins: Sequence[str]) -> str:
     words = ["mixkit", "train", study.base]
     words += [word for layer in (*study.layers, *study.added_layers) for word in ("--with", layer)]
     words += [word for line in lines for word in ("--set", line)]

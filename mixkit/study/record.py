@@ -50,7 +50,7 @@ class ArmRun:
 
     arm: str
     seed: int
-    fold: int | None
+    fold: int | str | None
     folder: Path
     state: State
     error: str | None

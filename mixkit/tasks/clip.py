@@ -1,6 +1,7 @@
 """What all tasks say of clips: the three splits, what is audio, the first few of many names, an order of chance."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 
@@ -41,6 +42,11 @@ def suffixes() -> tuple[str, ...]:
 def is_audio(path: str) -> bool:
     """Whether a file name says that it is audio."""
     return path.lower().endswith(suffixes())
+
+
+def nfc(text: str) -> str:
+    """Text in Unicode's composed form (NFC), in which what looks alike is alike: macOS writes names in another."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def some(names: Iterable[str], most: int = 3) -> str:

@@ -1,18 +1,21 @@
 """The folder task: your own recordings, labelled by their folders, their names or a table."""
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from mixkit.errors import SettingError, printable
 from mixkit.registry import Clip, task
-from mixkit.tasks.clip import expect_split, some
-from mixkit.tasks.entry import SEPARATOR, ClipEntry
-from mixkit.tasks.listing import Skip, audio_files
-from mixkit.tasks.pattern import compile_pattern, read_names
+from mixkit.tasks.alike import label_notes
+from mixkit.tasks.clip import expect_split, nfc
+from mixkit.tasks.entry import SEPARATOR, ClipEntry, fold_name
+from mixkit.tasks.left_out import LeftOut, Tally
+from mixkit.tasks.listing import Skip, expect_found, find_audio
+from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
 from mixkit.tasks.split import Division, folds_of
-from mixkit.tasks.table import read_table
-from mixkit.values import Count, PathName, Positive, Share, Whole
+from mixkit.tasks.table import FOLLOW, read_table
+from mixkit.values import Count, Fold, PathName, Positive, Share
 
 
 @task("folder")
@@ -30,15 +33,19 @@ class Folder:
             and `(?P<valid>...)`: a file where they match is in that split. None: the topmost folder is the class.
         table: CSV file below the root, with the columns path (below the root) and label, and if need be split, fold,
             group, start and stop (seconds). Files that it does not list are left alone.
-        fold: the test fold; the next is for validation, cyclically, and the others train.
+        fold: the test fold, a number or a name; the next is for validation, cyclically, and the others train.
         valid_groups: groups for validation.
         test_groups: groups for test.
         valid_share: share of the clips that are not for test to cut for validation, group by group, about evenly over
             the labels, where nothing else says.
         test_share: share of all clips to cut for test, alike.
         skip: patterns of paths to leave out; `*` stands for anything, `/` too.
+        follow_links: whether links to folders, and links that lead out of the root, are followed. A folder is visited
+            once, whatever ways lead there.
         multi_label: a clip may have several labels, `dog;rain`, or an empty one where nothing of the list is heard.
-            Train it with `train.loss = @loss.bce()`. Without it, `dog;rain` is one label like any other.
+            Train it with `train.loss = @loss.bce()`. Without it, `dog;rain` is one label like any other. A cell of a
+            table may be a list as Python writes it, too: `['dog', 'rain']`.
+        separator: what stands between several labels.
         sample_rate: that the model takes, Hz.
         seconds: length of a clip that the model takes.
 
@@ -52,13 +59,15 @@ class Folder:
         root: PathName | None = None,
         pattern: str | None = None,
         table: PathName | None = None,
-        fold: Whole | None = None,
+        fold: Fold | None = None,
         valid_groups: tuple[str, ...] = (),
         test_groups: tuple[str, ...] = (),
         valid_share: Share = 0.1,
         test_share: Share = 0.2,
         skip: tuple[str, ...] = (),
+        follow_links: bool = False,
         multi_label: bool = False,
+        separator: str = SEPARATOR,
         sample_rate: Count = 16_000,
         seconds: Positive = 5.0,
     ):
@@ -66,17 +75,31 @@ class Folder:
             raise SettingError("table", "is set beside pattern. Labels come from one of them: set the other to None.")
         if fold is not None and test_groups:
             raise SettingError("test_groups", "is set beside fold. Choose what to test on by one of them.")
+        if separator != SEPARATOR and not multi_label:
+            fix = "Set task.folder.multi_label = True as well, or leave it out."
+            raise SettingError("separator", f"is {separator!r}, but a clip has one label. {fix}")
+        if not separator.isprintable() or not separator.strip() or any(map(str.isalnum, separator)):
+            raise SettingError("separator", f"is {separator!r}. Use a sign that is in no label, such as ',' or '|'.")
         for group in valid_groups:
             if group in test_groups:
                 raise SettingError("valid_groups", f"names {group!r}, and so does test_groups. A group has one split.")
         self.root = root
         self.table = table
         self.skip = skip
+        self.follow_links = follow_links
         self.multi_label = multi_label
+        self.separator = separator
         self.sample_rate = sample_rate
         self.seconds = seconds
         self._pattern = None if pattern is None else compile_pattern(pattern)
-        self._division = Division(fold, valid_groups, test_groups, valid_share, test_share)
+        self._separator = separator if multi_label else None
+        self._division = Division(
+            None if fold is None else fold_name(str(fold)),
+            tuple(map(nfc, valid_groups)),
+            tuple(map(nfc, test_groups)),
+            valid_share,
+            test_share,
+        )
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -89,19 +112,27 @@ class Folder:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What is to be said of the labels: that they may be several, or that clips have none.
+        """What is to be said of the listing: what is left out, labels that may be several, clips that have none.
 
         Raises:
             MixkitError: the folder, the names or the table are not as they have to be.
         """
-        joined = [label for label in self.labels if SEPARATOR in label]
-        if joined:
-            advice = "If that is several labels a clip, set task.folder.multi_label = True."
-            return (f"labels with {SEPARATOR!r} in them, each taken for one: {some(joined)}. {advice}",)
+        return (*map(str, self.left_out), *self._label_notes())
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the search left out, by reason; nothing where a table lists the clips.
+
+        Raises:
+            MixkitError: the folder, the names or the table are not as they have to be.
+        """
+        return self._listed[1].listed()
+
+    def _label_notes(self) -> Iterator[str]:
+        yield from label_notes(self.labels, self._separator)
         mute = sum(not entry.labels for entry in self._entries)
         if mute:
-            return (f"{mute} of {len(self._entries)} clips have no label: nothing of the list is heard there.",)
-        return ()
+            yield f"{mute} of {len(self._entries)} clips have no label: nothing of the list is heard there."
 
     @cached_property
     def folds(self) -> tuple[str, ...]:
@@ -138,15 +169,24 @@ class Folder:
     def _parts(self) -> dict[str, tuple[ClipEntry, ...]]:
         return self._division.part(self._entries)
 
-    @cached_property
+    @property
     def _entries(self) -> list[ClipEntry]:
+        return self._listed[0]
+
+    @cached_property
+    def _listed(self) -> tuple[list[ClipEntry], Tally]:
         skip = Skip(self.skip)
+        left_out = Tally(FOLLOW)
         if self.table is None:
-            entries = read_names(self._root, audio_files(self._root, skip), self._pattern, self.multi_label)
+            found = find_audio(self._root, FOLLOW, skip, self.follow_links)
+            expect_found(self._root, found)
+            left_out = found.left_out
+            entries = read_names(self._root, found.files, self._pattern, self._separator)
+            expect_classes(self._root, entries, left_out, self._pattern, self._separator)
         else:
-            entries = read_table(self._root, self.table, skip, self.multi_label)
+            entries = read_table(self._root, self.table, skip, self._separator, self.follow_links)
         skip.expect_used()
-        return entries
+        return entries, left_out
 
     @cached_property
     def _root(self) -> Path:

@@ -1,19 +1,32 @@
 """Entries into train, valid and test. Groups stay whole, and no seed has a say: the same files always part alike."""
 
 import difflib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mixkit.errors import DataError, SettingError, did_you_mean
-from mixkit.tasks.clip import SPLITS, draw, some
+from mixkit.tasks.clip import SPLITS, draw, nfc, some
 from mixkit.tasks.entry import ClipEntry
+from mixkit.values import fold_value
 
 
 def folds_of(entries: Sequence[ClipEntry]) -> tuple[str, ...]:
     """Names of the folds that entries come in; numbers in their order, ahead of words."""
-    folds = {entry.fold for entry in entries if entry.fold is not None}
-    return tuple(sorted(folds, key=lambda fold: (0, int(fold), "") if fold.isdecimal() else (1, 0, fold)))
+    return tuple(sorted({entry.fold for entry in entries if entry.fold is not None}, key=_order))
+
+
+def _choices(folds: Sequence[str]) -> str:
+    """Folds as the setting takes them."""
+    return ", ".join(repr(fold_value(fold)) for fold in folds)
+
+
+def _order(fold: str) -> tuple[float, str]:
+    try:
+        return float(fold), ""
+    except ValueError:
+        return math.inf, fold
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Division:
         test_share: of all clips, where nothing else says which are for test.
     """
 
-    fold: int | None
+    fold: str | None
     valid_groups: tuple[str, ...]
     test_groups: tuple[str, ...]
     valid_share: float
@@ -36,7 +49,7 @@ class Division:
 
     def protocol(self, entries: Sequence[ClipEntry]) -> str:
         """By what rule the entries are parted, in words that stand beside a figure."""
-        whole = "files" if all(entry.group == entry.path for entry in entries) else "groups"
+        whole = "files" if all(entry.group == nfc(entry.path) for entry in entries) else "groups"
         if self.test_groups:
             return f"tested on {some(self.test_groups, 10)}"
         if self.fold is not None:
@@ -73,18 +86,18 @@ class Division:
         if folds:
             raise SettingError(
                 "task.folder.fold",
-                f"is not set, but the clips come in folds: {', '.join(folds)}. Set it to the one for test.",
+                f"is not set, but the clips come in folds: {_choices(folds)}. Set it to the one for test.",
             )
         return ["train"] * len(entries)
 
     def _by_fold(self, entries: Sequence[ClipEntry]) -> list[str]:
         folds = folds_of(entries)
-        if str(self.fold) not in folds:
-            known = f"the folds are {', '.join(folds)}" if folds else "nothing says which fold a clip is in"
+        if self.fold not in folds:
+            known = f"the folds are {_choices(folds)}" if folds else "nothing says which fold a clip is in"
             fix = "Use one of them." if folds else "Mark it in the pattern by (?P<fold>...), or in the table."
-            raise SettingError("task.folder.fold", f"is {self.fold}, but {known}. {fix}")
+            raise SettingError("task.folder.fold", f"is {fold_value(str(self.fold))!r}, but {known}. {fix}")
         _expect_all(entries, "fold")
-        test = folds.index(str(self.fold))
+        test = folds.index(self.fold)
         valid = (test + 1) % len(folds) if len(folds) > 2 else None
         name = {fold: "test" if at == test else "valid" if at == valid else "train" for at, fold in enumerate(folds)}
         return [name[str(entry.fold)] for entry in entries]

@@ -10,6 +10,7 @@ from mixkit.errors import DataError, MixkitError, SettingError, printable
 from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import some
 from mixkit.tasks.listing import inside
+from mixkit.tasks.table import expect_single
 
 
 def find_root(task: str, root: str | None, needs: Sequence[str], below: Sequence[str], advice: str) -> Path:
@@ -90,6 +91,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[st
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
+            expect_single([*(rows.fieldnames or ())], f"{printable(path)}:1")
             lacking = [column for column in columns if column not in (rows.fieldnames or ())]
             if lacking:
                 raise DataError(f"no column {some(lacking)}.", path, "Put the published table there.")

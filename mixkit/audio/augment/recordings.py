@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from mixkit.audio.read import read
 from mixkit.audio.refusal import fix_alone
 from mixkit.draw import Draw
 from mixkit.errors import DataError, SettingError, printable
-from mixkit.tasks.clip import is_audio, suffixes
+from mixkit.tasks.listing import find_audio, no_audio
 
 KEPT = 2**26
 """Samples that are kept at most, 256 MiB: 70 minutes at 16 kHz."""
@@ -68,9 +67,16 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
     if not root.is_dir():
         what = "which is a file" if root.is_file() else "and there is no such folder"
         raise SettingError(setting, f"is {folder!r}: {shown}, {what}. Name a folder of recordings.")
-    paths = sorted(_audio(root), key=lambda path: hashlib.sha256(os.fsencode(path.relative_to(root))).digest())
-    if not paths:
-        raise DataError(f"no audio file. Looked in it and below for {', '.join(suffixes())}, in either case.", root)
+    found = find_audio(root, "Put what they lead to in their place.")
+    for below, reason in found.unreadable:
+        raise DataError(f"{reason}.", root / below, "A folder of recordings has to be readable.")
+    names = [*found.files, *found.special]
+    if not names:
+        raise DataError(no_audio(found), root)
+    for left_out in found.left_out.listed():
+        if left_out.odd:
+            _log.warning("%s: %s", shown, left_out)
+    paths = [root / name for name in sorted(names, key=lambda name: hashlib.sha256(os.fsencode(name)).digest())]
     sounds: list[Tensor] = []
     room = KEPT
     for path in paths:
@@ -90,14 +96,3 @@ def _read(path: Path, sample_rate: int) -> Tensor:
     if not sound.any():
         raise DataError("digital silence, which is no noise.", path, "Remove the file.")
     return sound
-
-
-def _audio(root: Path) -> Iterator[Path]:
-    """Files that are named like audio, hidden ones left out; links to folders are not entered."""
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.strerror}.", error.filename, "A folder of recordings has to be readable.")
-
-    for folder, below, names in os.walk(root, onerror=refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
-        yield from (Path(folder) / name for name in names if is_audio(name) and not name.startswith("."))

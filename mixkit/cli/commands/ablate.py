@@ -105,16 +105,26 @@ def _engine(kind: str, folder: Path, jobs: int | None, device: str, minutes: flo
 
 
 def _folds(text: str) -> "Folds":
-    return "all" if text == "all" else _numbers("--folds", text, "1,2, or all")
+    from mixkit.errors import SettingError
+    from mixkit.study.keys import expect_each_once
+    from mixkit.values import fold_value
+
+    if text == "all":
+        return "all"
+    folds = tuple(fold_value(part.strip()) for part in text.split(","))
+    if "" in folds:
+        raise SettingError("--folds", f"is {text!r}. It takes folds, such as 1,2, or all.")
+    expect_each_once("--folds", folds)
+    return folds
 
 
 def _numbers(option: str, text: str, example: str) -> tuple[int, ...]:
     from mixkit.errors import SettingError
-    from mixkit.study.keys import check_numbers
+    from mixkit.study.keys import expect_each_once
 
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and len(part) < 10 for part in parts):
         raise SettingError(option, f"is {text!r}. It takes numbers, such as {example}.")
     numbers = tuple(map(int, parts))
-    check_numbers(option, numbers)
+    expect_each_once(option, numbers)
     return numbers

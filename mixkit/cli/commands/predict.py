@@ -24,6 +24,7 @@ def predict(
     device: Device = "auto",
 ) -> None:
     """Say what is heard in recordings of any length, sample rate and channel count."""
+    from mixkit.cli.inputs import Input
     from mixkit.cli.processing import expect_all, process_all
     from mixkit.cli.views.predictions import Form, reporting
     from mixkit.model.classifier import predict_all
@@ -34,6 +35,10 @@ def predict(
     form = Form("json" if as_json else "csv" if as_csv else "table", min(top, len(model.labels)), timeline)
     with reporting(form) as report:
         counts = process_all(
-            recordings, model.sample_rate, lambda sounds: predict_all(model, sounds, overlap, batch_size), report
+            recordings,
+            model.sample_rate,
+            lambda sounds: predict_all(model, sounds, overlap, batch_size),
+            report,
+            lambda folder, found: report(Input(folder), found),
         )
     expect_all(*counts)

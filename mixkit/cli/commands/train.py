@@ -12,6 +12,7 @@ import typer
 from mixkit.cli.options import Device, Layers, Plugins, Settings, load
 from mixkit.cli.views.terminal import say, stderr, stdout
 from mixkit.errors import MixkitError
+from mixkit.values import fold_value
 
 if TYPE_CHECKING:
     from mixkit.recipe.schema import Recipe
@@ -28,7 +29,7 @@ def train(
     settings: Settings = None,
     plugins: Plugins = None,
     seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
-    fold: Annotated[int | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
+    fold: Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
     device: Device = "auto",
     gpus: Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")] = None,
     max_restarts: Annotated[
@@ -84,7 +85,7 @@ def train(
         lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
         if fold is not None:
             task = load(str(recipe), layers, lines, plugins).task.name
-            lines.append(f"task.{task}.fold = {fold}")
+            lines.append(f"task.{task}.fold = {fold_value(fold)!r}")
         wanted = load(str(recipe), layers, lines, plugins)
         if dry_run:
             _dry_run(wanted, device)

@@ -24,6 +24,8 @@ def show(report: Report) -> None:
     console.print(Text(f"sample rates  {rates or 'none'}\nchannels      {channels or 'none'}\n"), soft_wrap=True)
     if any(report.findings.values()):
         console.print(_findings(report), soft_wrap=True)
+    elif any(found.odd for found in report.left_out):
+        console.print("Nothing is damaged, nothing leaks; what is left out is named above.")
     else:
         console.print("Nothing is damaged, nothing leaks, nothing is odd.")
 

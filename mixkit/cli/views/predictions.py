@@ -19,8 +19,9 @@ from rich.text import Text
 from mixkit.cli.inputs import Input, escaped
 from mixkit.errors import MixkitError, printable
 from mixkit.model.windows import Prediction
+from mixkit.tasks.left_out import LeftOut
 
-Outcome = Prediction | MixkitError
+Outcome = Prediction | MixkitError | LeftOut
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def reporting(form: Form) -> Iterator[Callable[[Input, Outcome], None]]:
         yield lambda one, outcome: writer.writerows(_cells(one, outcome, form))
     else:
         predicted: list[tuple[str, Prediction]] = []
-        yield lambda one, outcome: None if isinstance(outcome, MixkitError) else predicted.append((one.name, outcome))
+        yield lambda one, outcome: predicted.append((one.name, outcome)) if isinstance(outcome, Prediction) else None
         if predicted:
             Console(highlight=False, file=stdout).print(_table(predicted, form))
 
@@ -67,6 +68,8 @@ def _record(one: Input, outcome: Outcome, form: Form) -> dict[str, Any]:
     """A line of JSON: ASCII, whatever the name, and never more than a line."""
     if isinstance(outcome, MixkitError):
         return {"file": escaped(one.name), "error": str(outcome)}
+    if isinstance(outcome, LeftOut):
+        return {"file": escaped(one.name), "left_out": outcome.to_json()}
     record = {
         "file": escaped(one.name),
         **_likely(outcome.top(form.top)),
@@ -92,10 +95,12 @@ def _header(form: Form) -> list[str]:
 
 
 def _cells(one: Input, outcome: Outcome, form: Form) -> list[list[str]]:
-    """A row for the recording, or for each of its windows."""
+    """A row for the recording, or for each of its windows; none for what is left out, which stands on stderr."""
     name = _cell(escaped(one.name))
     if isinstance(outcome, MixkitError):
         return [[name, *[""] * (2 * form.timeline + 2 * form.top), _cell(str(outcome))]]
+    if isinstance(outcome, LeftOut):
+        return []
     rows = []
     for window in range(len(outcome.windows)) if form.timeline else [None]:
         span = [] if window is None else [f"{second:.3f}" for second in outcome.span(window)]
