@@ -16,7 +16,7 @@ import torch
 from packaging.requirements import Requirement
 
 from mixkit.audio import cache
-from mixkit.audio.recording import KINDS
+from mixkit.audio.header import KINDS
 from mixkit.download.sources import SOURCES
 from mixkit.errors import MixkitError
 from mixkit.storage.folders import VARIABLE, data_folder, nearest

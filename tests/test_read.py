@@ -14,8 +14,8 @@ import torch
 import torchaudio
 from torch.utils.data import DataLoader
 
+from mixkit.audio.header import Header
 from mixkit.audio.read import inspect, read
-from mixkit.audio.recording import Header
 from mixkit.audio.resample import KERNEL, nearest_ratio, resample
 from mixkit.errors import DataError
 

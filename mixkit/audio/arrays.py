@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mixkit.audio.recording import LOUDEST, SAMPLE_RATES
+from mixkit.audio.header import SAMPLE_RATES
+from mixkit.audio.recording import LOUDEST
 from mixkit.errors import DataError, MixkitError
 
 ZERO = {"uint8": 2**7, "int8": 0, "int16": 0, "int32": 0}

@@ -15,7 +15,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from mixkit.audio import chunks, flac, links, mp3, ogg, pieces, tags
+from mixkit.audio import chunks, decoder, flac, header, links, mp3, mp3_frames, ogg, pieces, tags
 from mixkit.audio import facts as examining
 from mixkit.audio import read as reading
 from mixkit.audio import recording as decoding
@@ -32,7 +32,7 @@ from mixkit.storage.folders import data_folder, nearest
 VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less
 SETTLED = 2.0  # seconds since the last change, after which the times of a file tell every later one
-DECODING = (decoding, links, chunks, flac, mp3, ogg, pieces, tags)
+DECODING = (decoding, decoder, header, links, chunks, flac, mp3, mp3_frames, ogg, pieces, tags)
 PLAIN = ("AIFF", "WAV", "WAVEX")
 
 
@@ -191,8 +191,8 @@ def _stamp(path: str | os.PathLike[str]) -> str | None:
 def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
     if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")):
         return False
-    header = inspect(path)
-    return header.kind in PLAIN and header.sample_rate == sample_rate
+    found = inspect(path)
+    return found.kind in PLAIN and found.sample_rate == sample_rate
 
 
 def _audio_key(digest: str, sample_rate: int, start: float | None, stop: float | None) -> bytes:

@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixkit.audio.recording import Header, open_recording
+from mixkit.audio.header import Header
+from mixkit.audio.recording import open_recording
 from mixkit.audio.sketch import Sketch
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters

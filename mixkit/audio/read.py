@@ -9,7 +9,8 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from mixkit.audio.recording import Header, open_recording
+from mixkit.audio.header import Header
+from mixkit.audio.recording import open_recording
 from mixkit.audio.resample import resampled
 
 LARGE = 2**26

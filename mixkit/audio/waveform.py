@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from mixkit.audio.arrays import hertz, samples_of, taken_apart
+from mixkit.audio.header import CHANNELS
 from mixkit.audio.read import read
-from mixkit.audio.recording import CHANNELS
 from mixkit.audio.resample import resample
 from mixkit.audio.spool import spooled
 from mixkit.errors import DataError, MixkitError, printable
