@@ -12,6 +12,7 @@ import torch
 
 import mixkit
 from mixkit.audio import cache
+from mixkit.audio.chunks import UNFINISHED
 from mixkit.data.batches import Batches, Order
 from mixkit.errors import DataError
 from mixkit.recipe.faults import RecipeError
@@ -205,6 +206,18 @@ def test_names_are_escaped_where_they_are_said(thousand: Path) -> None:
         )
     finally:
         path.unlink()
+
+
+def test_what_was_mended_is_said(thousand: Path) -> None:
+    path = thousand / "a" / "002.wav"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + bytes(4) + whole[44:])
+    display = Says()
+    try:
+        assert not prepare(recipe(thousand), "cpu", display).splits.skipped
+    finally:
+        path.write_bytes(whole)
+    assert display.lines[0] == f"{path}: {UNFINISHED}"
 
 
 def test_what_was_heard_is_not_heard_again_until_a_file_changes(

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from mixkit import registry
+from mixkit.audio.chunks import STALE
 from mixkit.cli.views.picture import write_png
 from mixkit.data import check as check_module
 from mixkit.data.check import FAULTS, REMARKS, Report, check
@@ -94,6 +95,8 @@ def spoilt(root: Path) -> dict[str, tuple[Path, str, str]]:
     (root / "text.wav").write_text("RIFF, she said, and meant it")
     cut = write(root / "cut.wav")
     cut.write_bytes(cut.read_bytes()[:4000])
+    stale = write(root / "stale.wav")
+    stale.write_bytes(stale.read_bytes()[:40] + (8000).to_bytes(4, "little") + stale.read_bytes()[44:])
     nan = sound()
     nan[100] = np.nan
     return {
@@ -115,6 +118,7 @@ def spoilt(root: Path) -> dict[str, tuple[Path, str, str]]:
             "unreadable",
             "no such file. Check the path, or the folder that the task names.",
         ),
+        "stale.wav": (stale, "mended", STALE.format(8000)),
         "silent.wav": (write(root / "silent.wav", np.zeros(8000)), "silent", "highest sample 0.00000"),
         "faint.wav": (write(root / "faint.wav", np.full(8000, 0.0005)), "silent", "highest sample 0.00049"),
         "square.wav": (write(root / "square.wav", square), "clipped", "highest sample 1.000"),

@@ -45,10 +45,10 @@ def resampled(blocks: Iterable[NDArray[np.float32]], sample_rate: int, wanted: i
         sample_rate: of the blocks, in Hz.
         wanted: in Hz.
     """
-    if sample_rate == wanted:
+    old, new = nearest_ratio(sample_rate, wanted)
+    if old == new:
         yield from map(torch.from_numpy, blocks)
         return
-    old, new = nearest_ratio(sample_rate, wanted)
     resampler = _resampler(old, new)
     reach = math.ceil(resampler.width / old) * old
     step = math.ceil(max(PART, reach) / old) * old

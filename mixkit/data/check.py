@@ -31,6 +31,7 @@ REMARKS: Mapping[str, str] = {
     "mixed_audio": "same audio in two splits, which the protocol paper-random lets through",
     "duplicate": "same audio twice in a split",
     "likely_copy": "likely the same recording at another sample rate or with other channels",
+    "mended": "a header that says less than the file holds",
     "silent": "never above -60 dB",
     "clipped": "cut off at full scale",
     "shorter": "shorter than the model hears",
@@ -172,6 +173,7 @@ class Report:
                 yield ClipFinding(kind, one.split, one.clip.path, one.found.without_path)
         for split, clip, facts in self.good:
             for kind, applies, detail in (
+                ("mended", bool(facts.note), facts.note),
                 ("silent", facts.silent, f"highest sample {facts.peak:.5f}"),
                 ("clipped", facts.clipped, f"highest sample {facts.peak:.3f}"),
                 ("shorter", facts.seconds < self.seconds - TOLERANCE, f"{facts.seconds:.3f} s"),

@@ -14,7 +14,7 @@ from mixkit.tasks.clip import some
 MOST = 0.01
 """Share of the clips of a task that may be left out."""
 
-LISTED = 10  # of bad files in an error
+LISTED = 10  # of bad files in an error, and of odd ones
 MANY = 5000  # clips whose first decoding takes long enough to be announced
 
 Splits = Mapping[str, Sequence[Clip]]
@@ -51,7 +51,7 @@ def usable(
         splits: all clips of the task.
         on_bad_file: `stop` refuses any bad clip, `skip` more than one in a hundred.
         waveforms: reads them, and keeps what it has room for.
-        say: is told of each clip that is left out.
+        say: is told of each clip that is left out, and of files whose headers say less than they hold.
 
     Raises:
         DataError: there are bad clips, and too many, or a split or class has no others.
@@ -74,9 +74,19 @@ def usable(
     kept = [one for one in clips if isinstance(one.found, AudioFacts)]
     good = {split: tuple(one.clip for one in kept if one.split == split) for split in splits}
     _expect_all(splits, good)
+    for line in _mended(clips):
+        say(line)
     for one in bad:
         say(f"left out of {one.split}: {one.path}: {one.reason}")
     return good, bad, clips
+
+
+def _mended(clips: Sequence[CheckedClip]) -> list[str]:
+    """What is odd about files that are heard all the same."""
+    found = {one.clip.path: one.found.note for one in clips if isinstance(one.found, AudioFacts) and one.found.note}
+    lines = [f"{printable(path)}: {note}" for path, note in found.items()]
+    more = [f"... and {len(lines) - LISTED} more such files; `mixkit data check` lists them."]
+    return lines[:LISTED] + (more if len(lines) > LISTED else [])
 
 
 def _listed(bad: Sequence[Skipped], splits: Splits, verdict: str = "") -> str:
