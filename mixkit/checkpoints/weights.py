@@ -19,19 +19,21 @@ from mixkit.recipe.writer import to_gin
 from mixkit.runs.folder import Run
 
 BEST = "best.safetensors"
+REFITTED = "refit.safetensors"
 FORMAT = "mixkit 1"
 PROOF = "sha256"
 TABLES = 2**32
 """Bytes of a network's fixed tables, such as the filters of its features; those of base size are far below."""
 
 
-def save_weights(run: Run, model: Classifier, epoch: int) -> None:
-    """Writes `best.safetensors`.
+def save_weights(run: Run, model: Classifier, epoch: int, file: str = BEST) -> None:
+    """Writes `best.safetensors`, or those of a refit.
 
     Args:
         run: where.
         model: with its labels.
         epoch: that they are of.
+        file: its name.
 
     Raises:
         RunError: a weight is not finite, or the disk is full.
@@ -39,7 +41,7 @@ def save_weights(run: Run, model: Classifier, epoch: int) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise RunError(f"{name} holds numbers that are not finite; {run.folder / BEST} is left as it was.")
+            raise RunError(f"{name} holds numbers that are not finite; {run.folder / file} is left as it was.")
     header = {
         "format": FORMAT,
         "run": run.identity,
@@ -47,18 +49,19 @@ def save_weights(run: Run, model: Classifier, epoch: int) -> None:
         "name": model.recipe.name,
         "labels": json.dumps(list(model.labels)),
         "epoch": str(epoch),
+        **({"refit": "True"} if file == REFITTED else {}),
     }
-    run.write(BEST, save(tensors, metadata={**header, PROOF: proof(header, tensors)}))
+    run.write(file, save(tensors, metadata={**header, PROOF: proof(header, tensors)}))
 
 
-def saved_epoch(run: Run) -> int | None:
-    """The epoch whose weights `best.safetensors` holds; None where there are none, or damaged ones.
+def saved_epoch(run: Run, file: str = BEST) -> int | None:
+    """The epoch whose weights a file of them holds; None where there are none, or damaged ones.
 
     Raises:
         TrustError: never; the recipe in the header is not read.
     """
     try:
-        return int(read_weights(run.folder / BEST, run)[0]["epoch"])
+        return int(read_weights(run.folder / file, run)[0]["epoch"])
     except (DamagedError, RunError, KeyError, ValueError):
         return None
 
@@ -68,7 +71,8 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     """A trained network with its labels and sample rate, ready to listen.
 
     Args:
-        run: a run folder, or its `best.safetensors`, which is complete by itself.
+        run: a run folder, or its `best.safetensors`, which is complete by itself. Of a folder with a refit, that
+            network is taken, which is the one that was tested.
         device: where to put it.
         plugins: modules already loaded that the recipe may import.
 
@@ -83,7 +87,8 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     path, owner = Path(run), None
     if path.suffix != ".safetensors":
         owner = Run.open(path)
-        path = owner.folder / BEST
+        refitted = owner.folder / REFITTED
+        path = refitted if refitted.is_file() else owner.folder / BEST
         if not path.is_file():
             raise RunError(f"{path} is missing: no epoch of that run has ended yet.")
     header, tensors = read_weights(path, owner)
@@ -95,6 +100,7 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     _check(path, tensors, model.state_dict())
     model.load_state_dict(tensors)
     model.labels = labels
+    model.refit = header.get("refit") == "True"
     return model.to(device).eval()
 
 

@@ -114,6 +114,7 @@ def facts_of(model: Classifier) -> dict[str, str]:
         "input": f"waveform: float32, batch x samples, mono, -1 to 1; shorter sounds are {PADDED[model.length.pad]}",
         "output": "probabilities: float32, batch x classes",
         "name": model.recipe.name,
+        "trained_on": "training and validation clips" if model.refit else "training clips",
         "recipe": to_gin(model.recipe),
         "mixkit": __version__,
         "torch": str(torch.__version__),

@@ -37,6 +37,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.labels: tuple[str, ...] = ()
+        self.refit = False  # whether the validation clips were among those that it learned from
         self.multi_label: bool = recipe.task.params.get("multi_label", False)
         self.features = build_features(recipe)
         self.length = Length(self.features.samples, recipe.pad, recipe.crop)

@@ -129,8 +129,8 @@ class Train(Section):
     """How a model is trained.
 
     How long is said by `epochs` or by `steps`, of which the one that is written last holds. An epoch is a pass over the
-    training split either way, after which the network is validated and a state is saved. With `steps` the last epoch
-    ends at the last update, and is validated like the others. Schedules count updates of that many in all.
+    training split either way, and is followed by validation and a saved state. With `steps` the last one ends at the
+    last update. Schedules count updates.
 
     Args:
         epochs: passes over the training split; 20 where neither this nor `steps` is set.
@@ -152,6 +152,8 @@ class Train(Section):
         deterministic: only operations that give the same bits every time, also on a GPU.
         best: the figure on the validation split by which the best epoch is chosen: `loss`, a metric that every run has,
             such as `accuracy`, `recall` or `map`, or the name of one of `metrics`.
+        refit: when the best epoch is chosen, train once more from the same start, on training and validation together
+            and for as many epochs (with `steps`, updates), and test that network.
         patience: epochs without a better one after which training ends early; None for never.
         on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
         save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
@@ -179,6 +181,7 @@ class Train(Section):
     compile: bool = False
     deterministic: bool = False
     best: str = "accuracy"
+    refit: bool = False
     patience: Count | None = None
     on_bad_number: Literal["stop", "skip"] = "stop"
     save_every_steps: Count | None = None

@@ -8,6 +8,7 @@ from mixkit.report.differences import differing
 from mixkit.report.runs_by_arm import ComparedArm, RunEntry, RunsByArm
 from mixkit.report.statistics import ALPHA, Difference, too_few
 from mixkit.report.tables import signed
+from mixkit.runs.results import Results
 from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 
 
@@ -29,9 +30,10 @@ def caption(by_arm: RunsByArm) -> str:
         else ""
     )
     note = f" {by_arm.note}" if by_arm.note else ""
+    note = f"{_refitted(results)}{spread}{note}"
     return (
         f"{by_arm.name} on {', '.join(tasks)}: {_count(len(done), 'run')}{planned}, "
-        f"{_count(len(by_arm.arms), 'arm')}, {', '.join(parts)}; {tested} test clips a run.{spread}{note}"
+        f"{_count(len(by_arm.arms), 'arm')}, {', '.join(parts)}; {tested} test clips a run.{note}"
     )
 
 
@@ -101,6 +103,16 @@ def notes(comparison: Comparison) -> list[str]:
         _test(compared),
     ]
     return [sentence for sentence in said if sentence]
+
+
+def _refitted(results: Sequence[Results]) -> str:
+    """How many of the tested networks were trained on validation clips as well."""
+    count = sum(one.refit is not None for one in results)
+    if not count:
+        return ""
+    some = f"{count:,} of {len(results):,} networks {'was' if count == 1 else 'were'}"
+    which = "Every network was" if count == len(results) else some
+    return f" {which} refitted: trained once more on training and validation together, then tested."
 
 
 def _without_figures(by_arm: RunsByArm) -> str | None:

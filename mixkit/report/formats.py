@@ -131,6 +131,7 @@ def _line(comparison: Comparison, entry: RunEntry, flops: float | None) -> dict[
         **{fact: getattr(results, fact, None) for fact in ("task", "protocol")},
         "clips": results.test.clips if results else None,
         **{fact: getattr(results, fact, None) for fact in ("parameters", "epochs", "best_epoch")},
+        "refit": None if results is None else results.refit is not None,
         "flops": flops,
         **asdict(entry.pace),
         **{f"paper_{name}": arm.paper.get(name) for name in (*standard(), *asked)},

@@ -91,7 +91,7 @@ def curves(records: Sequence[dict[str, Any]], results: Results, best: str) -> Fi
         _plain(axes)
         axes.legend(frameon=False)
     figure.suptitle(
-        f"{results.recipe} on {results.task} ({results.protocol}): test "
+        f"{results.recipe} on {results.task} ({results.protocol}){', refitted' if results.refit else ''}: test "
         + ", ".join(f"{one.title} {one.show(results.test.value(one.name))}" for one in first[:2]),
         x=0.01,
         ha="left",

@@ -115,6 +115,7 @@ def runs(comparison: Comparison) -> TextTable:
     for entry in comparison.by_arm.entries:
         values = [_value(comparison, name, entry.value(name)) for name in comparison.by_arm.figures]
         epoch = f"{entry.results.best_epoch} of {entry.results.epochs}" if entry.results else NONE
+        epoch += ", refitted" if entry.results and entry.results.refit else ""
         state = f"{entry.state}: {entry.error}" if entry.error else entry.state
         fold = NONE if entry.fold is None else str(entry.fold)
         command = entry.command or NONE

@@ -23,6 +23,7 @@ RECIPE = "recipe.gin"
 METRICS = "metrics.jsonl"
 TABLE = "metrics.csv"
 TIMES = "times.jsonl"
+REFIT = "refit"
 EVENTS = "events.jsonl"
 
 
@@ -31,8 +32,8 @@ class Run:
 
     `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `metrics.jsonl` and `metrics.csv` (a line
     an epoch), `times.jsonl` (how long each took), `events.jsonl` (starts, saves, stops), `best.safetensors`, `last/`
-    (training state), `figures/`, `results.json`. Every file is whole or absent. Two runs of one recipe differ in
-    times, events and environment only.
+    (training state), `figures/`, `results.json`; of a refit, `refit.safetensors` and `refit/` (its records and states).
+    Every file is whole or absent. Two runs of one recipe differ in times, events and environment only.
     """
 
     def __init__(self, folder: Path):
@@ -147,8 +148,8 @@ class Run:
         return self._lines(EVENTS)
 
     def seconds(self) -> float:
-        """Time spent in training, all epochs together."""
-        return sum(record["seconds"] for record in self.times())
+        """Time spent in training, all epochs together, those of a refit too."""
+        return sum(record["seconds"] for record in (*self.times(), *self._lines(f"{REFIT}/{TIMES}")))
 
     def results(self) -> Results:
         """What the run ended with.

@@ -59,7 +59,7 @@ def _line(folder: Path) -> Line:
         results = run.results() if run.complete else None
         held = holder(folder / ".lock")
         state = "complete" if results else "running" if held else "stopped"
-        note = results.protocol if results else held or ""
+        note = f"{results.protocol}{', refitted' if results.refit else ''}" if results else held or ""
         values = (float(chosen[-1]) if chosen else None, results.test.value(best) if results else None)
         return Line(os.fspath(folder), state, len(records), best, *values, run.seconds(), size, note)
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -76,7 +76,8 @@ def epochs_csv(records: Sequence[dict[str, Any]]) -> str:
 
 def read_pace(folder: Path) -> Pace:
     """How fast a run was."""
-    records = [*_lines(folder / "times.jsonl")] or [*_lines(folder / "metrics.jsonl")]
+    times = [*_lines(folder / "times.jsonl"), *_lines(folder / "refit" / "times.jsonl")]
+    records = times or [*_lines(folder / "metrics.jsonl")]
     seconds, speeds, memory = ([*_numbers(records, key)] for key in ("seconds", "clips_per_second", "memory"))
     return Pace(
         sum(seconds) if seconds else None,

@@ -92,6 +92,22 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """What the tested network was trained on once more, after the epoch was chosen: `train.refit`.
+
+    Args:
+        clips: of training and validation together.
+        steps: updates.
+    """
+
+    clips: int
+    steps: int
+
+    def __str__(self) -> str:
+        return f"refitted on training and validation together ({self.clips:,} clips, {self.steps:,} updates)"
+
+
+@dataclass(frozen=True)
 class Results:
     """What a complete run ended with. Read from a file, all text in it is safe to print.
 
@@ -103,12 +119,13 @@ class Results:
         labels: of the classes.
         seed: of the run.
         epochs: trained.
-        best_epoch: the one that was tested.
+        best_epoch: the one that was tested; with a refit, the one that it is as long as.
         chosen_by: how it was chosen, in words.
         parameters: trained numbers.
         valid: figures of the best epoch on validation.
-        test: and on test.
+        test: and on test; with a refit, those of the refitted network.
         skipped: recordings that were left out, with split and reason.
+        refit: how the tested network was trained once more; None if it is that of the best epoch.
     """
 
     recipe: str
@@ -124,11 +141,13 @@ class Results:
     valid: Figures
     test: Figures
     skipped: tuple[Mapping[str, str], ...] = field(default=())
+    refit: Refit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**own, "valid": self.valid.to_json(), "test": self.test.to_json()}
+        refit = None if self.refit is None else asdict(self.refit)
+        return {**own, "refit": refit, "valid": self.valid.to_json(), "test": self.test.to_json()}
 
     @classmethod
     def from_json(cls, data: Any) -> "Results":
@@ -154,8 +173,15 @@ class Results:
             parameters=fit(data["parameters"], Whole, "parameters"),
             valid=valid,
             test=test,
+            refit=_refit(data.get("refit")),
             skipped=tuple({text(key): text(value) for key, value in one.items()} for one in data.get("skipped", ())),
         )
+
+
+def _refit(data: Any) -> Refit | None:
+    if data is None:
+        return None
+    return Refit(*(fit(data[key], Count, f"refit.{key}") for key in ("clips", "steps")))
 
 
 def text(value: str, longest: int = LONGEST) -> str:

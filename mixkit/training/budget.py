@@ -60,6 +60,8 @@ def in_words(settings: Train, clips: int) -> str:
             f" Fewer than {FEW:,} teach a network with fresh weights little: set train.steps = {FEW} or more "
             f"({epochs:,} epochs)."
         )
+    if settings.refit:
+        text += " The refit follows, for as long as the best epoch took."
     return text
 
 

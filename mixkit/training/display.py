@@ -23,7 +23,7 @@ class TrainingDisplay:
         """A batch of an epoch is done; both are counted from 1."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch is done and validated."""
+        """An epoch is done and validated; of a refit, the record has no `valid`."""
 
     def stop(self) -> None:
         """Training has ended, or failed."""

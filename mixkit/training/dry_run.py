@@ -9,7 +9,7 @@ import torch
 from mixkit.data.batches import Batches, Order
 from mixkit.defaults import torch_defaults
 from mixkit.recipe.schema import Recipe
-from mixkit.training.budget import Budget
+from mixkit.training.budget import Budget, budget
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.evaluate import evaluate
@@ -32,7 +32,7 @@ class Estimate:
         loss: of the last step.
         step_seconds: of one step.
         epoch_seconds: of one epoch with its validation.
-        run_seconds: of all epochs.
+        run_seconds: of all epochs, and of a refit as long as it can be.
         budget: how long the run is.
         memory: bytes at their peak: of the GPU, or of the process on a CPU.
         disk: bytes of the run folder, at least.
@@ -79,6 +79,7 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
             evaluate(model, iter([few]), step.objective, prepared.precision)
             checking = (time.monotonic() - began) * len(checks) / len(few.items)
     planned = prepared.budget
+    again = budget(settings, len(audio) + len(checks)).steps if settings.refit else 0  # at most
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))
     return Estimate(
@@ -88,8 +89,9 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
         loss=last,
         step_seconds=seconds,
         epoch_seconds=seconds * planned.per_epoch + checking,
-        run_seconds=seconds * planned.steps + checking * planned.epochs,
+        run_seconds=seconds * (planned.steps + again) + checking * planned.epochs,
         budget=planned,
         memory=peak(place),
-        disk=weights + 2 * (weights * (2 if step.ema else 1) + moments),  # the best epoch's, and two states
+        # The best epoch's, and two states; as much again for a refit.
+        disk=(2 if again else 1) * (weights + 2 * (weights * (2 if step.ema else 1) + moments)),
     )

@@ -12,16 +12,18 @@ from torch import Tensor
 
 from mixkit.checkpoints.compare import check_optimizer, check_state
 from mixkit.checkpoints.state import prune, save_state
-from mixkit.checkpoints.weights import save_weights, saved_epoch
+from mixkit.checkpoints.weights import BEST, REFITTED, save_weights, saved_epoch
 from mixkit.data.batches import Batch, Batches, Order, class_weights
 from mixkit.errors import DamagedError, RunError, Stopped
 from mixkit.runs.folder import Run
+from mixkit.training.budget import Budget
 from mixkit.training.evaluate import evaluate
 from mixkit.training.figures import rank
 from mixkit.training.memory import explained, peak
 from mixkit.training.nan_guard import NanGuard
 from mixkit.training.prepare import Prepared
-from mixkit.training.progress import RunProgress
+from mixkit.training.progress import RunProgress, state_example
+from mixkit.training.refit import part_of
 from mixkit.training.session import Session
 from mixkit.training.step import Step
 
@@ -33,10 +35,12 @@ class Fit:
         prepared: network, data and settings.
         run: where they are written.
         session: display, signals and processes.
+        refit: how long this is, if it is a refit: nothing is validated then, and the last weights are kept.
     """
 
-    def __init__(self, prepared: Prepared, run: Run, session: Session):
-        self.prepared, self.run, self.display = prepared, run, session.display
+    def __init__(self, prepared: Prepared, run: Run, session: Session, refit: Budget | None = None):
+        self.prepared, self.whole, self.display = prepared, run, session.display
+        self.run, self.weights = (run, BEST) if refit is None else (part_of(run, session.processes.same), REFITTED)
         self.signals, self.processes = session.signals, session.processes
         self.settings = settings = prepared.recipe.train
         device = prepared.device
@@ -48,10 +52,10 @@ class Fit:
         share = self.processes.rank, self.processes.ranks
         order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
         self.batches = Batches(audio, order, device, settings.workers)
-        self.valid = prepared.splits.batches("valid", device, *share)
-        self.budget = prepared.budget
+        self.valid = prepared.splits.batches("valid", device, *share) if refit is None else None
+        self.budget = refit or prepared.budget
         self.step = Step(prepared, self.processes, weights if settings.balance == "weights" else None)
-        self.guard = NanGuard(self.step, audio.clips, run)
+        self.guard = NanGuard(self.step, audio.clips, self.run)
         self.progress = RunProgress()
         self.saved = time.monotonic()
         torch.manual_seed(settings.seed + 1_000_003 * self.processes.rank)
@@ -66,7 +70,7 @@ class Fit:
         Raises:
             DamagedError: it is not the state of this run.
         """
-        check_state(path, state, self._example(state))
+        check_state(path, state, state_example(self.step.state(), state))
         check_optimizer(path, state["optimizer"], self.step.steps)
         progress = RunProgress.from_state(path, state["progress"])
         if state["run"] != self.run.identity:
@@ -78,10 +82,10 @@ class Fit:
         at = f"epoch {progress.epochs} of {self.budget.epochs}"
         if progress.batches:
             at += f", {progress.batches} of {self.budget.of_epoch(progress.epochs)} batches of the next"
-        self.display.say(f"Goes on after {at}.")
+        self.display.say(f"{'The refit goes' if self.valid is None else 'Goes'} on after {at}.")
 
-    def __call__(self) -> dict[str, Any]:
-        """All epochs that are left; gives the record of the best.
+    def __call__(self) -> RunProgress:
+        """All epochs that are left; gives how far it is then.
 
         Raises:
             Stopped: a signal asked for it; the state is saved.
@@ -95,10 +99,10 @@ class Fit:
                     if self._is_over():
                         break
                     self._train(epoch)
-                    self._validate(epoch)
+                    self._end(epoch)
         finally:
             self.display.stop()
-        return self.progress.best
+        return self.progress
 
     def _train(self, epoch: int) -> None:
         progress, step = self.progress, self.step
@@ -133,28 +137,20 @@ class Fit:
         if stop:
             self._leave()
 
-    def _validate(self, epoch: int) -> None:
+    def _end(self, epoch: int) -> None:
         progress, began = self.progress, time.monotonic()
         self.guard.settle()
         if not progress.losses:
             raise RunError(f"epoch {epoch + 1}: every step was left out. Lower train.learning_rate.")
         mean = self._losses().mean().item()
-        found = evaluate(
-            self.step.evaluated_model,
-            self._until_asked(self.valid.epoch(epoch)),
-            self.step.objective,
-            self.prepared.precision,
-            self.processes,
-        )
+        found = {} if self.valid is None else self._validated(epoch, self.valid)
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "steps": self.budget.up_to(epoch + 1),
             "learning_rate": self.step.steps.param_groups[0]["lr"],
             "train": {"loss": mean},
-            "valid": found.headline(),
+            **found,
         }
-        best = progress.best
-        record["best"] = not best or rank(record["valid"], self.settings.best) > rank(best["valid"], self.settings.best)
         seconds = progress.seconds + time.monotonic() - began
         clips = min(self.batches.order.count, self.budget.of_epoch(epoch) * self.settings.batch_size)
         times = {
@@ -164,15 +160,29 @@ class Fit:
             "waiting": round(progress.waiting, 3),
             "memory": peak(self.prepared.device),
         }
-        self.progress = RunProgress(epoch + 1, best=record if record["best"] else best, record=record, times=times)
+        best = record if found.get("best") else progress.best
+        self.progress = RunProgress(epoch + 1, best=best, record=record, times=times)
         # State, weights, log: whoever is killed between two of them finds in the state what the next one lacks.
         self._save()
-        if record["best"] and self.processes.first:
-            save_weights(self.run, self.step.evaluated_model, epoch + 1)
+        if self._is_kept() and self.processes.first:
+            save_weights(self.whole, self.step.evaluated_model, epoch + 1, self.weights)
         self.run.log(record, times)
         self.display.epoch({**record, **times})
         if self.processes.any(self.signals.asked is not None)[0]:
             self._leave()
+
+    def _validated(self, epoch: int, valid: Batches) -> dict[str, Any]:
+        """The figures on validation, and whether they are the best so far."""
+        model, batches = self.step.evaluated_model, self._until_asked(valid.epoch(epoch))
+        found = evaluate(model, batches, self.step.objective, self.prepared.precision, self.processes).headline()
+        before, by = self.progress.best, self.settings.best
+        return {"valid": found, "best": not before or rank(found, by) > rank(before["valid"], by)}
+
+    def _is_kept(self) -> bool:
+        """Whether the weights are kept as they are now: at the end of the best epoch, or of a whole refit."""
+        progress = self.progress
+        kept = self.budget.epochs if self.valid is None else progress.best.get("epoch")
+        return progress.epochs == kept and not progress.batches
 
     def _save(self) -> None:
         self.guard.settle()
@@ -189,9 +199,8 @@ class Fit:
         if progress.epochs and all(record["epoch"] != progress.epochs for record in run.metrics()):
             run.keep_epochs(progress.epochs - 1)
             run.log(progress.record, progress.times)
-        best = progress.best.get("epoch")
-        if best == progress.epochs and not progress.batches and saved_epoch(run) != best:
-            save_weights(run, self.step.evaluated_model, best)
+        if self._is_kept() and saved_epoch(self.whole, self.weights) != progress.epochs:
+            save_weights(self.whole, self.step.evaluated_model, progress.epochs, self.weights)
         prune(run, state)  # older ones that a kill has left
 
     def _losses(self) -> Tensor:
@@ -201,10 +210,10 @@ class Fit:
         return torch.stack(shares).mean(0).float()
 
     def _leave(self) -> None:
-        number = self.signals.asked or 15
-        at = f"after epoch {self.progress.epochs}, batch {self.progress.batches}"
+        number, of = self.signals.asked or 15, " of the refit" if self.valid is None else ""
+        at = f"after epoch {self.progress.epochs}{of}, batch {self.progress.batches}"
         self.run.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
-        raise Stopped(number, f"{at}. Go on: mixkit train --resume {shlex.quote(str(self.run.folder))}")
+        raise Stopped(number, f"{at}. Go on: mixkit train --resume {shlex.quote(str(self.whole.folder))}")
 
     def _is_over(self) -> bool:
         patience, best = self.settings.patience, self.progress.best
@@ -225,20 +234,3 @@ class Fit:
             if batch is None:
                 return
             yield batch
-
-    def _example(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """What a state of this run looks like; the optimizer's is looked at by itself."""
-        own, random = self.step.state(), state.get("random")
-        return {
-            **own,
-            "optimizer": state.get("optimizer"),
-            # As many as there were processes, and of whatever kind of device.
-            "random": random if isinstance(random, list) and all(map(_is_rng_state, random)) else own["random"],
-            "progress": RunProgress.example(state.get("progress")),
-            "run": "",
-        }
-
-
-def _is_rng_state(found: Any) -> bool:
-    kinds = {"cpu", "cuda"}
-    return isinstance(found, dict) and found.keys() == kinds and all(isinstance(found[kind], Tensor) for kind in kinds)

@@ -17,8 +17,8 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Measurable, loss
 from mixkit.runs.environment import code, environment
-from mixkit.runs.folder import COMPLETE, Run
-from mixkit.runs.results import Results
+from mixkit.runs.folder import COMPLETE, REFIT, Run
+from mixkit.runs.results import Refit, Results
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.distributed import RESTARTS, Processes
@@ -27,6 +27,8 @@ from mixkit.training.figures import chosen_by
 from mixkit.training.fingerprint import changes, fingerprint
 from mixkit.training.fit import Fit
 from mixkit.training.prepare import Prepared, prepare
+from mixkit.training.progress import RunProgress
+from mixkit.training.refit import joined, until
 from mixkit.training.session import Session, open_session
 
 
@@ -178,16 +180,35 @@ def _complete(prepared: Prepared, run: Run, session: Session, saved: tuple[Path,
     if saved is None and features.needs_measuring:
         features.load_state_dict(session.processes.same(lambda: _measured(prepared)))
     with deterministic(prepared.recipe.train.deterministic):
-        fit = Fit(prepared, run, session)
-        if saved is not None:
-            fit.go_on(*saved)
-        else:
-            run.keep_epochs(0)
-            if prepared.start is not None:
-                run.event("started_from", **prepared.start.to_json())
-        best = fit()
-        run.write_json(COMPLETE, _test(prepared, run, best, fit.progress.epochs, session.processes).to_json())
+        progress = _fitted(Fit(prepared, run, session), saved)
+        refit = _refit(prepared, run, session, progress.best["epoch"]) if prepared.recipe.train.refit else None
+        run.write_json(COMPLETE, _test(prepared, run, progress, refit, session.processes).to_json())
     return run
+
+
+def _fitted(fit: Fit, saved: tuple[Path, Mapping[str, Any]] | None) -> RunProgress:
+    if saved is not None:
+        fit.go_on(*saved)
+    else:
+        fit.run.keep_epochs(0)
+        if fit.prepared.start is not None:
+            fit.run.event("started_from", **fit.prepared.start.to_json())
+    return fit()
+
+
+def _refit(prepared: Prepared, run: Run, session: Session, epoch: int) -> Refit:
+    """Trains once more, with the validation clips, for as long as the chosen epoch took."""
+    same = session.processes.same
+    saved = same(lambda: _newest(Run(run.folder / REFIT), session.display))
+    both = joined(prepared, fresh=saved is None)
+    if saved is None and both.model.features.needs_measuring:
+        both.model.features.load_state_dict(same(lambda: _measured(both)))
+    length = until(prepared, both, epoch)
+    found = Refit(len(both.splits.clips["train"]), length.steps)
+    together = f"training and validation together, {found.clips:,} clips"
+    session.display.say(f"Epoch {epoch} is chosen. Refit, that is once more, on {together}; {length}.")
+    _fitted(Fit(both, run, session, length), saved)
+    return found
 
 
 def _measured(prepared: Prepared) -> dict[str, Tensor]:
@@ -199,17 +220,19 @@ def _measured(prepared: Prepared) -> dict[str, Tensor]:
     return features.state_dict()
 
 
-def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, processes: Processes) -> Results:
-    recipe, device = prepared.recipe, prepared.device
-    if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best["epoch"]):
+def _test(prepared: Prepared, run: Run, progress: RunProgress, refit: Refit | None, processes: Processes) -> Results:
+    """Figures of the best epoch on validation, and of that network or of the refitted one on test."""
+    recipe, device, best = prepared.recipe, prepared.device, progress.best["epoch"]
+    if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best):
         raise DamagedError(
-            f"{run.folder} holds no whole weights of its best epoch {best['epoch']}. "
-            "Start it anew under another --name."
+            f"{run.folder} holds no whole weights of its best epoch {best}. Start it anew under another --name."
         )
-    model = load(run.folder, device, recipe.plugins)
     objective = loss.build(recipe.train.loss, None).to(device)
+    model = load(run.folder / BEST, device, recipe.plugins)
     found = {}
     for split in ("valid", "test"):
+        if refit and split == "test":
+            model = load(run.folder, device, recipe.plugins)
         batches = prepared.splits.batches(split, device, processes.rank, processes.ranks)
         found[split] = evaluate(model, batches.epoch(0), objective, prepared.precision, processes)
     return Results(
@@ -219,10 +242,11 @@ def _test(prepared: Prepared, run: Run, best: Mapping[str, Any], epochs: int, pr
         fold=recipe.task.params.get("fold"),
         labels=model.labels,
         seed=recipe.train.seed,
-        epochs=epochs,
-        best_epoch=best["epoch"],
+        epochs=progress.epochs,
+        best_epoch=best,
         chosen_by=chosen_by(recipe.train.best),
         skipped=tuple(one.to_json() for one in prepared.splits.skipped),
+        refit=refit,
         parameters=sum(p.numel() for p in model.mixer.parameters()),
         **found,
     )

@@ -43,6 +43,25 @@ class Prepared:
         return budget(self.recipe.train, len(self.splits.clips["train"]))
 
 
+def starting_network(
+    recipe: Recipe, labels: tuple[str, ...], fresh: bool = True
+) -> tuple[Classifier, StartingWeights | None]:
+    """The network that a run begins with, the same one each time, and what it was given of other weights.
+
+    Args:
+        recipe: what to build.
+        labels: of its classes.
+        fresh: whether it is to start from `train.init`.
+
+    Raises:
+        MixkitError: it cannot be built, or there are no such weights.
+    """
+    model = build(recipe, len(labels))
+    model.labels = labels
+    init = recipe.train.init if fresh else None
+    return model, None if init is None else weights.build(init, model.mixer)
+
+
 def prepare(
     recipe: Recipe, device: str = "auto", display: TrainingDisplay | None = None, *, fresh: bool = True
 ) -> Prepared:
@@ -68,12 +87,9 @@ def prepare(
         )
     for note in source.notes:
         display.say(note)
-    model = build(recipe, len(source.labels))
-    model.labels = tuple(source.labels)
-    init = recipe.train.init if fresh else None
-    start = None if init is None else weights.build(init, model.mixer)
-    if start is not None:
-        display.say(str(start))
+    model, given = starting_network(recipe, tuple(source.labels), fresh)
+    if given is not None:
+        display.say(str(given))
     for note in check_labels(recipe, [clip for split in SPLITS for clip in source.clips(split)]):
         display.say(note)
     for measure in recipe.train.metrics:
@@ -84,7 +100,7 @@ def prepare(
         display.say(note)
     display.say(_lengths(splits, clips))
     precision = precision_of(recipe.train.precision, place)
-    prepared = Prepared(recipe, place, precision, model, splits, augmentations, start)
+    prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
 

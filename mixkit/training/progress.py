@@ -61,7 +61,8 @@ class RunProgress:
             records = json.loads(state["records"])
             best, record, times = records
             filled = [found for found in (best, record) if found]
-            right = all(isinstance(found["epoch"], int) and isinstance(found["valid"], dict) for found in filled)
+            right = all(isinstance(found["epoch"], int) and isinstance(found["train"], dict) for found in filled)
+            right &= not best or isinstance(best["valid"], dict)
             if not right or (record and not isinstance(times["seconds"], float)):
                 raise TypeError
         except (ValueError, TypeError, KeyError):
@@ -75,3 +76,26 @@ class RunProgress:
         losses = found.get("losses") if isinstance(found, Mapping) else None
         count = len(losses) if isinstance(losses, Tensor) and losses.ndim == 1 else 0
         return {**NUMBERS, "losses": torch.empty(count), "records": ""}
+
+
+def state_example(own: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """What a state of a run looks like; the optimizer's is looked at by itself.
+
+    Args:
+        own: the state of a step of the run.
+        state: what was loaded.
+    """
+    random = state.get("random")
+    return {
+        **own,
+        "optimizer": state.get("optimizer"),
+        # As many as there were processes, and of whatever kind of device.
+        "random": random if isinstance(random, list) and all(map(_is_rng_state, random)) else own["random"],
+        "progress": RunProgress.example(state.get("progress")),
+        "run": "",
+    }
+
+
+def _is_rng_state(found: Any) -> bool:
+    kinds = {"cpu", "cuda"}
+    return isinstance(found, dict) and found.keys() == kinds and all(isinstance(found[kind], Tensor) for kind in kinds)

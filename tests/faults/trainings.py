@@ -99,8 +99,8 @@ def recipe_lines(sounds: Path, *lines: str) -> Sequence[str]:
 def bits(folder: Path) -> dict[str, str]:
     """Digests of all that two runs of one recipe have in common: weights, states, records and results, but no times."""
     return {
-        "weights": _digest(load_file(folder / "best.safetensors")),
-        "state": _digest(timeless(load_state(states(Run(folder))[0]))),
+        "weights": digest(load_file(folder / "best.safetensors")),
+        "state": digest(timeless(load_state(states(Run(folder))[0]))),
         **{
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in ("metrics.jsonl", "metrics.csv", "results.json", "recipe.gin")
@@ -121,14 +121,15 @@ def saved_at(folder: Path) -> list[int]:
     return [int(path.name.split("-")[1]) for path in states(Run(folder))]
 
 
-def _digest(tree: Any) -> str:
-    digest = hashlib.sha256()
+def digest(tree: Any) -> str:
+    """Of all tensors and values in a tree, with their names."""
+    found = hashlib.sha256()
 
     def add(name: str, node: Any) -> None:
-        digest.update(name.encode())
+        found.update(name.encode())
         if isinstance(node, torch.Tensor):
-            digest.update(f"{node.dtype}{list(node.shape)}".encode())
-            digest.update(node.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            found.update(f"{node.dtype}{list(node.shape)}".encode())
+            found.update(node.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         elif isinstance(node, dict):
             for key in sorted(node, key=str):
                 add(f"{name}.{key}", node[key])
@@ -136,7 +137,7 @@ def _digest(tree: Any) -> str:
             for number, inner in enumerate(node):
                 add(f"{name}.{number}", inner)
         else:
-            digest.update(repr(node).encode())
+            found.update(repr(node).encode())
 
     add("", tree)
-    return digest.hexdigest()
+    return found.hexdigest()

@@ -30,8 +30,14 @@ def evaluate(
     found = evaluate_split(model, split, place)
     protocol = task.build(model.recipe.task).protocol
     if as_json:
-        print_json({"run": str(run), "protocol": protocol, "split": split, split: found.to_json()})
+        document = {"run": str(run), "protocol": protocol, "split": split, "refit": model.refit}
+        print_json({**document, split: found.to_json()})
         return
     say(f"{model.recipe.name} on {model.recipe.task.name} ({protocol})")
-    show_results({split: found}, model.recipe.train.best)
+    if model.refit:
+        heard = "test" if split == "test" else f"{split}, trained on"
+        title = "figures of the network refitted on training and validation together"
+        show_results({heard: found}, model.recipe.train.best, title)
+    else:
+        show_results({split: found}, model.recipe.train.best)
     stdout().print(classes(found))

@@ -134,11 +134,16 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     draw(run, loaded, lambda line: say(line, console=stderr()))
     results, best = run.results(), read_best(run.folder)
     say("")
-    show_results({"valid": results.valid, "test": results.test}, best)
+    if results.refit:
+        splits = {"valid, before the refit": results.valid, "test": results.test}
+        show_results(splits, best, "figures of the best epoch on valid, and of the refitted network on test")
+    else:
+        show_results({"valid": results.valid, "test": results.test}, best)
     say(f"{summary(results, best)}, {run.seconds():.0f} s.")
     flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
     folder = shlex.quote(str(run.folder))
     say("")
-    say(f"All of it is in {run.folder}: figures/, results.json, best.safetensors, recipe.gin.")
-    say(f"Next:  mixkit evaluate {folder} --split valid{flags}")
+    weights = "best.safetensors, refit.safetensors" if results.refit else "best.safetensors"
+    say(f"All of it is in {run.folder}: figures/, results.json, {weights}, recipe.gin.")
+    say(f"Next:  mixkit evaluate {folder} --split {'test' if results.refit else 'valid'}{flags}")
     say(f"       mixkit show {folder}/recipe.gin{flags}")

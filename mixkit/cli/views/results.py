@@ -11,19 +11,20 @@ from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, pair, t
 from mixkit.runs.results import Figures, Results
 
 
-def show_results(splits: Mapping[str, Figures], best: str) -> None:
+def show_results(splits: Mapping[str, Figures], best: str, title: str = "figures of the best epoch") -> None:
     """A table of all splits, and a line for each metric that the recipe asks for; their names may be long.
 
     Args:
         splits: by name.
         best: the figure by which the recipe chooses, which has a column.
+        title: what the network is.
     """
     first = next(iter(splits.values()))
     shown = [figure(name, first.several) for name in columns(first.several)]
     if best not in (*columns(first.several), LOSS):
         shown.append(figure(best, first.several))
     titles, caption = [one.title for one in shown], _caption(shown, first.threshold)
-    rows = table("split", "clips", *titles, LOSS, title="figures of the best epoch", caption=caption)
+    rows = table("split", "clips", *titles, LOSS, title=title, caption=caption)
     for split, found in splits.items():
         rows.add_row(split, str(found.clips), *(one.show(found.value(one.name)) for one in shown), f"{found.loss:.3f}")
     stdout().print(rows)
@@ -36,10 +37,11 @@ def summary(results: Results, best: str) -> str:
     """A run in a line; the figure by which its recipe chooses is named first."""
     tested = results.test
     shown = [figure(name, tested.several) for name in pair(best, tested.several)]
+    refit = f", {results.refit}" if results.refit else ""
     return (
         f"{results.recipe} on {results.task} ({results.protocol}): "
         f"test {', '.join(f'{one.title} {one.show(tested.value(one.name))}' for one in shown)}, "
-        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}); "
+        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}){refit}; "
         f"{results.parameters:,} parameters"
     )
 

@@ -43,7 +43,7 @@ class TensorBoard(Live):
             # A run that goes on draws over what was drawn after the state that it went on from.
             self._writer = self._make(str(self._folder), purge_step=record["epoch"])
         for split in ("train", "valid"):
-            for figure, value in record[split].items():
+            for figure, value in record.get(split, {}).items():
                 if value is not None:
                     self._writer.add_scalar(f"{figure}/{split}", value, record["epoch"])
         self._writer.add_scalar("learning_rate", record["learning_rate"], record["epoch"])
@@ -55,4 +55,5 @@ class TensorBoard(Live):
         """Training has ended, or failed."""
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
         super().stop()

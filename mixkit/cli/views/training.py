@@ -54,7 +54,11 @@ class Live(TrainingDisplay):
             self.progress.update(bar, completed=done, epoch=epoch, batch=batch, loss=loss, speed=clips_per_second)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """An epoch is done and validated."""
+        """An epoch is done and validated, unless it is one of a refit."""
+        if "valid" not in record:
+            line = f"refit epoch {record['epoch']:>3}/{self.budget.epochs}  loss {record['train']['loss']:.3f}  "
+            say(f"{line}{record['clips_per_second']:.0f} clips/s", console=self.console)
+            return
         valid, shown = record["valid"], [*columns(False)[:2], *columns(True)[:2], self.best]
         shown += [name for name in valid if name not in standard()]
         values = "".join(_value(name, valid.get(name)) for name in dict.fromkeys(shown) if name != LOSS)
