@@ -18,7 +18,7 @@ import mixkit
 import mixkit.hear
 from mixkit.audio.arrays import samples_of
 from mixkit.audio.features import LogMel
-from mixkit.audio.waveform import waveform_of
+from mixkit.audio.waveform import sound_opener
 from mixkit.errors import MixkitError
 
 RATE = 16_000
@@ -29,6 +29,13 @@ PLAIN = "Give floats from -1 to 1, or the integers of a recording: uint8, int8, 
 SOUNDS = (
     "Give a path, an open file or a waveform (an array, a tensor or a list of floats from -1 to 1) and its sample_rate."
 )
+
+
+def waveform_of(sound: Any, rate: Any, wanted: int) -> torch.Tensor:
+    with sound_opener(sound, rate, wanted) as open_sound, open_sound() as waveform:
+        found = torch.cat(list(waveform.blocks))
+        assert waveform.samples == len(found)
+        return found
 
 
 def conjugate() -> torch.Tensor:
@@ -215,7 +222,7 @@ def test_open_files_that_hold_no_sound(tmp_path: Path, monkeypatch: pytest.Monke
         for sound, message in (
             (binary, f"{path}: is not WAV, FLAC, OGG, MP3 or AIFF."),
             (text, f"{path} reads as str, not bytes. Open it with 'rb'."),
-            (b"words and more words", "the BytesIO: is not WAV, FLAC, OGG, MP3 or AIFF."),
+            (b"words and more words", "the bytes: is not WAV, FLAC, OGG, MP3 or AIFF."),
             (
                 SimpleNamespace(read=lambda size: SOUND),
                 "the SimpleNamespace reads as ndarray, not bytes. Open it with 'rb'.",
@@ -228,7 +235,7 @@ def test_open_files_that_hold_no_sound(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(MixkitError) as caught:
         waveform_of(b"RIFF", None, RATE)
     assert str(caught.value) == (
-        "the BytesIO cannot be kept in a temporary file (No such file or directory). Name a file instead, or set "
+        "the bytes cannot be kept in a temporary file (No such file or directory). Name a file instead, or set "
         "TMPDIR to a folder that can be written to and has room."
     )
 

@@ -1,5 +1,7 @@
 """Predictions: any length, rate and channel count; the same whatever else is heard in the same batch."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch import Tensor
 
 import mixkit
 from mixkit.audio.length import window_starts
-from mixkit.audio.waveform import waveform_of
+from mixkit.audio.waveform import OpenSound, Waveform, sound_opener
 from mixkit.errors import DataError, MixkitError
 from mixkit.model.classifier import Classifier, embed_all, predict_all
 from mixkit.model.windows import Prediction
@@ -190,8 +192,9 @@ def some_sounds() -> list[tuple[Tensor, int]]:
 
 
 def predicted(model: Classifier, sounds: list[tuple[Tensor, int]], batch_size: int) -> list[Tensor]:
-    ask = [partial(waveform_of, sound, rate, model.sample_rate) for sound, rate in sounds]
-    found = list(predict_all(model, ask, 0.5, batch_size))
+    with ExitStack() as stack:
+        ask = [stack.enter_context(sound_opener(*sound, model.sample_rate)) for sound in sounds]
+        found = list(predict_all(model, ask, 0.5, batch_size))
     return [one.probabilities for one in found if isinstance(one, Prediction)]
 
 
@@ -227,10 +230,23 @@ def test_a_network_whose_batch_mixes_is_seen(model: Classifier, monkeypatch: pyt
 
 
 def test_a_fault_stands_in_its_place(model: Classifier) -> None:
-    def broken() -> Tensor:
-        raise DataError("x.wav: is broken.")
+    @contextmanager
+    def broken(good: int, samples: int | None) -> Iterator[Waveform]:
+        def blocks() -> Iterator[Tensor]:
+            yield noise(good)
+            raise DataError("x.wav: is broken.")
 
-    ask = [lambda: noise(20_000), broken, lambda: noise(8000), broken]
+        yield Waveform(samples, blocks())
+
+    @contextmanager
+    def missing() -> Iterator[Waveform]:
+        raise DataError("x.wav: is missing.")
+        yield
+
+    def whole(samples: int) -> OpenSound:
+        return lambda: nullcontext(Waveform(samples, iter([noise(samples)])))
+
+    ask: list[OpenSound] = [whole(20_000), missing, whole(8000), partial(broken, 17_000, 90_000)]
     for batch_size in (1, 3, 64):
         for found in (list(predict_all(model, ask, 0.5, batch_size)), list(embed_all(model, ask, 0.5, batch_size))):
             assert [isinstance(one, DataError) for one in found] == [False, True, False, True]

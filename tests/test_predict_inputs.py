@@ -149,8 +149,8 @@ def test_a_folder_is_searched_without_falling_into_traps(tmp_path: Path, monkeyp
             "in/pipe.wav",
         ]
         pipe = found[-1]
-        with pytest.raises(Exception, match="not a regular file") as caught:
-            pipe.read(16_000)
+        with pytest.raises(Exception, match="not a regular file") as caught, pipe.open(16_000):
+            pass
         assert str(caught.value) == "in/pipe.wav: is not a regular file."
     with inputs(["in/leads_out.wav", "in/.hidden.wav", "in/e.txt", "in/e.txt"]) as found:
         assert [one.name for one in found] == ["in/leads_out.wav", "in/.hidden.wav", "in/e.txt", "in/e.txt"]

@@ -19,7 +19,12 @@ MEND = "Give floats from -1 to 1, or the integers of a recording: uint8, int8, i
 
 
 def samples_of(waveform: Any) -> Tensor:
-    """A waveform of any shape as float32 from -1 to 1, on the CPU; integers are taken for shares of full scale.
+    """A waveform of any shape as float32 from -1 to 1, on the CPU; arguments and errors are those of `checked`."""
+    return torch.from_numpy(as_float32(checked(waveform)))
+
+
+def checked(waveform: Any) -> NDArray[Any]:
+    """A waveform of any shape as an array that `as_float32` takes.
 
     Args:
         waveform: an array, a tensor, a list, or what NumPy can make an array of.
@@ -42,9 +47,14 @@ def samples_of(waveform: Any) -> Tensor:
         raise MixkitError(
             f"the waveform is int32 with samples up to {peak:g} only. If it has 16 bits, give it as int16."
         )
-    samples = torch.from_numpy(np.require(array, np.float32, ["C", "W"]))
-    if name in ZERO:
-        samples = (samples - ZERO[name]) / 2 ** (8 * array.itemsize - 1)
+    return array
+
+
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """A part of a checked array from -1 to 1; integers are taken for shares of full scale."""
+    samples = np.require(array, np.float32, ["C", "W"])
+    if array.dtype.name in ZERO:
+        samples = (samples - ZERO[array.dtype.name]) / np.float32(2 ** (8 * array.itemsize - 1))
     return samples
 
 

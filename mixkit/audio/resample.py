@@ -67,6 +67,12 @@ def resampled(blocks: Iterable[NDArray[np.float32]], sample_rate: int, wanted: i
         yield resampler(torch.from_numpy(np.concatenate(kept)))[before * new // old :]
 
 
+def resampled_length(samples: int, sample_rate: int, wanted: int) -> int:
+    """How many samples there are after resampling."""
+    old, new = nearest_ratio(sample_rate, wanted)
+    return -(-samples * new // old)
+
+
 def nearest_ratio(sample_rate: int, wanted: int) -> tuple[int, int]:
     """The ratio of two sample rates in the smallest numbers, or the nearest one that memory allows.
 

@@ -8,11 +8,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
-from mixkit.audio.read import read
 from mixkit.audio.refusal import fix_alone
 from mixkit.audio.spool import spooled
+from mixkit.audio.waveform import Waveform, open_file
 from mixkit.errors import DataError, MixkitError
 from mixkit.tasks.clip import suffixes
 from mixkit.tasks.left_out import LeftOut
@@ -36,11 +34,12 @@ class Input:
     path: str | None = None
     fault: str | None = None
 
-    def read(self, sample_rate: int) -> Tensor:
-        """Its sound in mono, `s`.
+    @contextmanager
+    def open(self, sample_rate: int) -> Iterator[Waveform]:
+        """Its sound.
 
         Args:
-            sample_rate: of the result, in Hz.
+            sample_rate: of the waveform, in Hz.
 
         Raises:
             DataError: it cannot be used; the message begins with its name and says why.
@@ -48,7 +47,8 @@ class Input:
         if self.path is None:
             raise DataError(self.fault or "", self.name)
         try:
-            return read(self.path, sample_rate)
+            with open_file(self.path, sample_rate) as waveform:
+                yield waveform
         except DataError as error:
             bad = error.kind in ("empty", "damaged")  # nothing that this file could do would help
             fix = "" if bad else fix_alone(error.kind)

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from torch import Tensor
-
+from mixkit.audio.waveform import OpenSound
 from mixkit.cli.inputs import Input, inputs
 from mixkit.cli.views.bar import Bar
 from mixkit.cli.views.terminal import say, stderr
@@ -18,7 +17,7 @@ T = TypeVar("T")
 def process_all(
     named: Sequence[str],
     sample_rate: int,
-    process: Callable[[Iterator[Callable[[], Tensor]]], Iterator[T | MixkitError]],
+    process: Callable[[Iterator[OpenSound]], Iterator[T | MixkitError]],
     report: Callable[[Input, T | MixkitError], None],
     left_out: Callable[[str, LeftOut], None] = lambda folder, found: None,
 ) -> tuple[int, int]:
@@ -27,7 +26,7 @@ def process_all(
     Args:
         named: see `inputs`.
         sample_rate: of the sounds, in Hz.
-        process: from sounds, each read when it is called, to what comes of them, or their fault.
+        process: from sounds, each opened when it is its turn, to what comes of them, or their fault.
         report: is given each of these.
         left_out: is given each folder that is named, and what is left out of it, which is said on stderr as well.
 
@@ -42,7 +41,7 @@ def process_all(
         left_out(folder, found)
 
     with inputs(named, tell) as found, Bar(console, counts_bytes=False) as bar:
-        outcomes = process(partial(one.read, sample_rate) for one in found)
+        outcomes = process(partial(one.open, sample_rate) for one in found)
         for done, (one, outcome) in enumerate(zip(found, outcomes, strict=True), start=1):
             if isinstance(outcome, MixkitError):
                 faults += 1

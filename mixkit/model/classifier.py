@@ -1,19 +1,18 @@
 """A whole recipe as one network: features in front, so that it takes a waveform."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.length import OVERLAP, Length, window_starts
-from mixkit.audio.waveform import Sound, waveform_of
+from mixkit.audio.length import OVERLAP, Length
+from mixkit.audio.waveform import OpenSound, Sound, sound_opener
 from mixkit.defaults import float32_default, torch_defaults
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
+from mixkit.model.recordings import heard
 from mixkit.model.windows import Prediction
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Features, features, loss
@@ -62,7 +61,8 @@ class Classifier(nn.Module):
             MixkitError: the network has no labels, or an argument is not as it has to be.
             DataError: the sound cannot be used.
         """
-        return _only(*predict_all(self, self._read(sound, sample_rate), overlap, BATCH_SIZE))
+        with sound_opener(sound, sample_rate, self.sample_rate) as open_sound:
+            return _only(*predict_all(self, [open_sound], overlap, BATCH_SIZE))
 
     @torch_defaults()
     def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Tensor:
@@ -80,10 +80,8 @@ class Classifier(nn.Module):
             MixkitError: an argument is not as it has to be.
             DataError: the sound cannot be used.
         """
-        return _only(*embed_all(self, self._read(sound, sample_rate), overlap, BATCH_SIZE))
-
-    def _read(self, sound: Sound, sample_rate: int | None) -> list[Callable[[], Tensor]]:
-        return [lambda: waveform_of(sound, sample_rate, self.sample_rate)]
+        with sound_opener(sound, sample_rate, self.sample_rate) as open_sound:
+            return _only(*embed_all(self, [open_sound], overlap, BATCH_SIZE))
 
 
 def build_features(recipe: Recipe) -> Features:
@@ -114,13 +112,13 @@ def build(recipe: Recipe, classes: int) -> Classifier:
 
 
 def predict_all(
-    model: Classifier, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+    model: Classifier, sounds: Iterable[OpenSound], overlap: float, batch_size: int
 ) -> Iterator[Prediction | MixkitError]:
     """Predictions of many recordings, in their order, with their windows together in batches.
 
     Args:
         model: with its labels.
-        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        sounds: see `OpenSound`; at the model's sample rate.
         overlap: share of a window that the next one repeats, at least.
         batch_size: windows in a batch.
 
@@ -132,94 +130,47 @@ def predict_all(
     objective = loss.build(model.recipe.train.loss, None)
     rate, size = model.sample_rate, model.features.samples
 
-    def scores(waveform: Tensor) -> Tensor:
-        return objective.scores(model(waveform))
+    def scores(windows: Tensor) -> Tensor:
+        with _evaluating(model) as device:
+            return objective.scores(model(windows.to(device))).float().cpu()
 
-    for recording in _rows_of(model, scores, sounds, overlap, batch_size):
-        if isinstance(recording, MixkitError):
-            yield recording
+    for recording in heard(scores, sounds, model.length, overlap, batch_size):
+        if recording.error is not None:
+            yield recording.error
             continue
-        windows = torch.stack(recording.rows)
+        windows = recording.rows
         starts = tuple(start / rate for start in recording.starts)
         mean = windows.double().mean(0).float()
         yield Prediction(model.labels, mean, windows, starts, size / rate, recording.samples / rate)
 
 
 def embed_all(
-    model: Classifier, sounds: Iterable[Callable[[], Tensor]], overlap: float, batch_size: int
+    model: Classifier, sounds: Iterable[OpenSound], overlap: float, batch_size: int
 ) -> Iterator[Tensor | MixkitError]:
     """The pooled vectors ahead of the head of many recordings, each the mean over its windows: `c`.
 
     Args:
         model: trained.
-        sounds: each gives a waveform at the model's sample rate when it is called, or raises a `MixkitError`.
+        sounds: see `OpenSound`; at the model's sample rate.
         overlap: share of a window that the next one repeats, at least.
         batch_size: windows in a batch.
 
     Yields:
         A vector on the CPU, or the error in place of one.
     """
-    for recording in _rows_of(model, lambda x: model.mixer.embed(model.features(x)), sounds, overlap, batch_size):
-        yield recording if isinstance(recording, MixkitError) else torch.stack(recording.rows).double().mean(0).float()
+
+    def pooled(windows: Tensor) -> Tensor:
+        with _evaluating(model) as device:
+            return model.mixer.embed(model.features(windows.to(device))).float().cpu()
+
+    for recording in heard(pooled, sounds, model.length, overlap, batch_size, summed=True):
+        yield recording.error or (recording.rows[0] / len(recording.starts)).float()
 
 
 def _only(found: Found | MixkitError) -> Found:
     if isinstance(found, MixkitError):
         raise found
     return found
-
-
-@dataclass
-class _Recording:
-    """A recording on its way through the network: a row of results for each window."""
-
-    samples: int
-    starts: list[int]
-    rows: list[Tensor] = field(default_factory=list)
-
-
-def _rows_of(
-    model: Classifier,
-    compute: Callable[[Tensor], Tensor],
-    sounds: Iterable[Callable[[], Tensor]],
-    overlap: float,
-    batch_size: int,
-) -> Iterator[_Recording | MixkitError]:
-    """Each recording with its rows, in order. No more than one batch of windows waits at a time."""
-    if batch_size < 1:
-        raise MixkitError(f"batch_size is {batch_size}. Use 1 or more.")
-    size = model.features.samples
-    waiting: deque[_Recording | MixkitError] = deque()
-    batch: list[tuple[_Recording, Tensor]] = []
-
-    def flush() -> None:
-        with _evaluating(model) as device:
-            rows = compute(torch.stack([window for _, window in batch]).to(device)).float().cpu()
-        for (recording, _), row in zip(batch, rows, strict=True):
-            recording.rows.append(row)
-        batch.clear()
-
-    for sound in sounds:
-        try:
-            waveform = sound()
-        except MixkitError as error:
-            waiting.append(error)
-        else:
-            recording = _Recording(len(waveform), window_starts(len(waveform), size, overlap))
-            waiting.append(recording)
-            for start in recording.starts:
-                batch.append((recording, model.length.padded(waveform[start : start + size])))
-                if len(batch) == batch_size:
-                    flush()
-        while waiting and _is_done(waiting[0]):
-            yield waiting.popleft()
-    if batch:
-        flush()
-    yield from waiting
-
-
-def _is_done(recording: _Recording | MixkitError) -> bool:
-    return isinstance(recording, MixkitError) or len(recording.rows) == len(recording.starts)
 
 
 @contextmanager
