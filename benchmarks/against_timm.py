@@ -16,7 +16,7 @@ from mixkit.model.mixer import Mixer
 
 BINS, FRAMES = 192, 800
 RENAMED = (
-    (r"^stem\.proj\.", "patches.projection."),
+    (r"^stem\.proj\.", "stem.projection."),
     (r"^head\.", "head.linear."),
     (r"\.norm1\.", ".branches.0.norm."),
     (r"\.norm2\.", ".branches.1.norm."),
@@ -47,8 +47,8 @@ def main() -> None:
     ).to(device)
     torch.nn.init.normal_(theirs.head.weight, std=0.1)  # timm's begins with zeros, which always agree
     settings = [
-        "model.patch = (16, 16)",
-        "model.stride = (16, 16)",
+        "stem.patches.size = (16, 16)",
+        "stem.patches.stride = (16, 16)",
         f"model.depth = {chosen.depth}",
         "model.norm_eps = 1e-6",
     ]

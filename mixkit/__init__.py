@@ -17,15 +17,20 @@ from typing import TYPE_CHECKING, Any
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.registry import (
     Clip,
+    Grid,
+    Site,
     Spec,
     augmentation,
+    downsample,
     features,
     head,
     loss,
     metric,
     operator,
     optimizer,
+    pool,
     schedule,
+    stem,
     task,
 )
 from mixkit.values import Count, NotNegative, PathName, Positive, Range, Rate, Share, Whole
@@ -36,8 +41,6 @@ if TYPE_CHECKING:
     from mixkit.conformance import checks as checks
     from mixkit.draw import Draw as Draw
     from mixkit.model.classifier import build as build
-    from mixkit.model.site import Grid as Grid
-    from mixkit.model.site import Site as Site
     from mixkit.plugins.load import load_plugins as load_plugins
     from mixkit.recipe.gin_file import load_recipe as load_recipe
     from mixkit.recipe.writer import to_gin as to_gin
@@ -46,8 +49,6 @@ if TYPE_CHECKING:
 # Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
 _LAZY = {
     "Draw": "mixkit.draw",
-    "Grid": "mixkit.model.site",
-    "Site": "mixkit.model.site",
     "build": "mixkit.model.classifier",
     "checks": "mixkit.conformance",
     "load": "mixkit.checkpoints.weights",
@@ -77,6 +78,7 @@ __all__ = [
     "augmentation",
     "build",
     "checks",
+    "downsample",
     "features",
     "head",
     "load",
@@ -86,7 +88,9 @@ __all__ = [
     "metric",
     "operator",
     "optimizer",
+    "pool",
     "schedule",
+    "stem",
     "task",
     "to_gin",
     "train",

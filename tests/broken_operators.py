@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.model.site import Site
+from mixkit.registry import Site
 from mixkit.values import Rate
 
 

@@ -6,7 +6,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mixkit import Clip, Site, augmentation, features, head, loss, metric, operator, task
+from mixkit import (
+    Clip,
+    Grid,
+    Site,
+    augmentation,
+    downsample,
+    features,
+    head,
+    loss,
+    metric,
+    operator,
+    pool,
+    stem,
+    task,
+)
 from mixkit.errors import SettingError
 
 
@@ -20,6 +34,43 @@ class OwnOperator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.map(x)
+
+
+@stem("own_stem")
+class OwnStem(nn.Module):
+    """Makes each column of a spectrogram a token."""
+
+    def __init__(self, bins: int, frames: int, width: int):
+        super().__init__()
+        self.grid, self.step, self.first = Grid(1, frames), (bins, 1), ((bins - 1) / 2, 0.0)
+        self.map = nn.Linear(bins, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x.transpose(1, 2))
+
+
+@downsample("own_downsample")
+class OwnDownsample(nn.Module):
+    """Keeps every other token."""
+
+    def __init__(self, grid: Grid, width: int, wider: int):
+        super().__init__()
+        self.grid, self.step, self.first = Grid(1, -(-grid.tokens // 2)), (1, 2), (0.0, 0.0)
+        self.map = nn.Linear(width, wider)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x[:, ::2])
+
+
+@pool("own_pool")
+class OwnPool(nn.Module):
+    """Takes the root of the mean of squares."""
+
+    def __init__(self, site: Site):
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.square().mean(1).add(1e-5).sqrt()
 
 
 @task("own_task")

@@ -15,7 +15,7 @@ RENAMED = [
     (r"^audio_spectrogram_transformer\.embeddings\.cls_token$", "cls"),
     (r"^audio_spectrogram_transformer\.embeddings\.distillation_token$", "dist"),
     (r"^audio_spectrogram_transformer\.embeddings\.position_embeddings$", "position"),
-    (r"^audio_spectrogram_transformer\.embeddings\.patch_embeddings\.projection\.", "patches.projection."),
+    (r"^audio_spectrogram_transformer\.embeddings\.patch_embeddings\.projection\.", "stem.projection."),
     (r"^audio_spectrogram_transformer\.(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
     (r"^audio_spectrogram_transformer\.layernorm\.", "norm."),
     (r"^classifier\.layernorm\.", "head.norm."),

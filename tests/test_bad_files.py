@@ -89,8 +89,8 @@ def recipe(root: Path, *settings: str) -> Recipe:
         "block.branches = [@operator.channel()]",
         "model.width = 8",
         "model.depth = 1",
-        "model.patch = (16, 2)",
-        "model.stride = (16, 2)",
+        "stem.patches.size = (16, 2)",
+        "stem.patches.stride = (16, 2)",
         "train.epochs = 1",
         "train.batch_size = 100",
     ]

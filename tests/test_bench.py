@@ -206,10 +206,11 @@ def test_a_real_bench(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.step.median >= max(spread.median for spread in one.phases.values()) > 0
         assert one.training_clips == pytest.approx(2 / one.step.median)
     assert [(part.name, part.count) for part in found.parts] == [
-        ("patches", 1),
+        ("stem", 1),
         ("hermit_frequency", 2),
         ("roll_time", 2),
         ("norm", 1),
+        ("pool", 1),
         ("head", 1),
     ]
     assert sum(part.flops for part in found.parts) == 2 * found.flops

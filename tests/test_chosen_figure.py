@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mixkit.conformance.heads_and_losses import check_metric
+from mixkit.conformance.losses_and_metrics import check_metric
 from mixkit.errors import MixkitError
 from mixkit.plugins.load import load_plugins
 from mixkit.recipe.figures import columns, leading, pair, standard

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mixkit.conformance import ConformanceError, NotTried, checks
 from mixkit.conformance.weights import small_mixer
-from mixkit.registry import REGISTRIES, Spec
+from mixkit.registry import REGISTRIES, Grid, Site, Spec
 from mixkit.training.loss import CrossEntropy
 from mixkit.weights.start import Start
 
@@ -68,6 +68,31 @@ class AtHome(Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.map(x) + torch.zeros(len(x), 1)
+
+
+class Placeless(nn.Module):
+    """A stem that does not say where its tokens lie."""
+
+    def __init__(self, bins: int, frames: int, width: int):
+        super().__init__()
+
+
+class Keeping(nn.Module):
+    """A downsample that leaves all tokens."""
+
+    def __init__(self, grid: Grid, width: int, wider: int):
+        super().__init__()
+        self.grid, self.step, self.first = grid, (1, 1), (0.0, 0.0)
+
+
+class Whole(nn.Module):
+    """A pool that hands on all tokens."""
+
+    def __init__(self, site: Site):
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
 
 
 class Weighed(CrossEntropy):
@@ -236,6 +261,14 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         "values): FakeTensorDeviceMismatchError: Expected all tensors to be on the same device, but found at least two "
         "devices, cuda:0 and cpu!",
     ),
+    ("stem", Placeless, {}, "broken: its grid is None. Set a Grid, as the protocol says."),
+    (
+        "downsample",
+        Keeping,
+        {},
+        "broken: the grid is Grid(frequency=5, time=7), no coarser than Grid(frequency=5, time=7).",
+    ),
+    ("pool", Whole, {}, "broken: [5, 35, 16] came out as [5, 35, 16]. It should be [5, 16]."),
     ("loss", Weighed, {}, "broken: self.shares is a tensor that would stay on the CPU. Use register_buffer."),
     ("loss", Sums, {}, "broken: it gives the shape [6]. Return one number, the mean."),
     ("loss", Unbounded, {}, "broken: scores lie outside 0 to 1. Return probabilities."),

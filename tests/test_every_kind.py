@@ -20,10 +20,12 @@ PLUGIN = Path(__file__).parent / "every_kind.py"
 RECIPE = """
 import every_kind
 block.branches = [@operator.own_operator()]
-model.width = 16
-model.depth = 1
-model.patch = (8, 8)
-model.stride = (8, 8)
+model.stages = [@early/stage(), @late/stage()]
+stage.width = 16
+stage.depth = 1
+late/stage.downsample = @downsample.own_downsample()
+model.stem = @stem.own_stem()
+model.pool = @pool.own_pool()
 model.head = @head.own_head()
 recipe.task = @task.own_task()
 recipe.features = @features.own_features()
@@ -64,7 +66,9 @@ def test_it_is_trained_and_used(mixkit_command: Callable[..., Said], tones: Path
     heard = mixkit_command("predict", tmp_path / "run", tones / "low" / "0.wav", "--plugin", plugin)
     assert heard.code == 0, heard.err
     used = {spec.kind for spec in _used(mixkit.load_recipe(tmp_path / "mine.gin", plugins=["every_kind"]))}
-    assert {"operator", "task", "features", "augmentation", "head", "loss", "metric"} <= used
+    assert {
+        *("operator", "task", "features", "augmentation", "stem", "downsample", "pool", "head", "loss", "metric")
+    } == used
 
 
 def _used(recipe: object) -> list[Spec]:
@@ -79,8 +83,9 @@ def test_every_kind_passes_its_checks(plugin: Path, mixkit_command: Callable[...
     said = mixkit_command("check", plugin)
     assert said.code == 0, said
     assert said.out.splitlines()[-1] == (
-        f"{plugin} is sound: 18 checks pass, 1 not tried (operator own_operator, task own_task, features own_features, "
-        "augmentation own_augmentation, head own_head, loss own_loss, metric own_metric)."
+        f"{plugin} is sound: 21 checks pass, 1 not tried (operator own_operator, task own_task, features own_features, "
+        "augmentation own_augmentation, stem own_stem, downsample own_downsample, pool own_pool, head own_head, "
+        "loss own_loss, metric own_metric)."
     )
 
 

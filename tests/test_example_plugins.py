@@ -9,9 +9,8 @@ import torch
 
 from mixkit.conformance import SITES, Check, checks
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
 from mixkit.plugins.load import load_plugins
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 from tests.reference.dilated_roll import dilated_roll
 from tests.reference.gated_time import gated_time
 from tests.reference.modulation_filter import modulation_filter

@@ -14,9 +14,9 @@ from mixkit import linear
 from mixkit.export.fuse import fuse
 from mixkit.model.classifier import build
 from mixkit.model.mixer import Mixer
-from mixkit.model.site import Grid, Site
 from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
+from mixkit.registry import Grid, Site
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
 SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]

@@ -109,7 +109,7 @@ def test_a_moment_is_the_mean_over_frequency(small_run: Path) -> None:
     found, _ = mixkit.export.hear.get_timestamp_embeddings(audio, model)
     with torch.no_grad():
         tokens = classifier.mixer.tokens(classifier.features(torch.nn.functional.pad(audio, (middle, 0))))
-    grid = classifier.mixer.grid
+    grid = classifier.mixer.stem.grid
     wanted = tokens.reshape(2, grid.frequency, grid.time, 16).mean(1)
     torch.testing.assert_close(found[:, : 2 * grid.time : 2], wanted, atol=1e-5, rtol=1e-5)
 

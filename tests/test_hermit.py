@@ -7,10 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from mixkit.model.site import Grid, Site
 from mixkit.operators import HermitFrequency
 from mixkit.operators.hermit_pair import HermitPair
-from mixkit.registry import operator
+from mixkit.registry import Grid, Site, operator
 
 SITE = Site(Grid(12, 50), width=768, depth=12)
 SMALL = Site(Grid(4, 5), width=16)

@@ -112,7 +112,7 @@ def test_the_change_of_a_branch() -> None:
         (layer, name) for layer in range(3) for name in ("token", "channel")
     ]
     with torch.no_grad():
-        x = model.mixer.patches(spectrograms)
+        x = model.mixer.stem(spectrograms)
         after = model.mixer.blocks[0].branches[0](x)
         expected = ((after - x).flatten(1).norm(dim=1) / x.flatten(1).norm(dim=1)).mean()
     assert found[0].ratio == pytest.approx(float(expected), rel=1e-5)

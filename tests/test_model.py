@@ -5,13 +5,13 @@ import torch
 
 import mixkit
 from mixkit.errors import MixkitError
-from mixkit.model.block import DropPath, GridNorm, MixerBlock
+from mixkit.model.block import DropPath, MixerBlock
 from mixkit.model.cost import costs
 from mixkit.model.mixer import Mixer
-from mixkit.model.patches import patch_grid
-from mixkit.model.site import Grid, Site
+from mixkit.model.norms import GridNorm
+from mixkit.model.stem import Patches
 from mixkit.recipe.schema import Block, Branch, Model
-from mixkit.registry import Registry, operator
+from mixkit.registry import Grid, Registry, Site, operator, stem
 
 
 def feed_forward(inputs: int, hidden: int) -> int:
@@ -73,28 +73,29 @@ def test_asm_mixes_602_tokens() -> None:
     ("bins", "frames", "grid"), [(128, 512, (12, 50)), (128, 505, (12, 49)), (128, 128, (12, 12)), (16, 16, (1, 1))]
 )
 def test_the_grid_of_patches(bins: int, frames: int, grid: tuple[int, int]) -> None:
-    assert patch_grid(bins, frames, (16, 16), (10, 10)) == Grid(*grid)
+    assert Patches(bins, frames, 8).grid == Grid(*grid)
 
 
 @pytest.mark.parametrize(
     ("bins", "frames", "message"),
     [
-        (15, 512, "model.patch is [16, 16], but there are 15 bins. Use at most 15 bins a patch."),
-        (128, 9, "model.patch is [16, 16], but there are 9 frames. Use at most 9 frames a patch."),
+        (15, 512, "stem.patches.size is [16, 16], but there are 15 bins. Use at most 15 bins a patch."),
+        (128, 9, "stem.patches.size is [16, 16], but there are 9 frames. Use at most 9 frames a patch."),
     ],
 )
 def test_a_patch_that_does_not_fit(bins: int, frames: int, message: str) -> None:
     with pytest.raises(MixkitError) as caught:
-        patch_grid(bins, frames, (16, 16), (10, 10))
+        stem.build(stem.spec("patches"), bins, frames, 8)
     assert str(caught.value) == message
 
 
 def test_tokens_are_frequency_major() -> None:
     mixer = Mixer(recipe("mlp_mixer", "model.width = 4", layers=("size/tiny",)), 36, 56, 3)
+    torch.nn.init.ones_(mixer.stem.projection.weight)
     x = torch.zeros(1, 36, 56)
     x[0, 20:, 40:] = 1.0  # only the last patch row and column see all of it
-    moved = (mixer.patches(x) - mixer.patches(torch.zeros_like(x))).abs().sum(-1)[0].reshape(3, 5)
-    assert mixer.grid == Grid(3, 5)
+    moved = (mixer.stem(x) - mixer.stem(torch.zeros_like(x))).abs().sum(-1)[0].reshape(3, 5)
+    assert mixer.stem.grid == Grid(3, 5)
     assert moved[2, 4] == moved.max()
     assert moved[0].sum() == 0
     assert moved[:, 0].sum() == 0
@@ -182,7 +183,7 @@ def test_costs_add_up() -> None:
     model = recipe("asm_rh")
     rows = costs(model, 128, 512, 35)
     assert sum(row.parameters for row in rows) == 62_473_283
-    assert [row.name for row in rows[:3]] == ["patches", "0.0 hermit_frequency", "0.1 roll_time"]
+    assert [row.name for row in rows[:3]] == ["stem", "0.0 hermit_frequency", "0.1 roll_time"]
     roll_time = rows[2]
     assert roll_time.flops == 2 * 2 * TOKENS * WIDTH * 3072
     assert roll_time.parameters == CHANNEL + 2 * WIDTH

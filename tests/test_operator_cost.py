@@ -10,8 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mixkit.conformance import SITES
 from mixkit.errors import MixkitError
 from mixkit.explain.card import Formula, cost, formulas, sections
-from mixkit.model.site import Grid, Site
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 from tests.test_operators import BASE, NESTED, SETTINGS, SMALL, ours, stands
 
 MORE = [

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
 

@@ -9,11 +9,11 @@ import torch
 
 from mixkit.conformance import SITES, checks
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
 from mixkit.operators import mixes_of
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 from tests.reference.attention import attention
 from tests.reference.hermit import hermit
+from tests.reference.neighbours import convolution, pooling
 from tests.reference.perspective import perspective
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
@@ -24,10 +24,12 @@ SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
 TWINS: dict[str, Callable[..., np.ndarray]] = {
     "attention": attention,
     "channel": partial(perspective, axes=("channel",)),
+    "convolution": convolution,
     "frequency": partial(perspective, axes=("frequency",)),
     "hermit": hermit,
     "hermit_frequency": hermit,
     "perspective": perspective,
+    "pooling": pooling,
     "roll": roll,
     "roll_time": roll_time,
     "shift": shift,
@@ -38,6 +40,9 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
 SETTINGS = [
     operator.spec("attention", head_width=4, bias=False),
     operator.spec("channel", activation="mish"),
+    operator.spec("convolution", kernel=(1, 3), bias=False),
+    operator.spec("convolution", kernel=(3, 1)),
+    operator.spec("convolution", kernel=(3, 3), dilation=(1, 2)),
     operator.spec("hermit", axis="token", norm="forward"),
     operator.spec("hermit", variant="lossless", axis="token"),
     operator.spec("hermit_frequency", axis="token"),
@@ -46,6 +51,7 @@ SETTINGS = [
     operator.spec("perspective", axes=("time", "channel"), activation="silu"),
     operator.spec("perspective", axes=("channel", "frequency")),
     operator.spec("perspective", axes=("frequency", "time", "channel"), hidden=3, activation="acon_c"),
+    operator.spec("pooling", size=(5, 3)),
     operator.spec("roll", groups=4, bands=2),
     operator.spec("shift", parts=4, wrap=True),
 ]
@@ -73,7 +79,7 @@ def stands(spec: Spec, site: Site) -> bool:
 
 def test_the_list_is_not_short() -> None:
     assert {spec.name for spec in ours()} == set(TWINS)
-    assert len(TWINS) >= 11
+    assert len(TWINS) >= 13
     assert len(checks()) >= 13
 
 
@@ -148,6 +154,9 @@ PARAMETERS = [
     (operator.spec("channel", activation="acon_c"), 4_722_432 + 3 * 3072),
     (operator.spec("roll"), 0),
     (operator.spec("shift"), 0),
+    (operator.spec("pooling"), 0),
+    (operator.spec("convolution"), 768 * 26),
+    (operator.spec("convolution", kernel=(9, 9), bias=False), 768 * 81),
     (operator.spec("hermit"), 0),
 ]
 
@@ -162,6 +171,7 @@ def test_mixes_follow_the_settings() -> None:
     assert mixes_of(operator.spec("perspective", axes=("time", "channel"))) == {"time", "channel"}
     assert mixes_of(operator.spec("hermit_frequency")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("hermit_frequency", axis="token")) == {"frequency", "time"}
+    assert mixes_of(operator.spec("convolution", kernel=(1, 3))) == {"time"}
     assert mixes_of(operator.spec("hermit")) == {"channel"}
     assert mixes_of(operator.spec("hermit", variant="lossless")) == set()
     assert mixes_of(operator.spec("hermit", around=(operator.spec("time"),))) == {"time", "channel"}

@@ -79,7 +79,8 @@ def test_the_training_is_the_papers(table: str) -> None:
     assert (train.schedule.name, dict(train.schedule.params)) == ("step_decay", {"factor": 0.85, "after": 5})
     assert (train.optimizer.name, train.optimizer.params["beta1"]) == ("adam", 0.95)
     assert (train.batch_size, train.loss.name) == ((128, "bce") if words else (48, "cross_entropy"))
-    assert (model.width, model.depth, model.patch, model.stride) == (768, 12, (16, 16), (10, 10))
+    assert (model.width, model.depth) == (768, 12)
+    assert dict(model.stem.params) == {"size": (16, 16), "stride": (10, 10), "norm": "none", "norm_eps": 1e-5}
     folds = study(table).folds == "all"
     assert folds == (table in ("paper/table_3", "paper/table_5"))
     assert study(table).seeds == ((0,) if folds else (0, 1, 2))
@@ -101,7 +102,7 @@ def test_sizes_at_base(table: str, arm: str) -> None:
     tokens = 602 if own else 600
     blocks = 12 * (4 * 768 + feed_forward(tokens, 384) + feed_forward(768, 3072))
     ends = 197_376 + 1_536 + 769 * classes + (1_536 + (2 + 602) * 768 if own else 0)
-    assert mixer.grid.tokens == 600
+    assert mixer.stem.grid.tokens == 600
     assert sum(parameter.numel() for parameter in mixer.parameters()) == blocks + ends
     if not own and classes == 35:
         assert blocks + ends == 62_473_283

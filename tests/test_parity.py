@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixkit.model.site import Grid, Site
-from mixkit.registry import operator
+from mixkit.registry import Grid, Site, operator
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
 

@@ -9,9 +9,8 @@ import torch
 
 import mixkit
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
 from mixkit.plugins.load import load_plugins
-from mixkit.registry import operator
+from mixkit.registry import Grid, Site, operator
 
 EXAMPLE = Path(__file__).parents[1] / "plugins" / "gated_time.py"
 

@@ -118,11 +118,10 @@ KINDS = {
     "train.epochs = 'three'": "3: train.epochs is 'three'. It takes an int, at least 1 or None.",
     "train.batch_size = 0": "3: train.batch_size is 0. It takes an int, at least 1.",
     "train.seed = True": "3: train.seed is True (a bool). It takes an int, at least 0.",
-    "model.patch = [16]": (
-        "3: model.patch is [16] (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1."
+    "stem.patches.size = [16]": (
+        "3: stem.patches.size is [16] (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1."
     ),
-    "model.pool = 'max'": "3: model.pool is 'max'. It takes 'mean' or 'prefix'.",
-    "model.pool = 'prefix'": "3: model.pool is 'prefix', but model.prefix is 0. Set model.prefix = 1 or more.",
+    "model.pool = 'max'": "3: model.pool is 'max' (a str). It takes @pool.NAME().",
     "operator.channel.expansion = 'x'": ("3: operator.channel.expansion is 'x' (a str). It takes a float, above 0."),
     "train.loss = 'evil:go'": "3: train.loss is 'evil:go' (a str). It takes @loss.NAME().",
     "recipe.features = 'os.system'": "3: recipe.features is 'os.system' (a str). It takes @features.NAME().",

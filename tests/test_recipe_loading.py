@@ -60,13 +60,13 @@ def test_keys_hold_for_defaults_that_nobody_wrote() -> None:
     recipe = load(
         BASE
         + "loss.cross_entropy.label_smoothing = 0.1\nhead.linear.norm = True\nbranch.norm = 'group'\n"
-        + "train.epochs = 3\nmodel.patch = [8, 16]\n"
+        + "train.epochs = 3\nstem.patches.size = [8, 16]\n"
     )
     assert recipe.train.loss == registry.loss.spec("cross_entropy", label_smoothing=0.1)
     assert recipe.model.head.params["norm"] is True
     assert recipe.model.pattern[0].branches[0].norm == "group"
     assert recipe.train.epochs == 3
-    assert recipe.model.patch == (8, 16)
+    assert recipe.model.stem.params["size"] == (8, 16)
 
 
 def test_the_block_form_says_the_same() -> None:
@@ -115,11 +115,11 @@ def test_a_reference_without_scope_stays_in_the_one_it_stands_in() -> None:
 def test_macros_stand_for_their_text() -> None:
     recipe = load(
         TASK + "WIDTH = 64\nSIZE = [%WIDTH, %WIDTH]\nMIX = @operator.channel()\nmodel.width = %WIDTH\n"
-        "model.patch = %SIZE\nblock.branches = [%MIX]\nin/operator.channel.expansion = 2.0\n"
+        "stem.patches.size = %SIZE\nblock.branches = [%MIX]\nin/operator.channel.expansion = 2.0\n"
         "model.pattern = [@block(), @in/block()]\n",
         "WIDTH = 32",
     )
-    assert (recipe.model.width, recipe.model.patch) == (32, (32, 32))
+    assert (recipe.model.width, recipe.model.stem.params["size"]) == (32, (32, 32))
     assert expansions(recipe) == [4.0, 2.0]
 
 

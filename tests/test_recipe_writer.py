@@ -12,7 +12,7 @@ from torch import nn
 from mixkit import registry
 from mixkit.errors import SettingError
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
-from mixkit.recipe.schema import Block, Branch, Model, Recipe, Train
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage, Train
 from mixkit.recipe.writer import specs_of, to_gin, to_json
 from mixkit.registry import Spec
 
@@ -75,7 +75,7 @@ operators = st.recursive(plain | hermit, anything, max_leaves=4)
 branches = st.builds(
     Branch,
     st.lists(operators, min_size=1, max_size=2).map(tuple),
-    st.sampled_from(["layer", "group", "none"]),
+    st.sampled_from(["layer", "group", "none", "batch", "affine"]),
     st.booleans(),
 )
 blocks = st.builds(
@@ -84,9 +84,30 @@ blocks = st.builds(
     st.sampled_from([0.0, 0.1]),
     st.sampled_from([None, 1e-6]),
 )
+patterns = st.lists(blocks, min_size=1, max_size=3).map(tuple)
+parts = st.fixed_dictionaries(
+    {
+        "stem": st.just(registry.stem.spec("patches", stride=(4, 8)))
+        | st.just(registry.stem.spec("convolution", channels=(8, 16), stride=((2, 1), (2, 2), (1, 4)))),
+        "pool": st.sampled_from(["mean", "time_max", "attention"]).map(registry.pool.spec),
+        "head": st.just(registry.head.spec("linear")),
+        "positional": st.sampled_from(["none", "whole", "axes"]),
+        "norm": st.sampled_from(["layer", "batch"]),
+        "activation": st.sampled_from([None, "relu"]),
+    }
+)
+ways = st.sampled_from(["convolution", "patches", "max_pool"]).map(registry.downsample.spec)
+stages = st.builds(
+    lambda first, later: (first, *later),
+    st.builds(Stage, patterns, st.integers(1, 99), st.integers(1, 5)),
+    st.lists(st.builds(Stage, patterns, st.integers(1, 99), st.integers(1, 5), ways), max_size=2),
+)
+models = st.builds(
+    lambda pattern, width, parts: Model(pattern, width=width, **parts), patterns, st.integers(1, 2**62), parts
+) | st.builds(lambda stages, parts: Model(stages=stages, **parts), stages, parts)
 recipes = st.builds(
-    lambda pattern, width, loss, augmentations, seed, text, plugins: Recipe(
-        Model(tuple(pattern), width=width, head=registry.head.spec("linear")),
+    lambda model, loss, augmentations, seed, text, plugins: Recipe(
+        model,
         Train(
             loss=loss,
             augmentations=tuple(augmentations),
@@ -99,8 +120,7 @@ recipes = st.builds(
         "named",
         tuple(plugins),
     ),
-    st.lists(blocks, min_size=1, max_size=3),
-    st.integers(1, 2**62),
+    models,
     st.sampled_from(["bce", "cross_entropy"]).map(lambda name: registry.loss.spec(name, label_smoothing=0.125)),
     st.lists(st.sampled_from(["mixup", "spec_augment"]).map(registry.augmentation.spec), max_size=3),
     st.integers(0, 2**62),
@@ -166,7 +186,7 @@ def test_json_is_plain_and_whole() -> None:
     data = to_json(recipe)
     assert json.loads(json.dumps(data)) == data
     assert data["name"] == "asm_rh"
-    assert data["model"]["patch"] == list(recipe.model.patch)
+    assert data["model"]["stem"]["params"]["size"] == [16, 16]
     first = data["model"]["pattern"][0]["branches"][0]["operators"][0]
     assert first == {
         "kind": "operator",

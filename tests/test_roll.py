@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mixkit.model.site import Grid, Site
 from mixkit.operators import Roll
-from mixkit.registry import operator
+from mixkit.registry import Grid, Site, operator
 
 TOKENS, WIDTH, DEPTH = 600, 768, 12
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mixkit.errors import SettingError
-from mixkit.recipe.schema import Block, Branch, Model, Recipe, Train
-from mixkit.registry import Spec
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage, Train
+from mixkit.registry import Spec, downsample, stem
 
 CHANNEL = Spec("operator", "channel")
 TASK = Spec("task", "demo")
@@ -39,13 +39,36 @@ def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
             "block.drop_path is 1.0. It takes a float, at least 0 and below 1.",
         ),
         (
-            lambda: Model((Block((CHANNEL,)),), pool="prefix"),
-            "model.pool is 'prefix', but model.prefix is 0. Set model.prefix = 1 or more.",
+            lambda: Model((Block((CHANNEL,)),), pool=Spec("head", "linear")),
+            "model.pool is the head 'linear'. It takes a pool, such as @pool.NAME().",
         ),
         (lambda: Model(()), "model.pattern is empty. Name at least one block."),
         (
-            lambda: Model((Block((CHANNEL,)),), patch=(16,)),
-            "model.patch is (16,) (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1.",
+            lambda: stem.spec("patches", size=(16,)),
+            "stem.patches.size is (16,) (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1.",
+        ),
+        (
+            lambda: Model(stages=(Stage((Block((CHANNEL,)),), width=8), Stage((Block((CHANNEL,)),), width=16))),
+            "model.stages has a stage 2 of width 16 behind one of 8, and no way there. Set its stage.downsample = "
+            "@downsample.convolution().",
+        ),
+        (
+            lambda: Model(stages=(Stage((Block((CHANNEL,)),), downsample=downsample.spec("max_pool")),)),
+            "model.stages begins with a stage with a downsample. Set the stem's stride instead.",
+        ),
+        (
+            lambda: Model((Block((CHANNEL,)),), stages=(Stage((Block((CHANNEL,)),)),)),
+            "model.pattern stands beside model.stages, which have patterns. Leave one of them out.",
+        ),
+        (
+            lambda: Model(
+                stages=(
+                    Stage((Block((CHANNEL,)),)),
+                    Stage((Block((CHANNEL,)),), downsample=downsample.spec("max_pool")),
+                ),
+                prefix=2,
+            ),
+            "model.prefix is 2, and stages with a downsample have no place for prefix tokens. Set it to 0.",
         ),
         (
             lambda: Recipe(Model((Block((CHANNEL,)),)), Train(), CHANNEL),

@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_workers(tmp_path: Path) 
 
 def test_it_learns(tmp_path: Path) -> None:
     """A tenth would be chance; a fifth of the data and seconds of training have to give three times that."""
-    settings = ["task.demo.clips = 40", "model.depth = 2", "model.stride = (16, 16)"]
+    settings = ["task.demo.clips = 40", "model.depth = 2", "stem.patches.stride = (16, 16)"]
     settings += ["train.epochs = 15", "train.batch_size = 8", "train.learning_rate = 4e-3"]
     run = train(mixkit.load_recipe("asm_rh", settings=settings), tmp_path)
     results = run.results()

@@ -14,10 +14,9 @@ from torch.nn.functional import interpolate
 import mixkit
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
-from mixkit.model.site import Grid
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Train
-from mixkit.registry import weights
+from mixkit.registry import Grid, weights
 from mixkit.weights.positions import fitted
 from mixkit.weights.start import Start
 from tests.conftest import Said
@@ -46,8 +45,8 @@ def test_colours_become_one_channel(file: Path, colour: str, factors: Tensor) ->
     state = timm_state()
     mixer, _ = started("asm_rh", file, f"weights.deit.colour = {colour!r}")
     wanted = (state["patch_embed.proj.weight"] * factors).sum(1, keepdim=True)
-    assert torch.equal(mixer.patches.projection.weight, wanted)
-    assert torch.equal(mixer.patches.projection.bias, state["patch_embed.proj.bias"])
+    assert torch.equal(mixer.stem.projection.weight, wanted)
+    assert torch.equal(mixer.stem.projection.bias, state["patch_embed.proj.bias"])
 
 
 @pytest.mark.parametrize("recipe", ["asm_rh", "asm_h", "asm_r", "mlp_mixer", "ast", "shift_mixer"])
@@ -56,7 +55,7 @@ def test_the_feed_forward_over_channels_and_its_norm(file: Path, recipe: str) ->
     mixer, start = started(recipe, file, *head_width(recipe)[len(SMALL) :])
     ours, before = mixer.state_dict(), fresh.state_dict()
     moved = {name for name in ours if not torch.equal(ours[name], before[name])}
-    expected = {"patches.projection.weight", "patches.projection.bias"}
+    expected = {"stem.projection.weight", "stem.projection.bias"}
     for layer in range(2):
         place, theirs = f"blocks.{layer}.branches.1", f"blocks.{layer}"
         for part in ("weight", "bias"):
@@ -81,7 +80,7 @@ def test_only_what_is_asked_for_is_taken(file: Path) -> None:
     mixer, start = started("asm_rh", file, "weights.deit.channel = False")
     ours = mixer.state_dict()
     moved = [name for name in ours if not torch.equal(ours[name], fresh[name])]
-    assert moved == ["patches.projection.weight", "patches.projection.bias"]
+    assert moved == ["stem.projection.weight", "stem.projection.bias"]
     assert start.taken == ("patch projection (RGB by gray: 0.299, 0.587, 0.114)",)
 
 
@@ -128,7 +127,11 @@ def test_positions_are_cut_or_interpolated_as_ast_does(frequency: int, time: int
 def test_class_tokens_and_their_positions(tmp_path: Path, tokens: int, own: int) -> None:
     state = timm_state(tokens=tokens, grid=(12, 19), colours=1)
     save_file(state, tmp_path / "ast.safetensors")
-    lines = [f"model.prefix = {own}", "weights.ast.position = True", *(["model.pool = 'mean'"] if not own else [])]
+    lines = [
+        f"model.prefix = {own}",
+        "weights.ast.position = True",
+        *(["model.pool = @pool.mean()"] if not own else []),
+    ]
     mixer, start = started("asm", tmp_path / "ast.safetensors", *lines, kind="ast")
     fresh = mixkit.build(mixkit.load_recipe("asm", settings=[*SMALL, lines[0], *lines[2:]]), classes=3).mixer
     kept = min(tokens, own)
@@ -148,7 +151,7 @@ def test_other_floats_become_float32(tmp_path: Path, dtype: torch.dtype) -> None
     state = {name: tensor.to(dtype) for name, tensor in timm_state().items()}
     save_file(state, tmp_path / "half.safetensors")
     mixer, _ = started("asm_rh", tmp_path / "half.safetensors")
-    bias = mixer.patches.projection.bias
+    bias = mixer.stem.projection.bias
     assert bias.dtype == torch.float32
     assert torch.equal(bias, state["patch_embed.proj.bias"].float())
 
@@ -221,7 +224,7 @@ def test_a_run_starts_from_it_once(
     (told,) = (event for event in events if event["event"] == "started_from")
     assert told["file"] == str(file)
     assert len(told["sha256"]) == 64
-    trained = mixkit.load(run).mixer.patches.projection.bias
+    trained = mixkit.load(run).mixer.stem.projection.bias
     torch.testing.assert_close(trained, timm_state()["patch_embed.proj.bias"], rtol=0, atol=1e-6)
 
     (run / "results.json").unlink()

@@ -59,18 +59,18 @@ def test_patches_as_timm_makes_them_of_a_gray_picture(tmp_path: Path, colour: st
     """`sum` of a picture with the same value in all colours, as AST has it; `gray` of one with those shares."""
     model, file = deit_of_timm(tmp_path)
     spec = weights.spec("deit", path=str(file), colour=colour)
-    mixer = mixkit.build(mixkit.load_recipe("mlp_mixer", settings=[*LINES, "model.stride = (16, 16)"]), 3).mixer
+    mixer = mixkit.build(mixkit.load_recipe("mlp_mixer", settings=[*LINES, "stem.patches.stride = (16, 16)"]), 3).mixer
     weights.build(spec, mixer)
     x = torch.randn(2, 64, 64)
     picture = torch.stack([x * share for share in shares], dim=1)
-    torch.testing.assert_close(mixer.patches(x), model.patch_embed(picture), rtol=1e-5, atol=1e-5)  # type: ignore[operator]
+    torch.testing.assert_close(mixer.stem(x), model.patch_embed(picture), rtol=1e-5, atol=1e-5)  # type: ignore[operator]
 
 
 def test_the_feed_forward_of_timm(tmp_path: Path) -> None:
     model, file = deit_of_timm(tmp_path)
     mixer, start = started("mlp_mixer", "deit", file)
     for layer in range(2):
-        x = torch.randn(2, mixer.grid.tokens, 32)
+        x = torch.randn(2, mixer.stem.grid.tokens, 32)
         theirs = model.blocks[layer]  # type: ignore[index]
         torch.testing.assert_close(branch(mixer, layer, x), theirs.mlp(theirs.norm2(x)), rtol=1e-5, atol=1e-5)
     assert start.left == (
@@ -85,8 +85,8 @@ def test_timm_and_transformers_agree_on_deit(tmp_path: Path) -> None:
     model = randomised(transformers.DeiTForImageClassificationWithTeacher(config))
     file = saved(model, tmp_path)
     torch.save(model.state_dict(), tmp_path / "module.pth")
-    first, start = started("asm", "deit", file, "model.positional = True")
-    second, _ = started("asm", "deit", tmp_path / "module.pth", "model.positional = True")
+    first, start = started("asm", "deit", file, "model.positional = 'whole'")
+    second, _ = started("asm", "deit", tmp_path / "module.pth", "model.positional = 'whole'")
     state = model.state_dict()
     assert all(torch.equal(one, second.state_dict()[name]) for name, one in first.state_dict().items())
     assert torch.equal(first.prefix[0, 0], state["deit.embeddings.cls_token"][0, 0])  # type: ignore[index]
@@ -102,16 +102,16 @@ def test_ast_of_transformers_on_its_own_grid(tmp_path: Path) -> None:
     config = transformers.ASTConfig(max_length=1024, num_mel_bins=128, layer_norm_eps=1e-6, **SIZE)
     model = randomised(transformers.ASTForAudioClassification(config))
     file = saved(model, tmp_path)
-    lines = ("features.log_mel.frames = 1024", "model.positional = True")
+    lines = ("features.log_mel.frames = 1024", "model.positional = 'whole'")
     mixer, start = started("asm", "ast", file, *lines)
     x = torch.randn(2, 128, 1024)
     theirs = model.audio_spectrogram_transformer.embeddings(x.transpose(1, 2))  # type: ignore[union-attr,operator]
     prefix = mixer.prefix.expand(2, -1, -1)  # type: ignore[union-attr]
-    ours = torch.cat([prefix, mixer.patches(x)], dim=1) + mixer.position
+    ours = torch.cat([prefix, mixer.stem(x)], dim=1) + mixer.position
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     assert start.resized == ()
     block = model.audio_spectrogram_transformer.layers[1]  # type: ignore[union-attr,index]
-    tokens = torch.randn(2, 2 + mixer.grid.tokens, 32)
+    tokens = torch.randn(2, 2 + mixer.stem.grid.tokens, 32)
     torch.testing.assert_close(branch(mixer, 1, tokens), block.mlp(block.layernorm_after(tokens)), rtol=1e-5, atol=1e-5)
 
 

@@ -70,7 +70,7 @@ WRONG: dict[str, tuple[State, dict[str, Any], str]] = {
         other("patch_embed.proj.weight", torch.ones(16, 3, 14, 14)),
         {},
         "{file}: patch_embed.proj.weight is [16, 3, 14, 14], and this network takes [16, 3, 16, 16]. "
-        "Set model.patch = (14, 14).",
+        "Set stem.patches.size = (14, 14).",
     ),
     "one channel": (
         timm_state(colours=1),
@@ -139,7 +139,7 @@ def test_files_that_do_not_fit(tmp_path: Path, case: str, suffix: str) -> None:
     state, settings, message = WRONG[case]
     file = tmp_path / f"weights.{suffix}"
     save_file(state, file) if suffix == "safetensors" else torch.save(state, file)
-    lines = ("model.positional = True",) if settings else ()
+    lines = ("model.positional = 'whole'",) if settings else ()
     error = refused(file, network("mlp_mixer" if settings else "asm_rh", *lines), **settings)
     assert str(error) == message.format(file=file)
 
@@ -153,7 +153,7 @@ def test_networks_without_a_place(tmp_path: Path) -> None:
     )
     assert str(refused(file, position=True)) == (
         "weights.deit.position is True, but the network has no positional embedding. "
-        "Set model.positional = True, or weights.deit.position = False."
+        "Set model.positional = 'whole', or weights.deit.position = False."
     )
     assert str(refused(file, kind="ast")) == (
         f"{file}: patch_embed.proj.weight is [16, 3, 16, 16]: it has three colours. "
@@ -161,7 +161,7 @@ def test_networks_without_a_place(tmp_path: Path) -> None:
     )
     file = tmp_path / "ast.safetensors"
     save_file(timm_state(colours=1, grid=(6, 5)), file)
-    grid = network("mlp_mixer", "model.positional = True")
+    grid = network("mlp_mixer", "model.positional = 'whole'")
     assert str(refused(file, grid, kind="ast", position=True)) == (
         f"{file}: pos_embed has 30 positions beside 2 class tokens, which is not a grid of 12 rows. "
         "Set weights.ast.rows, or weights.ast.position = False."
@@ -252,7 +252,7 @@ HOSTILE: dict[Callable[[Path, Path], None], str] = {
 def test_hostile_files(tmp_path: Path, make: Callable[[Path, Path], None]) -> None:
     file, mark = tmp_path / "archive.pth", tmp_path / "mark"
     make(file, mark)
-    error = refused(file, network("mlp_mixer", "model.positional = True"), position=True)
+    error = refused(file, network("mlp_mixer", "model.positional = 'whole'"), position=True)
     assert isinstance(error, DamagedError)
     assert str(error) == HOSTILE[make].format(file=file)
     assert not mark.exists()

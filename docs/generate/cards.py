@@ -15,9 +15,8 @@ from mixkit.conformance import checks
 from mixkit.explain.card import COSTS, cost, described, formulas, meanings, sections
 from mixkit.explain.influence import Influence, influences
 from mixkit.explain.plots import mixing, shares
-from mixkit.model.site import Grid, Site
 from mixkit.operators import AXES, mixes_of
-from mixkit.registry import Entry, Spec, operator
+from mixkit.registry import Entry, Grid, Site, Spec, operator
 from mixkit.values import describe, show
 
 PLACES = {

@@ -5,8 +5,7 @@ from typing import Any
 
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import build_features
-from mixkit.model.cost import costs
-from mixkit.model.patches import patch_grid
+from mixkit.model.cost import costs, without_memory
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe, Train
@@ -113,7 +112,7 @@ def _text(name: str) -> str:
 
 def _features(recipe: Recipe) -> str:
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
-    grid = patch_grid(features.bins, features.frames, recipe.model.patch, recipe.model.stride)
+    grid = without_memory(recipe.model, features.bins, features.frames, UNKNOWN).stem.grid
     return (
         f"task `{recipe.task.name}`, {features.samples / rate:.2f} s at {rate:,} Hz, "
         f"{features.bins} bins x {features.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "

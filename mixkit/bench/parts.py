@@ -11,7 +11,7 @@ from mixkit.bench.timed_network import TimedNetwork
 from mixkit.bench.timing import Pass, Spread, Stopwatch, interleaved
 from mixkit.training.precision import autocast
 
-INPUT = "patches"
+INPUT = "stem"
 """Nothing in front of it learns: its training needs two products, where other parts need three."""
 
 
@@ -20,11 +20,11 @@ class Part:
     """The parts of one name, all layers together, for one batch.
 
     Args:
-        name: of the operators of a branch, or `patches`, `norm`, `head`.
+        name: of the operators of a branch, or `stem`, `norm`, `pool`, `head`.
         count: how many there are.
         forward: seconds without gradients.
         training: seconds forward and backward.
-        flops: forward, for the batch; training takes three times as many, of the patches twice.
+        flops: forward, for the batch; training takes three times as many, of the stem twice.
         forward_share: of the machine's measured peak.
         training_share: likewise.
     """
@@ -77,13 +77,14 @@ def parts(network: TimedNetwork, flops: Mapping[str, int], peak: float, rounds: 
 
 
 def _passes(network: TimedNetwork) -> dict[str, Pass]:
-    mixer, model = network.mixer.eval(), network.recipe.model
-    modules: dict[str, nn.Module] = {INPUT: mixer.patches}
-    for layer in range(model.depth):
-        for index, branch in enumerate(model.pattern[layer % len(model.pattern)].branches):
-            name = f"{layer}.{index} {', '.join(spec.name for spec in branch.operators)}"
-            modules[name] = mixer.get_submodule(f"blocks.{layer}.branches.{index}")
-    modules |= {"norm": mixer.norm, "head": mixer.get_submodule("head")}
+    mixer = network.mixer.eval()
+    modules = {INPUT: mixer.get_submodule("stem")}
+    for layer, block in enumerate(mixer.layers):
+        if str(layer) in mixer.downsamples:
+            modules[f"{layer} downsample"] = mixer.downsamples[str(layer)]
+        for index, (names, branch) in enumerate(zip(block.names, block.branches, strict=True)):
+            modules[f"{layer}.{index} {', '.join(names)}"] = branch
+    modules |= {"norm": mixer.norm, "pool": mixer.get_submodule("pool"), "head": mixer.get_submodule("head")}
     inputs: dict[str, Tensor] = {}
 
     def keep(name: str, _: nn.Module, arguments: tuple[Tensor, ...]) -> None:

@@ -6,7 +6,8 @@
 from collections.abc import Callable, Mapping
 
 from mixkit.conformance.harness import SITES, ConformanceError, NotTried
-from mixkit.conformance.heads_and_losses import check_head, check_loss, check_metric, check_optimizer, check_schedule
+from mixkit.conformance.losses_and_metrics import check_loss, check_metric, check_optimizer, check_schedule
+from mixkit.conformance.network_parts import check_downsample, check_head, check_pool, check_stem
 from mixkit.conformance.operators import (
     check_autocast,
     check_batch,
@@ -44,6 +45,9 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "task": (check_task,),
     "features": (check_features,),
     "augmentation": (check_augmentation,),
+    "stem": (check_stem,),
+    "downsample": (check_downsample,),
+    "pool": (check_pool,),
     "head": (check_head,),
     "loss": (check_loss,),
     "metric": (check_metric,),

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 
 # A square, an odd grid with an odd width, one row, and one with a class token: an operator may refuse some, not all.
 SITES = (

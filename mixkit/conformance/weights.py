@@ -8,7 +8,7 @@ from mixkit.conformance.harness import Checked, NotTried
 from mixkit.errors import MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Block, Branch, Model
-from mixkit.registry import Spec, StartingWeights, lacks, operator, weights
+from mixkit.registry import Spec, StartingWeights, lacks, operator, stem, weights
 
 BINS, FRAMES, CLASSES = 32, 64, 3
 
@@ -42,7 +42,8 @@ def check_weights(spec: Spec) -> None:
 def small_mixer() -> Mixer:
     """A network to try weights on."""
     branches = tuple(Branch((operator.spec(name),)) for name in ("token", "channel"))
-    model = Model(pattern=(Block(branches),), width=24, depth=2, patch=(16, 16), stride=(16, 16))
+    patches = stem.spec("patches", size=(16, 16), stride=(16, 16))
+    model = Model(pattern=(Block(branches),), width=24, depth=2, stem=patches)
     return Mixer(model, BINS, FRAMES, CLASSES)
 
 

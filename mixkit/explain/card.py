@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import operator as arithmetic
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -9,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mixkit.errors import MixkitError
-from mixkit.model.site import Grid, Site
-from mixkit.registry import Entry, Spec, operator
+from mixkit.registry import Entry, Grid, Site, Spec, operator
 
 SECTIONS = ("Shape", "Equation", "Cost", "Args", "Raises", "Returns", "Paper", "Differs")
 COSTS = ("parameters", "FLOPs")
@@ -74,8 +74,8 @@ def formulas(entry: Entry) -> tuple[Formula, ...]:
 def cost(spec: Spec, site: Site) -> dict[str, int]:
     """What an operator costs on a site for one clip forward, by the formulas of its docstring.
 
-    The formulas know f, t, n and c of the site, every setting by its name, `length(axes)`, and `cost(specs)` of
-    operators inside, there on a grid of one row `n` long or with a width `c` where it is given.
+    The formulas know f, t, n and c of the site, every setting by its name, `length(axes)`, `product(sizes)`, and
+    `cost(specs)` of operators inside, there on a grid of one row `n` long or with a width `c` where it is given.
 
     Returns:
         Numbers for `parameters` and `FLOPs`.
@@ -95,7 +95,7 @@ def cost(spec: Spec, site: Site) -> dict[str, int]:
 def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
     letters = {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
     names: dict[str, Any] = {**spec.params, **letters, "round": round}
-    names |= {"length": _length(site), "cost": _inside(asked, site)}
+    names |= {"length": _length(site), "product": math.prod, "cost": _inside(asked, site)}
     for line in sorted(lines, key=lambda line: line.name in COSTS):
         if line.name in COSTS and line.name != asked:
             continue

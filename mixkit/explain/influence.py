@@ -12,7 +12,7 @@ from mixkit.errors import MixkitError
 from mixkit.model.block import MixerBranch
 from mixkit.model.classifier import Classifier
 from mixkit.model.mixer import Mixer
-from mixkit.model.site import Grid
+from mixkit.registry import Grid
 
 CHANNELS = 24
 """Output channels whose sensitivity is looked at, evenly spaced."""
@@ -77,27 +77,28 @@ def influences(
         model: fresh or trained.
         spectrograms: `b m l` of clips, whose tokens the derivatives are taken at (the first clip's); None takes
             normal noise, which is what a norm lets through on average.
-        token: frequency and time on the grid; None for its middle.
+        token: frequency and time on the grid of each layer; None for its middle.
         layers: from 0.
 
     Raises:
         MixkitError: there is no such token or layer.
     """
     mixer = model.mixer.eval()
-    grid = mixer.grid
-    token = token or (grid.frequency // 2, grid.time // 2)
-    if not (0 <= token[0] < grid.frequency and 0 <= token[1] < grid.time):
-        raise MixkitError(
-            f"no token {token[0]},{token[1]}: the grid has {grid.frequency} frequencies and {grid.time} times."
-        )
     for layer in layers:
         if not 0 <= layer < len(mixer.blocks):
             raise MixkitError(f"no layer {layer}: there are {len(mixer.blocks)}, counted from 0.")
+        grid = mixer.sites[layer].grid
+        if token and not (0 <= token[0] < grid.frequency and 0 <= token[1] < grid.time):
+            raise MixkitError(
+                f"no token {token[0]},{token[1]}: the grid has {grid.frequency} frequencies and {grid.time} times."
+            )
     inputs = _inputs(mixer, spectrograms)
     for layer, number, branch in _branches(mixer):
         if layer in layers:
             for name, operator in zip(mixer.layers[layer].names[number], branch.operators, strict=True):
-                yield _influence(operator, inputs[id(operator)], (name, layer, number), token, grid)
+                grid = mixer.sites[layer].grid
+                middle = token or (grid.frequency // 2, grid.time // 2)
+                yield _influence(operator, inputs[id(operator)], (name, layer, number), middle, grid)
 
 
 def changes(model: Classifier, spectrograms: Tensor) -> list[Change]:
@@ -123,7 +124,7 @@ def changes(model: Classifier, spectrograms: Tensor) -> list[Change]:
 def _influence(
     operator: nn.Module, x: Tensor, place: tuple[str, int, int], token: tuple[int, int], grid: Grid
 ) -> Influence:
-    width, prefix = x.shape[1], x.shape[0] - grid.frequency * grid.time
+    width, prefix = x.shape[1], x.shape[0] - grid.tokens
     outputs = tuple(int(c) for c in torch.linspace(0, width - 1, min(CHANNELS, width)).round())
     shown = token[0] * grid.time + token[1]
     several = {int(n) for n in torch.linspace(0, grid.frequency * grid.time - 1, TOKENS).round()}
@@ -166,17 +167,19 @@ def _shares(mass: Tensor, token: int, outputs: Sequence[int], grid: Grid) -> tup
 def _inputs(mixer: Mixer, spectrograms: Tensor | None) -> dict[int, Tensor]:
     """What each operator is given, `n c`: of the first clip, or noise."""
     taken: dict[int, Tensor] = {}
-    operators = [operator for _, _, branch in _branches(mixer) for operator in branch.operators]
+    operators = [(layer, operator) for layer, _, branch in _branches(mixer) for operator in branch.operators]
     if spectrograms is None:
-        tokens = mixer.grid.frequency * mixer.grid.time + (0 if mixer.prefix is None else mixer.prefix.shape[1])
-        noise = torch.randn(tokens, mixer.norm.normalized_shape[0], generator=torch.Generator().manual_seed(0))
-        return {id(operator): noise for operator in operators}
+        noise = {
+            site: torch.randn(site.tokens, site.width, generator=torch.Generator().manual_seed(0))
+            for site in mixer.sites
+        }
+        return {id(operator): noise[mixer.sites[layer]] for layer, operator in operators}
 
     def take(module: nn.Module, given: tuple[Tensor, ...]) -> None:
         taken[id(module)] = given[0][0].detach()
 
     with torch.no_grad(), ExitStack() as hooks:
-        for operator in operators:
+        for _, operator in operators:
             hooks.enter_context(operator.register_forward_pre_hook(take))
         mixer(spectrograms[:1])
     return taken

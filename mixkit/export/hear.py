@@ -61,7 +61,8 @@ class Hearer(nn.Module):
         """The mean over frequency of the tokens at each place along time: `b s -> b t c`."""
         mixer = self.classifier.mixer
         tokens: Tensor = mixer.tokens(self.classifier.features(windows))
-        return tokens.unflatten(1, (mixer.grid.frequency, mixer.grid.time)).mean(1)
+        grid = mixer.sites[-1].grid
+        return tokens.unflatten(1, (grid.frequency, grid.time)).mean(1)
 
 
 def load_model(model_file_path: str = "") -> Hearer:
@@ -122,7 +123,7 @@ def get_timestamp_embeddings(audio: Tensor, model: Hearer, hop_ms: float = HOP_M
         raise MixkitError(f"hop_ms is {hop_ms:g}. Use more than 0, such as {HOP_MS:g}.")
     column, middle = _columns(model.classifier)
     rate, size = model.sample_rate, model.classifier.features.samples
-    times = model.classifier.mixer.grid.time
+    times = model.classifier.mixer.sites[-1].grid.time
     phases = math.ceil(1000 * column / rate / hop_ms)
     hop = column / phases
     count = int((audio.shape[1] - 1) / hop) + 1
@@ -148,11 +149,12 @@ def _of_windows(audio: Tensor, starts: list[int], size: int, compute: Callable[[
 
 def _columns(classifier: Classifier) -> tuple[int, int]:
     """Samples from one column of the grid to the next, and from the start of a window to the middle of the first."""
-    features, model = classifier.features, classifier.recipe.model
+    features = classifier.features
     if not isinstance(features, Framed):
         name = classifier.recipe.features.name
         raise MixkitError(f"features {name!r} do not say when a frame is. Give them `hop` and `window`, in samples.")
-    return model.stride[1] * features.hop, ((model.patch[1] - 1) * features.hop + features.window) // 2
+    step, first = classifier.mixer.columns
+    return step * features.hop, int(first * features.hop + features.window / 2)
 
 
 def _batch(audio: Tensor, model: Hearer) -> Tensor:

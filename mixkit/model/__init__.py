@@ -1,3 +1,6 @@
-"""Networks built from recipes: sites, blocks, heads, and their cost."""
+"""Networks built from recipes: stem, stages of blocks, pool, head, and their cost."""
 
-from mixkit.model import heads as heads  # registers the heads
+from mixkit.model import downsample as downsample  # each of these registers its own
+from mixkit.model import heads as heads
+from mixkit.model import pool as pool
+from mixkit.model import stem as stem

@@ -1,14 +1,14 @@
 """Blocks: operators under norm, residual, drop path and layer scale. The only place that knows of these four."""
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from mixkit.model.site import Site
+from mixkit.model.norms import norm_layer
 from mixkit.recipe.schema import Block, Branch
-from mixkit.registry import Spec, operator
+from mixkit.registry import Site, Spec, operator
 
 
 class DropPath(nn.Module):
@@ -49,24 +49,6 @@ class LayerScale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Each channel times its gain."""
         return x * self.gain
-
-
-class GridNorm(nn.Module):
-    """GroupNorm with one group: statistics over tokens and channels together, gain and bias per channel.
-
-    Shape: `b n c -> b n c`.
-
-    Paper: Wu and He 2018, arXiv:1803.08494; as PoolFormer and ShiftViT use it.
-    """
-
-    def __init__(self, width: int, eps: float):
-        super().__init__()
-        self.norm = nn.GroupNorm(1, width, eps=eps)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The batch with every sample at mean 0 and variance 1."""
-        out: Tensor = self.norm(x.transpose(1, 2)).transpose(1, 2)
-        return out
 
 
 class MixerBranch(nn.Module):
@@ -118,10 +100,3 @@ class MixerBlock(nn.Module):
         """The branches, one after another."""
         out: Tensor = self.branches(x)
         return out
-
-
-def norm_layer(kind: Literal["layer", "group", "none"], width: int, eps: float) -> nn.Module:
-    """The norm of a branch by its name in the recipe."""
-    if kind == "none":
-        return nn.Identity()
-    return nn.LayerNorm(width, eps=eps) if kind == "layer" else GridNorm(width, eps)

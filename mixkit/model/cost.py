@@ -35,33 +35,42 @@ class Cost:
 
 
 def costs(model: Model, bins: int, frames: int, classes: int) -> list[Cost]:
-    """The parts in the order of the data flow: patches, each operator with its branch's norm, norm, head.
+    """The parts in the order of the data flow: stem, each operator with its branch's norm, norm, pool, head.
 
     Nothing is computed and no memory is taken: the network is built and run on the meta device.
     """
-    with torch.device("meta"):
-        mixer = Mixer(model, bins, frames, classes).eval()
-        tokens = (mixer.grid.tokens + model.prefix, model.width)
-        counter = FlopCounterMode(display=False)
-        with counter, torch.no_grad():
-            mixer(torch.empty(1, bins, frames))
+    mixer = without_memory(model, bins, frames, classes).eval()
+    counter = FlopCounterMode(display=False)
+    with torch.device("meta"), counter, torch.no_grad():
+        mixer(torch.empty(1, bins, frames))
     flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
 
     def cost(name: str, path: str, shape: tuple[int, ...]) -> Cost:
         return Cost(name, shape, _count(mixer.get_submodule(path)), flops.get(f"Mixer.{path}", 0))
 
-    rows = [cost("patches", "patches", tokens)]
-    embeddings = sum(part.numel() for part in (mixer.prefix, mixer.position) if part is not None)
+    shapes = [(site.tokens, site.width) for site in mixer.sites]
+    rows = [cost("stem", "stem", (mixer.stem.grid.tokens, shapes[0][1]))]
+    embeddings = sum(_count(part) for part in (mixer.prefix, mixer.position, mixer.frequencies, mixer.times))
     if embeddings:
-        rows.append(Cost("prefix and position", tokens, embeddings, 0))
-    for layer in range(model.depth):
-        for index, branch in enumerate(model.pattern[layer % len(model.pattern)].branches):
-            names = ", ".join(spec.name for spec in branch.operators)
-            rows.append(cost(f"{layer}.{index} {names}", f"blocks.{layer}.branches.{index}", tokens))
-    rows.append(cost("norm", "norm", tokens))
+        rows.append(Cost("prefix and position", shapes[0], embeddings, 0))
+    for layer, (block, shape) in enumerate(zip(mixer.layers, shapes, strict=True)):
+        if str(layer) in mixer.downsamples:
+            rows.append(cost(f"{layer} downsample", f"downsamples.{layer}", shape))
+        for index, names in enumerate(block.names):
+            rows.append(cost(f"{layer}.{index} {', '.join(names)}", f"blocks.{layer}.branches.{index}", shape))
+    rows.append(cost("norm", "norm", shapes[-1]))
+    rows.append(cost("pool", "pool", (model.width,)))
     rows.append(cost("head", "head", (classes,)))
     return rows
 
 
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def without_memory(model: Model, bins: int, frames: int, classes: int) -> Mixer:
+    """The network with the shapes of its weights alone, on the meta device."""
+    with torch.device("meta"):
+        return Mixer(model, bins, frames, classes)
+
+
+def _count(part: nn.Module | nn.Parameter | None) -> int:
+    if isinstance(part, nn.Module):
+        return sum(parameter.numel() for parameter in part.parameters())
+    return 0 if part is None else part.numel()

@@ -1,20 +1,22 @@
 """The network of a recipe: spectrogram in, logits out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.block import MixerBlock
-from mixkit.model.patches import Patches, patch_grid
-from mixkit.model.site import Site
+from mixkit.model.norms import BatchNorm, norm_layer
 from mixkit.recipe.schema import Model
-from mixkit.registry import head
+from mixkit.registry import Downsample, Grid, Site, downsample, head, pool, stem
 
 
 class Mixer(nn.Module):
-    """Patches, prefix and position, blocks tiled over the depth, norm, pooling, head.
+    """Stem, prefix and position, stages of blocks, norm, pool, head.
 
     Shape: `b m l -> b k`.
 
@@ -24,24 +26,39 @@ class Mixer(nn.Module):
         frames: frames of the input.
         classes: how many there are to tell apart.
 
+    Attributes:
+        sites: where each layer's block stands; layers are counted over all stages.
+        checkpointing: whether training computes activations twice instead of keeping them.
+
     Raises:
         MixkitError: a setting that cannot work at this size.
     """
 
     def __init__(self, model: Model, bins: int, frames: int, classes: int):
         super().__init__()
-        self.grid = patch_grid(bins, frames, model.patch, model.stride)
-        self.pool = model.pool
         self.checkpointing = False
-        """Whether training computes activations twice instead of keeping them."""
-        self.patches = Patches(model.width, model.patch, model.stride)
-        sites = [Site(self.grid, model.width, layer, model.depth, model.prefix) for layer in range(model.depth)]
-        self.prefix = _embedding(model.prefix, model.width)
-        self.position = _embedding(sites[0].tokens if model.positional else 0, model.width)
-        self.blocks = nn.Sequential(
-            *(MixerBlock(model.pattern[site.layer % len(model.pattern)], site, model.norm_eps) for site in sites)
-        )
-        self.norm = nn.LayerNorm(model.width, eps=model.norm_eps)
+        stages = model.pyramid
+        self.stem = stem.build(model.stem, bins, frames, stages[0].width)
+        self.prefix = _embedding(model.prefix, stages[0].width)
+        self.position, self.frequencies, self.times = _positions(model, self.stem.grid, stages[0].width)
+        self.blocks = nn.Sequential()
+        self.downsamples = nn.ModuleDict()
+        """Each under the number of the layer that follows it."""
+        sites: list[Site] = []
+        grid = self.stem.grid
+        for before, stage in zip((None, *stages), stages, strict=False):
+            if before is not None and stage.downsample is not None:
+                coarser = downsample.build(stage.downsample, grid, before.width, stage.width)
+                self.downsamples[str(len(sites))] = cast(nn.Module, coarser)
+                grid = coarser.grid
+            for number in range(stage.depth):
+                site = Site(grid, stage.width, len(sites), model.depth, model.prefix)
+                sites.append(site)
+                self.blocks.append(MixerBlock(stage.pattern[number % len(stage.pattern)], site, model.norm_eps))
+        self.sites = tuple(sites)
+        self.norm = norm_layer(model.norm, model.width, model.norm_eps)
+        self.activation = nn.Identity() if model.activation is None else ACTIVATIONS[model.activation]()
+        self.pool = pool.build(model.pool, self.sites[-1])
         self.head = head.build(model.head, model.width, classes)
 
     @property
@@ -49,31 +66,75 @@ class Mixer(nn.Module):
         """The blocks by their type, which `nn.Sequential` forgets."""
         return tuple(cast(MixerBlock, block) for block in self.blocks)
 
+    @property
+    def columns(self) -> tuple[int, float]:
+        """Frames from one column of the last grid to the next, and where the middle of the first lies."""
+        step, first = self.stem.step[1], self.stem.first[1]
+        for made in self.downsamples.values():
+            coarser = cast(Downsample, made)
+            step, first = step * coarser.step[1], first + step * coarser.first[1]
+        return step, first
+
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of a batch of log-mel spectrograms."""
+        """Logits of a batch of spectrograms."""
         return self.head(self.embed(x))
 
     def embed(self, x: Tensor) -> Tensor:
         """The pooled vector ahead of the head: `b m l -> b c`."""
-        prefix, grid = self._tokens(x)
-        return prefix.mean(1) if self.pool == "prefix" else grid.mean(1)
+        return self.pool(self._tokens(x))
 
     def tokens(self, x: Tensor) -> Tensor:
-        """The tokens of the grid behind the last block and the norm: `b m l -> b (f t) c`."""
-        return self._tokens(x)[1]
+        """The tokens of the grid behind the last block, norm and activation: `b m l -> b (f t) c`."""
+        return self._tokens(x)[:, self.sites[-1].prefix :]
 
-    def _tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.patches(x)
+    def _tokens(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
         if self.prefix is not None:
             x = torch.cat([self.prefix.expand(x.shape[0], -1, -1).to(x.dtype), x], dim=1)
         if self.position is not None:
             x = x + self.position
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and self.training else block(x)
-        x = self.norm(x)
-        prefix = 0 if self.prefix is None else self.prefix.shape[1]
-        return x[:, :prefix], x[:, prefix:]
+        if self.frequencies is not None and self.times is not None:
+            places = (self.frequencies[:, :, None] + self.times[:, None]).flatten(1, 2)
+            x = x + nn.functional.pad(places, (0, 0, self.sites[0].prefix, 0))
+        for layer, block in enumerate(self.blocks):
+            if str(layer) in self.downsamples:
+                x = self.downsamples[str(layer)](x)
+            x = _twice(block, x) if self.checkpointing and self.training else block(x)
+        out: Tensor = self.activation(self.norm(x))
+        return out
+
+
+def _positions(model: Model, grid: Grid, width: int) -> tuple[nn.Parameter | None, ...]:
+    """What is added to the tokens: to each, prefix tokens included; or to each frequency, and to each time."""
+    whole, axes = model.positional == "whole", model.positional == "axes"
+    return (
+        _embedding(whole * (model.prefix + grid.tokens), width),
+        _embedding(axes * grid.frequency, width),
+        _embedding(axes * grid.time, width),
+    )
 
 
 def _embedding(tokens: int, width: int) -> nn.Parameter | None:
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, tokens, width), std=0.02)) if tokens else None
+
+
+def _twice(block: nn.Module, x: Tensor) -> Tensor:
+    """The block applied, its activations forgotten and computed again when gradients are."""
+    norms = [part for part in block.modules() if isinstance(part, BatchNorm)]
+    if not norms:
+        return cast(Tensor, checkpoint(block, x, use_reentrant=False))
+    return cast(
+        Tensor,
+        checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _recomputing(norms))),
+    )
+
+
+@contextmanager
+def _recomputing(norms: list[BatchNorm]) -> Iterator[None]:
+    for norm in norms:
+        norm.recomputes = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.recomputes = False

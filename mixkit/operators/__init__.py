@@ -7,6 +7,7 @@ from mixkit.operators.attention import Attention as Attention
 from mixkit.operators.axes import AXES as AXES
 from mixkit.operators.axes import Axis as Axis
 from mixkit.operators.axes import mixes_of as mixes_of
+from mixkit.operators.convolution import Convolution as Convolution
 from mixkit.operators.feed_forward import FeedForward as FeedForward
 from mixkit.operators.feed_forward import hidden_units as hidden_units
 from mixkit.operators.hermit import Hermit as Hermit
@@ -16,6 +17,7 @@ from mixkit.operators.perspective import Frequency as Frequency
 from mixkit.operators.perspective import Perspective as Perspective
 from mixkit.operators.perspective import Time as Time
 from mixkit.operators.perspective import Token as Token
+from mixkit.operators.pooling import Pooling as Pooling
 from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
 from mixkit.operators.shift import Shift as Shift

@@ -5,8 +5,7 @@ from torch.nn import functional
 
 from mixkit.errors import SettingError
 from mixkit.linear import Linear
-from mixkit.model.site import Site
-from mixkit.registry import operator
+from mixkit.registry import Site, operator
 from mixkit.values import Count, Rate
 
 

@@ -1,6 +1,5 @@
 """The small network that operators share: two linear maps with an activation between them."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -8,9 +7,9 @@ from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.linear import Linear
+from mixkit.model.activations import ACTIVATIONS
 
-Activation = Literal["gelu", "silu", "mish", "acon_c"]
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish}
+Activation = Literal["relu", "gelu", "silu", "mish", "acon_c"]
 
 
 class AconC(nn.Module):

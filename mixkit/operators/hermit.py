@@ -7,11 +7,10 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from mixkit.model.block import build_operators
-from mixkit.model.site import Grid, Site
 from mixkit.operators.axes import mixes_of
 from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
 from mixkit.operators.hermit_pair import HermitPair, Norm, Variant
-from mixkit.registry import Spec, operator
+from mixkit.registry import Grid, Site, Spec, operator
 from mixkit.values import Count, Positive, Rate
 
 

@@ -7,11 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.model.site import Site
 from mixkit.operators.axes import AXES, Axis
 from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
 from mixkit.operators.preset import preset
-from mixkit.registry import operator
+from mixkit.registry import Site, operator
 from mixkit.values import Count, Positive, Rate
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from mixkit.model.site import Site
+from mixkit.registry import Site
 
 
 def preset(general: type[nn.Module], fixed: Mapping[str, Any], **defaults: Any) -> Callable[..., None]:

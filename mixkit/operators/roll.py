@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.model.site import Site
 from mixkit.operators.feed_forward import Activation, FeedForward, hidden_units
-from mixkit.registry import operator
+from mixkit.registry import Site, operator
 from mixkit.values import Count, Positive, Rate
 
 

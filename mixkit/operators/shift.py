@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
-from mixkit.model.site import Site
-from mixkit.registry import operator
+from mixkit.registry import Site, operator
 from mixkit.values import Range
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean, nearest
 from mixkit.recipe.faults import Kind
-from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Train
+from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Stage, Train
 from mixkit.recipe.statements import Binding, Key, written
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import Misfit, converted, describe, show
@@ -126,6 +126,7 @@ def in_words(annotation: Any, setting: str) -> str:
         Spec: example,
         Branch: "@operator.NAME() or @branch()",
         Block: "@block()",
+        Stage: "@stage()",
         Model: "@model()",
         Train: "@train()",
     }

@@ -22,7 +22,7 @@ from mixkit.errors import SettingError
 from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of, twin_of
-from mixkit.recipe.schema import SECTIONS, Recipe, Section, home_of
+from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe, Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
 
@@ -97,9 +97,10 @@ class Resolver:
     ) -> Any:
         values = dict(fixed)
         annotations = section_fields(name)
+        left_out = OF_STAGES if name == "model" and self._effective(scope, "model", "stages") else ()
         for part in dataclasses.fields(SECTIONS[name]):  # type: ignore[arg-type]
-            if part.name in annotations and part.name not in fixed:
-                default = defaults.get(part.name, part.default)
+            if part.name in annotations and part.name not in (*fixed, *left_out):
+                default = dataclasses.MISSING if part.name == "pattern" else defaults.get(part.name, part.default)
                 home = home_of(name, part.name)
                 self.visited.add((home, scope))
                 values[part.name] = self._setting(home, part.name, annotations[part.name], scope, place, default)
@@ -157,7 +158,7 @@ class Resolver:
 
     def _implied(self, selector: str, setting: str, annotation: Any, scope: str, place: Place) -> Any:
         """A setting without a default: a section that has not been written, else it is missing."""
-        if (selector, setting) == ("model", "pattern"):
+        if setting == "pattern":
             return _each(lambda section: self._target(section, scope, place), ("block",))
         if isinstance(annotation, type) and issubclass(annotation, Section):
             return self._target(annotation.__name__.lower(), scope, place)

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Literal, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
 from mixkit.values import Count, Positive, Rate, Whole, fit, show
+
+Norm = Literal["layer", "group", "none", "batch", "affine"]
+Activation = Literal["relu", "gelu", "silu", "mish"]
 
 HOMES: Mapping[str, str] = dict.fromkeys(("pad", "crop", "training_crop", "windows", "on_bad_file"), "task")
 """Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
@@ -17,6 +21,10 @@ Pad = Literal["silence", "repeat", "centre"]
 
 Crop = Literal["centre", "start", "loudest"]
 """Which stretch is taken of a clip that is longer."""
+
+
+OF_STAGES = ("pattern", "width", "depth")
+"""Settings of the model that are those of its stages, where it has any."""
 
 
 class Section:
@@ -40,12 +48,13 @@ class Branch(Section):
 
     Args:
         operators: operators in the order they are applied.
-        norm: LayerNorm over channels, GroupNorm with one group over tokens and channels, or none.
+        norm: ahead of the operators. `layer`: LayerNorm over channels; `group`: GroupNorm with one group, over tokens
+            and channels; `batch`: BatchNorm; `affine`: a learned gain and bias per channel alone; or `none`.
         residual: add the input; without it the branch replaces its input (ShiftViT's shift).
     """
 
     operators: tuple[Spec, ...]
-    norm: Literal["layer", "group", "none"] = "layer"
+    norm: Norm = "layer"
     residual: bool = True
 
     def __post_init__(self) -> None:
@@ -88,40 +97,97 @@ def _branch(entry: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Model(Section):
-    """From log-mel to logits: patches, blocks tiled over the depth, norm, pooling, head.
+class Stage(Section):
+    """Blocks of one width on one grid. Several make a pyramid: `model.stages = [@early/stage(), @late/stage()]`.
 
     Args:
-        pattern: blocks in the order they are repeated; layer i is `pattern[i % len(pattern)]`.
+        pattern: blocks in the order they are repeated.
         width: channels of a token.
         depth: number of blocks.
-        patch: bins and frames of a patch.
-        stride: bins and frames from one patch to the next.
-        prefix: learned tokens ahead of the grid (AST and ASM: 2, class and distillation).
-        positional: add a learned embedding to every token.
-        pool: mean over the grid, or mean over the prefix tokens.
-        norm_eps: added to the variance in the norms of blocks and output.
-        head: from the pooled vector to logits.
+        downsample: from the stage ahead to the grid and the width of this one; None keeps them, as the first one does.
     """
 
     pattern: tuple[Block, ...]
     width: Count = 192
     depth: Count = 12
-    patch: tuple[Count, Count] = (16, 16)
-    stride: tuple[Count, Count] = (10, 10)
-    prefix: Whole = 0
-    positional: bool = False
-    pool: Literal["mean", "prefix"] = "mean"
-    norm_eps: Positive = 1e-6
-    head: Spec = Spec("head", "linear")
+    downsample: Spec | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.pattern:
+            raise SettingError("stage.pattern", "is empty. Name at least one block.")
+        if self.downsample is not None:
+            _expect_kind(self.downsample, "downsample", "stage.downsample")
+
+
+@dataclass(frozen=True)
+class Model(Section):
+    """From a spectrogram to logits: stem, stages of blocks, norm, pool, head.
+
+    With `stages`, width, depth and pattern are those of the stages: here the width is the last one's, and the depth all
+    of theirs together.
+
+    Args:
+        pattern: blocks in the order they are repeated; layer i is `pattern[i % len(pattern)]`.
+        width: channels of a token.
+        depth: number of blocks.
+        stages: of a pyramid, instead of a pattern, width and depth for all of the network.
+        stem: from the spectrogram to tokens on a grid.
+        prefix: learned tokens ahead of the grid (AST and ASM: 2, class and distillation).
+        positional: add a learned embedding to every token: `whole`, one for each, or `axes`, one for each frequency
+            plus one for each time.
+        norm: behind the last block.
+        activation: behind that norm; None for none.
+        norm_eps: added to the variance in the norms of blocks and output.
+        pool: from the tokens to one vector.
+        head: from that vector to logits.
+    """
+
+    pattern: tuple[Block, ...] = ()
+    width: Count = 192
+    depth: Count = 12
+    stages: tuple[Stage, ...] = ()
+    stem: Spec = Spec("stem", "patches")
+    prefix: Whole = 0
+    positional: Literal["none", "whole", "axes"] = "none"
+    norm: Norm = "layer"
+    activation: Activation | None = None
+    norm_eps: Positive = 1e-6
+    pool: Spec = Spec("pool", "mean")
+    head: Spec = Spec("head", "linear")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for kind in ("stem", "pool", "head"):
+            _expect_kind(getattr(self, kind), kind, f"model.{kind}")
+        if self.stages:
+            self._check_stages()
+            object.__setattr__(self, "width", self.stages[-1].width)
+            object.__setattr__(self, "depth", sum(stage.depth for stage in self.stages))
+        elif not self.pattern:
             raise SettingError("model.pattern", "is empty. Name at least one block.")
-        if self.pool == "prefix" and not self.prefix:
-            raise SettingError("model.pool", "is 'prefix', but model.prefix is 0. Set model.prefix = 1 or more.")
-        _expect_kind(self.head, "head", "model.head")
+
+    @property
+    def pyramid(self) -> tuple[Stage, ...]:
+        """The stages; where the recipe names none, all blocks are one."""
+        return self.stages or (Stage(self.pattern, self.width, self.depth),)
+
+    def _check_stages(self) -> None:
+        if self.pattern:
+            raise SettingError(
+                "model.pattern", "stands beside model.stages, which have patterns. Leave one of them out."
+            )
+        if self.stages[0].downsample is not None:
+            raise SettingError("model.stages", "begins with a stage with a downsample. Set the stem's stride instead.")
+        for number, (before, stage) in enumerate(pairwise(self.stages), start=2):
+            if stage.downsample is None and stage.width != before.width:
+                message = f"has a stage {number} of width {stage.width} behind one of {before.width}, and no way there."
+                raise SettingError("model.stages", f"{message} Set its stage.downsample = @downsample.convolution().")
+            if stage.downsample is not None and self.prefix:
+                message = (
+                    f"is {self.prefix}, and stages with a downsample have no place for prefix tokens. Set it to 0."
+                )
+                raise SettingError("model.prefix", message)
 
 
 @dataclass(frozen=True)
@@ -261,7 +327,7 @@ class Recipe(Section):
 
 
 SECTIONS: Mapping[str, type[Section]] = {
-    section.__name__.lower(): section for section in (Recipe, Model, Block, Branch, Train)
+    section.__name__.lower(): section for section in (Recipe, Model, Stage, Block, Branch, Train)
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mixkit.errors import SettingError, printable
 from mixkit.recipe.keys import section_fields
-from mixkit.recipe.schema import Block, Branch, Recipe, Section, home_of
+from mixkit.recipe.schema import OF_STAGES, Block, Branch, Model, Recipe, Section, home_of
 from mixkit.registry import Spec
 
 
@@ -111,7 +111,8 @@ class _Writer:
 
 def _most_common(recipe: Recipe) -> tuple[str, bool]:
     """Norm and residual of most branches: those are written once, and their operators without a reference."""
-    kinds = [(branch.norm, branch.residual) for block in recipe.model.pattern for branch in block.branches]
+    blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
+    kinds = [(branch.norm, branch.residual) for block in blocks for branch in block.branches]
     usual = (Branch.norm, Branch.residual)
     return max(dict.fromkeys(kinds), key=lambda kind: (kinds.count(kind), kind == usual))
 
@@ -121,7 +122,10 @@ def _selector(part: Section | Spec) -> str:
 
 
 def _order(selector: str) -> tuple[int, str]:
-    kinds = ["recipe", "model", "block", "branch", "operator", "head", "features", "task", "augmentation", "train"]
+    kinds = [
+        *("recipe", "model", "stem", "stage", "downsample", "block", "branch", "operator", "pool", "head"),
+        *("features", "task", "augmentation", "train"),
+    ]
     kind = selector.partition(".")[0]
     return (kinds.index(kind) if kind in kinds else len(kinds), selector)
 
@@ -129,7 +133,11 @@ def _order(selector: str) -> tuple[int, str]:
 def _values(part: Section | Spec) -> Mapping[str, Any]:
     if isinstance(part, Spec):
         return part.params
-    return {name: getattr(part, name) for name in section_fields(_selector(part))}
+    values = {name: getattr(part, name) for name in section_fields(_selector(part))}
+    if isinstance(part, Model):  # one form or the other
+        left_out = OF_STAGES if part.stages else ("stages",)
+        values = {name: value for name, value in values.items() if name not in left_out}
+    return values
 
 
 def _plain(value: Any) -> Any:

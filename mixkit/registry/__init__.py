@@ -5,6 +5,7 @@ from mixkit.registry.kinds import REGISTRIES as REGISTRIES
 from mixkit.registry.kinds import Augmentation as Augmentation
 from mixkit.registry.kinds import Clip as Clip
 from mixkit.registry.kinds import Counted as Counted
+from mixkit.registry.kinds import Downsample as Downsample
 from mixkit.registry.kinds import Features as Features
 from mixkit.registry.kinds import Head as Head
 from mixkit.registry.kinds import Loss as Loss
@@ -12,11 +13,14 @@ from mixkit.registry.kinds import Measurable as Measurable
 from mixkit.registry.kinds import Metric as Metric
 from mixkit.registry.kinds import Operator as Operator
 from mixkit.registry.kinds import PowerFeatures as PowerFeatures
+from mixkit.registry.kinds import Pool as Pool
 from mixkit.registry.kinds import Schedule as Schedule
 from mixkit.registry.kinds import StartingWeights as StartingWeights
+from mixkit.registry.kinds import Stem as Stem
 from mixkit.registry.kinds import Task as Task
 from mixkit.registry.kinds import TorchModule as TorchModule
 from mixkit.registry.kinds import augmentation as augmentation
+from mixkit.registry.kinds import downsample as downsample
 from mixkit.registry.kinds import features as features
 from mixkit.registry.kinds import head as head
 from mixkit.registry.kinds import lacks as lacks
@@ -24,7 +28,9 @@ from mixkit.registry.kinds import loss as loss
 from mixkit.registry.kinds import metric as metric
 from mixkit.registry.kinds import operator as operator
 from mixkit.registry.kinds import optimizer as optimizer
+from mixkit.registry.kinds import pool as pool
 from mixkit.registry.kinds import schedule as schedule
+from mixkit.registry.kinds import stem as stem
 from mixkit.registry.kinds import task as task
 from mixkit.registry.kinds import weights as weights
 from mixkit.registry.registry import Entry as Entry
@@ -33,3 +39,5 @@ from mixkit.registry.registry import RegistryError as RegistryError
 from mixkit.registry.registry import Setting as Setting
 from mixkit.registry.registry import Spec as Spec
 from mixkit.registry.registry import is_inside as is_inside
+from mixkit.registry.site import Grid as Grid
+from mixkit.registry.site import Site as Site

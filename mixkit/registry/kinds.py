@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from mixkit.registry.registry import Registry
+from mixkit.registry.site import Grid
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a list of names needs none of it
     import torch
     from torch import Tensor, nn
 
     from mixkit.draw import Draw
+    from mixkit.registry.site import Grid
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,41 @@ class Operator(Protocol):
         """The tokens, mixed."""
 
 
+class Stem(TorchModule, Protocol):
+    """Spectrograms `b m l` to tokens on a grid, `b (f t) c`; built of the bins m, the frames l and the width c."""
+
+    grid: Grid
+    """Of the tokens."""
+    step: tuple[int, int]
+    """Bins and frames from one token to the next."""
+    first: tuple[float, float]
+    """Where the middle of the first token lies, in bins and frames; 0 is the middle of the first of them."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Tokens of a batch of spectrograms."""
+
+
+class Downsample(TorchModule, Protocol):
+    """Tokens `b (f t) c` to fewer of another width, between two stages; built of the grid, the width and the new one.
+
+    What it says of the grid is what a `Stem` says, with tokens of the grid ahead in the place of bins and frames.
+    """
+
+    grid: Grid
+    step: tuple[int, int]
+    first: tuple[float, float]
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Fewer tokens."""
+
+
+class Pool(TorchModule, Protocol):
+    """The tokens of the last block, `b n c`, to a vector `b c`; built of the site of that block."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Pooled vectors of a batch."""
+
+
 class Head(TorchModule, Protocol):
     """The pooled vectors `b c` to logits `b k`; built of the width c and the number of classes k."""
 
@@ -228,6 +265,9 @@ features: Registry[Features] = Registry("features", "mixkit.audio", ("sample_rat
 augmentation: Registry[Augmentation] = Registry(
     "augmentation", "mixkit.audio", ("sample_rate",), on=Registry.REQUIRED, paper=""
 )
+stem: Registry[Stem] = Registry("stem", "mixkit.model", ("bins", "frames", "width"), paper="")
+downsample: Registry[Downsample] = Registry("downsample", "mixkit.model", ("grid", "width", "wider"), paper="")
+pool: Registry[Pool] = Registry("pool", "mixkit.model", ("site",), paper="")
 head: Registry[Head] = Registry("head", "mixkit.model", ("width", "classes"))
 loss: Registry[Loss] = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
 metric: Registry[Metric] = Registry(
@@ -247,7 +287,21 @@ weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mix
 
 REGISTRIES: Mapping[str, Registry[object]] = {
     registry.kind: registry
-    for registry in (operator, task, features, augmentation, head, loss, metric, optimizer, schedule, weights)
+    for registry in (
+        operator,
+        task,
+        features,
+        augmentation,
+        stem,
+        downsample,
+        pool,
+        head,
+        loss,
+        metric,
+        optimizer,
+        schedule,
+        weights,
+    )
 }
 
 PLURALS: Mapping[str, str] = {

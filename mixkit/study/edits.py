@@ -4,11 +4,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from mixkit.errors import MixkitError
-from mixkit.recipe.schema import Block, Branch, Model, Recipe
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage
 from mixkit.registry import Spec, operator
 from mixkit.study.definition import Edit
 
-Pattern = tuple[Block, ...]
 PLAIN = (Branch.norm, Branch.residual)
 
 
@@ -33,7 +32,8 @@ class EditError(MixkitError):
 
 def operators_of(model: Model) -> tuple[str, ...]:
     """The operators of a network, each once, in their order."""
-    specs = (spec for block in model.pattern for branch in block.branches for spec in branch.operators)
+    blocks = (block for stage in model.pyramid for block in stage.pattern)
+    specs = (spec for block in blocks for branch in block.branches for spec in branch.operators)
     return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
@@ -50,17 +50,17 @@ def made(edit: Edit, base: Recipe, load: Callable[[tuple[str, ...]], Loaded]) ->
         RecipeError: the lines are no recipe.
     """
     new = {other for other in edit.values() if other}
-    pattern = edited(base, edit)
-    wanted = _bare(replace(base, model=replace(base.model, pattern=pattern)), new)
+    model = edited(base, edit)
+    wanted = _bare(replace(base, model=model), new)
     for every in (False, True):
-        loaded = load(_lines(pattern, new, every))
+        loaded = load(_lines(model, new, every))
         if _bare(loaded.recipe, new) == wanted:
             return loaded
     raise EditError("cannot be said in --set lines for this recipe. Write the arm out in study.arms.")
 
 
-def edited(base: Recipe, edit: Edit) -> Pattern:
-    """The blocks of the edited network.
+def edited(base: Recipe, edit: Edit) -> Model:
+    """The edited network.
 
     Raises:
         EditError: the recipe does not have the operator, or nothing would be left of a block.
@@ -69,10 +69,10 @@ def edited(base: Recipe, edit: Edit) -> Pattern:
     for name in edit:
         if name not in known:
             raise EditError(f"{base.name} has no {name}. It has: {', '.join(known)}.")
-    pattern = []
-    for block in base.model.pattern:
+
+    def block(old: Block) -> Block:
         branches = []
-        for branch in block.branches:
+        for branch in old.branches:
             kept = tuple(_exchanged(spec, edit) for spec in branch.operators if edit.get(spec.name, "") is not None)
             if kept:
                 branches.append(replace(branch, operators=kept))
@@ -80,8 +80,15 @@ def edited(base: Recipe, edit: Edit) -> Pattern:
             raise EditError(
                 f"nothing is left of a block of {base.name}. Put another operator in its place: study.swap."
             )
-        pattern.append(replace(block, branches=tuple(branches)))
-    return tuple(pattern)
+        return replace(old, branches=tuple(branches))
+
+    return _with_blocks(base.model, block)
+
+
+def _with_blocks(model: Model, change: Callable[[Block], Block]) -> Model:
+    """The network with every block changed."""
+    stages = tuple(replace(stage, pattern=tuple(map(change, stage.pattern))) for stage in model.stages)
+    return replace(model, stages=stages, pattern=tuple(map(change, model.pattern)))
 
 
 def _exchanged(spec: Spec, edit: Edit) -> Spec:
@@ -89,39 +96,66 @@ def _exchanged(spec: Spec, edit: Edit) -> Spec:
     return operator.spec(other) if other else spec
 
 
-def _lines(pattern: Pattern, new: Collection[str], every: bool) -> tuple[str, ...]:
-    """Lines that make the pattern.
+def _lines(model: Model, new: Collection[str], every: bool) -> tuple[str, ...]:
+    """Lines that make the network.
 
     Args:
-        pattern: the blocks.
+        model: the network.
         new: operators that have the settings that the recipe gives them.
         every: say every setting of the others, each in a scope of its own; else they have those of the recipe, too.
     """
+    several = len(model.pattern) > 1 or bool(model.stages)
     lines: list[str] = []
-    for number, block in enumerate(pattern, start=1):
-        prefix = f"edit_{number}/" if len(pattern) > 1 else ""
-        branches = []
-        for place, branch in enumerate(block.branches, start=1):
-            scope = f"edit_{number}_{place}"
-            row = []
-            for position, spec in enumerate(branch.operators, start=1):
-                own = f"{scope}_{position}/" if every and spec.name not in new else ""
-                row.append(f"@{own}operator.{spec.name}()")
-                if own:
-                    lines += [f"{own}operator.{spec.name}.{key} = {value!r}" for key, value in spec.params.items()]
-            if (branch.norm, branch.residual) == PLAIN and not every:
-                branches.append(f"[{', '.join(row)}]" if len(row) > 1 else row[0])
-                continue
-            branches.append(f"@{scope}/branch()")
-            lines.append(f"{scope}/branch.operators = [{', '.join(row)}]")
-            lines += [f"{scope}/branch.norm = {branch.norm!r}", f"{scope}/branch.residual = {branch.residual!r}"]
-        lines.append(f"{prefix}block.branches = [{', '.join(branches)}]")
-        if every:
-            lines.append(f"{prefix}block.drop_path = {block.drop_path!r}")
-            lines.append(f"{prefix}block.layer_scale = {block.layer_scale!r}")
-    if len(pattern) > 1:
-        lines.append(f"model.pattern = [{', '.join(f'@edit_{n}/block()' for n in range(1, len(pattern) + 1))}]")
+    patterns = []
+    number = 0
+    for stage in model.pyramid:
+        scopes = [f"edit_{number + place}" for place in range(1, len(stage.pattern) + 1)]
+        number += len(scopes)
+        for scope, block in zip(scopes, stage.pattern, strict=True):
+            lines += _block_lines(block, scope, several, new, every)
+        patterns.append(f"[{', '.join(f'@{scope}/block()' for scope in scopes)}]")
+    if model.stages:
+        for place, (stage, pattern) in enumerate(zip(model.stages, patterns, strict=True), start=1):
+            lines += _stage_lines(stage, f"edit_stage_{place}/", pattern)
+        lines.append(f"model.stages = [{', '.join(f'@edit_stage_{n}/stage()' for n in range(1, len(patterns) + 1))}]")
+    elif several:
+        lines.append(f"model.pattern = {patterns[0]}")
     return tuple(lines)
+
+
+def _block_lines(block: Block, name: str, several: bool, new: Collection[str], every: bool) -> list[str]:
+    lines, branches = [], []
+    for place, branch in enumerate(block.branches, start=1):
+        scope = f"{name}_{place}"
+        row = []
+        for position, spec in enumerate(branch.operators, start=1):
+            own = f"{scope}_{position}/" if every and spec.name not in new else ""
+            row.append(f"@{own}operator.{spec.name}()")
+            if own:
+                lines += [f"{own}operator.{spec.name}.{key} = {value!r}" for key, value in spec.params.items()]
+        if (branch.norm, branch.residual) == PLAIN and not every:
+            branches.append(f"[{', '.join(row)}]" if len(row) > 1 else row[0])
+            continue
+        branches.append(f"@{scope}/branch()")
+        lines.append(f"{scope}/branch.operators = [{', '.join(row)}]")
+        lines += [f"{scope}/branch.norm = {branch.norm!r}", f"{scope}/branch.residual = {branch.residual!r}"]
+    prefix = f"{name}/" if several else ""
+    lines.append(f"{prefix}block.branches = [{', '.join(branches)}]")
+    if every:
+        lines.append(f"{prefix}block.drop_path = {block.drop_path!r}")
+        lines.append(f"{prefix}block.layer_scale = {block.layer_scale!r}")
+    return lines
+
+
+def _stage_lines(stage: Stage, scope: str, pattern: str) -> list[str]:
+    way = stage.downsample
+    return [
+        f"{scope}stage.pattern = {pattern}",
+        f"{scope}stage.width = {stage.width}",
+        f"{scope}stage.depth = {stage.depth}",
+        f"{scope}stage.downsample = {f'@{scope}downsample.{way.name}()' if way else None}",
+        *([f"{scope}downsample.{way.name}.{key} = {value!r}" for key, value in way.params.items()] if way else []),
+    ]
 
 
 def _bare(recipe: Recipe, new: Collection[str]) -> Recipe:
@@ -131,5 +165,7 @@ def _bare(recipe: Recipe, new: Collection[str]) -> Recipe:
         operators = tuple(Spec("operator", spec.name) if spec.name in new else spec for spec in branch.operators)
         return replace(branch, operators=operators)
 
-    blocks = (replace(block, branches=tuple(map(bare, block.branches))) for block in recipe.model.pattern)
-    return replace(recipe, plugins=(), model=replace(recipe.model, pattern=tuple(blocks)))
+    def block(old: Block) -> Block:
+        return replace(old, branches=tuple(map(bare, old.branches)))
+
+    return replace(recipe, plugins=(), model=_with_blocks(recipe.model, block))

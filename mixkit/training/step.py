@@ -137,7 +137,7 @@ class Step:
                 torch.cuda.set_rng_state(random["cuda"])
 
     def _rng_state(self) -> dict[str, Tensor]:
-        on_gpu = self.model.mixer.norm.weight.device.type == "cuda"
+        on_gpu = next(self.model.mixer.parameters()).device.type == "cuda"
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
 
     def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:

@@ -4,7 +4,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mixkit.model.site import Grid
+from mixkit.registry import Grid
 
 
 def fitted(positions: Tensor, grid: Grid, wanted: Grid) -> Tensor:

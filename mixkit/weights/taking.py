@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
-from mixkit.model.site import Grid
+from mixkit.registry import Grid
 from mixkit.weights.names import recognise
 from mixkit.weights.positions import fitted
 from mixkit.weights.start import Start, groups
@@ -58,7 +58,7 @@ class Taking:
             colours: factors of red, green and blue; None for a network that has one channel.
             rule: what they are called.
         """
-        wanted = self._own["patches.projection.weight"].shape
+        wanted = self._own["stem.projection.weight"].shape
         channels = 1 if colours is None else 3
         found = self.file.shape(self.parts["patches.weight"])
         if len(found) == 4 and found[1] != channels and found[1] in (1, 3):
@@ -72,12 +72,12 @@ class Taking:
         elif found[0] != wanted[0]:
             advice = f"Set model.width = {found[0]}, or take a file of {wanted[0]}"
         else:
-            advice = f"Set model.patch = ({found[2]}, {found[3]})"
+            advice = f"Set stem.patches.size = ({found[2]}, {found[3]})"
         weight = self._read("patches.weight", (wanted[0], channels, *wanted[2:]), advice)
         if colours is not None:
             weight = (weight * weight.new_tensor(colours).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        self._copies["patches.projection.weight"] = weight
-        self._copies["patches.projection.bias"] = self._read("patches.bias", (wanted[0],), advice)
+        self._copies["stem.projection.weight"] = weight
+        self._copies["stem.projection.bias"] = self._read("patches.bias", (wanted[0],), advice)
         factors = "" if colours is None else f" (RGB by {rule}: {', '.join(f'{factor:g}' for factor in colours)})"
         self._taken.append(f"patch projection{factors}")
 
@@ -89,14 +89,14 @@ class Taking:
         """
         mixer = self.mixer
         if mixer.position is None:
-            raise self._no_place("position", "no positional embedding", "model.positional = True")
+            raise self._no_place("position", "no positional embedding", "model.positional = 'whole'")
         width = mixer.position.shape[-1]
         own = 0 if mixer.prefix is None else mixer.prefix.shape[1]
         tokens = [part for part in ("class", "distillation") if part in self.parts]
         held = self._count_positions()
         before = self._grid(held - len(tokens), rows, len(tokens))
         learned = self._read("positions", (1, held, width), f"Take a file of width {width}")[0]
-        places = fitted(learned[len(tokens) :], before, mixer.grid)
+        places = fitted(learned[len(tokens) :], before, mixer.stem.grid)
         kept = tokens[:own]
         ahead = mixer.position.detach()[0, :own].clone()
         ahead[: len(kept)] = learned[: len(kept)]
@@ -108,8 +108,8 @@ class Taking:
                 prefix[0, place] = self._read(part, (1, 1, width), f"Take a file of width {width}")[0, 0]
             self._copies["prefix"] = prefix
             self._taken.append(f"{' and '.join(kept)} token")
-        if before != mixer.grid:
-            now = mixer.grid
+        if before != mixer.stem.grid:
+            now = mixer.stem.grid
             sizes = f"{before.frequency} x {before.time} to {now.frequency} x {now.time}"
             self._resized.append(f"positions {sizes} (frequency x time)")
 

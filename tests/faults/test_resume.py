@@ -33,8 +33,12 @@ RECIPES: tuple[tuple[str, ...], ...] = (
         "block.layer_scale = 0.1",
         "train.accumulation = 8",
     ),
-    ("train.augmentations = [@augmentation.time_roll(), @augmentation.mixup()]", "model.positional = True"),
-    ("model.prefix = 2", "model.pool = 'prefix'", "block.branches = [@operator.attention(), @operator.channel()]"),
+    ("train.augmentations = [@augmentation.time_roll(), @augmentation.mixup()]", "model.positional = 'whole'"),
+    (
+        "model.prefix = 2",
+        "model.pool = @pool.prefix()",
+        "block.branches = [@operator.attention(), @operator.channel()]",
+    ),
     ("train.gradient_clip = None", "train.on_bad_number = 'skip'", "train.best = 'auc'", "model.depth = 2"),
 )
 """Between them: every operator that stands alone, head, loss, optimizer, schedule, augmentation and way to compute."""

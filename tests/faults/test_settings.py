@@ -61,7 +61,7 @@ def _use(recipe: Any, listing: bool) -> None:
 def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
     import torch
 
-    from mixkit.model.site import Grid, Site
+    from mixkit.registry import Grid, Site
 
     if kind in SECTIONS:
         return
@@ -70,6 +70,9 @@ def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
         "operator": (Site(Grid(4, 4), 16, 0, 1),),
         "augmentation": (16_000,),
         "features": (16_000, 1.0),
+        "stem": (64, 96, 16),
+        "downsample": (Grid(4, 4), 16, 16),
+        "pool": (Site(Grid(4, 4), 16, 0, 1),),
         "head": (16, 2),
         "loss": (None,),
         "optimizer": ([weight], 0.1),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from mixkit.model.site import Site
+from mixkit.registry import Site
 from tests.reference.feed_forward import Weights, feed_forward
 
 INTO = {"backward": lambda n: 1.0, "ortho": lambda n: 1 / math.sqrt(n), "forward": lambda n: 1 / n}

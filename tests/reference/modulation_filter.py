@@ -4,7 +4,7 @@ import cmath
 
 import numpy as np
 
-from mixkit.model.site import Site
+from mixkit.registry import Site
 from tests.reference.feed_forward import Weights
 
 

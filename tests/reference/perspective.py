@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mixkit.model.site import Site
+from mixkit.registry import Site
 from tests.reference.feed_forward import Weights, feed_forward
 
 

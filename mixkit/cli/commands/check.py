@@ -42,19 +42,17 @@ def check(
 
 def _check_recipe(recipe: "Recipe") -> None:
     """Builds the network, without memory for its weights."""
-    import torch
-
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
-    from mixkit.model.mixer import Mixer
+    from mixkit.model.cost import without_memory
     from mixkit.training.budget import planned
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
-    with torch.device("meta"):
-        mixer = Mixer(recipe.model, features.bins, features.frames, classes)
+    mixer = without_memory(recipe.model, features.bins, features.frames, classes)
+    grid = mixer.stem.grid
     say(
-        f"{recipe.name} is sound: {recipe.model.depth} blocks over a {mixer.grid.frequency} x {mixer.grid.time} "
+        f"{recipe.name} is sound: {recipe.model.depth} blocks over a {grid.frequency} x {grid.time} "
         f"grid, {sum(p.numel() for p in mixer.parameters()):,} parameters for {classes} classes{note}",
     )
     say(planned(recipe))

@@ -5,8 +5,7 @@ from rich.text import Text
 from mixkit.cli.views.terminal import print_json, stdout, table
 from mixkit.errors import MixkitError, printable
 from mixkit.model.classifier import build_features
-from mixkit.model.cost import costs
-from mixkit.model.patches import patch_grid
+from mixkit.model.cost import costs, without_memory
 from mixkit.recipe import catalog
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
@@ -16,8 +15,8 @@ from mixkit.registry import task
 def show_recipe(recipe: Recipe, as_json: bool) -> None:
     """Prints it."""
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
-    grid = patch_grid(features.bins, features.frames, recipe.model.patch, recipe.model.stride)
     classes, note = classes_of(recipe)
+    grid = without_memory(recipe.model, features.bins, features.frames, classes).stem.grid
     rows = costs(recipe.model, features.bins, features.frames, classes)
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     if as_json:
@@ -44,7 +43,7 @@ def show_recipe(recipe: Recipe, as_json: bool) -> None:
         Text(
             f"\n{features.samples / rate:.2f} s at {rate} Hz -> {features.bins} bins x "
             f"{features.frames} frames -> {grid.frequency} x {grid.time} grid, {grid.tokens} tokens{prefix} of "
-            f"{recipe.model.width} channels -> {classes} classes{note}\n"
+            f"{recipe.model.pyramid[0].width} channels -> {classes} classes{note}\n"
         ),
         soft_wrap=True,
     )

@@ -1,40 +1,16 @@
-"""Checks of what stands behind the network: heads, losses, metrics, optimizers, schedules."""
+"""Checks of what stands behind the network: losses, metrics, optimizers, schedules."""
 
 import math
-import pickle
 from numbers import Real
 
 import torch
 from torch import nn
 
-from mixkit.conformance.harness import Checked, close, seeded
+from mixkit.conformance.harness import Checked, seeded
 from mixkit.conformance.portability import expect_on_cuda
-from mixkit.registry import Spec, head, loss, metric, optimizer, schedule
+from mixkit.registry import Spec, loss, metric, optimizer, schedule
 
-WIDTH, CLASSES = 16, 3
-
-
-def check_head(spec: Spec) -> None:
-    """A pooled vector comes out as one number a class, each clip for itself; all of it learns and is pickled."""
-    part = Checked(spec)
-    with part.saying("cannot be built"), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        made = head.build(spec, WIDTH, CLASSES).eval()
-    x = torch.randn(5, WIDTH, generator=seeded(0), requires_grad=True)
-    with part.saying("fails in forward"):
-        out = part.tensor(made(x))
-    part.expect(out.shape == (5, CLASSES), f"[5, {WIDTH}] came out as {list(out.shape)}. It should be [5, {CLASSES}]")
-    part.expect(torch.equal(out, made(x)), "the same vector comes out otherwise the second time in evaluation")
-    alone = torch.cat([made(row[None]) for row in x])
-    part.expect(close(out, alone, 1e-5), "a clip comes out otherwise in a batch than alone")
-    with part.saying("fails going backward"):
-        (out * torch.randn(out.shape, generator=seeded(1))).sum().backward()
-    for name, parameter in made.named_parameters():
-        alive = parameter.grad is not None and bool(parameter.grad.any())
-        part.expect(alive, f"parameter {name} gets no gradient. Use it in forward, or leave it out")
-    with part.saying("cannot be pickled"):
-        pickle.loads(pickle.dumps(made))
-    expect_on_cuda(part, made, (5, WIDTH))
+CLASSES = 3
 
 
 def check_loss(spec: Spec) -> None:

@@ -1,0 +1,140 @@
+"""Downsampling between two stages: from a grid of tokens to a coarser one, of another width."""
+
+from torch import Tensor, nn
+
+from mixkit.linear import Linear
+from mixkit.model.norms import norm_layer
+from mixkit.model.stem import Pair, odd
+from mixkit.recipe.schema import Norm
+from mixkit.registry import Grid, downsample
+from mixkit.values import Positive
+
+
+@downsample("convolution", paper="arXiv:2111.11418")
+class ConvolutionDownsample(nn.Module):
+    """Describes each place of a coarser grid by the tokens around it, in one layer of filters.
+
+    Beyond the edge are zeros, half a kernel of them.
+
+    Shape: `b (f t) c -> b (f' t') w`.
+
+    Args:
+        grid: of the tokens.
+        width: channels of a token, c.
+        wider: channels of a token afterwards, w.
+        kernel: tokens along frequency and time, odd numbers; PoolFormer's are 3 x 3.
+        stride: from one place to the next.
+        norm: ahead of it.
+        norm_eps: added to the variance in that norm.
+
+    Paper: PoolFormer, Yu et al. 2022, arXiv:2111.11418 (3 x 3 every 2, no norm).
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        width: int,
+        wider: int,
+        *,
+        kernel: Pair = (3, 3),
+        stride: Pair = (2, 2),
+        norm: Norm = "none",
+        norm_eps: Positive = 1e-5,
+    ):
+        super().__init__()
+        self._from = (grid.frequency, grid.time)
+        self.grid = Grid(-(-grid.frequency // stride[0]), -(-grid.time // stride[1]))
+        self.step, self.first = stride, (0.0, 0.0)
+        self.norm = norm_layer(norm, width, norm_eps)
+        padding = (odd(kernel)[0] // 2, kernel[1] // 2)
+        self.projection = nn.Conv2d(width, wider, kernel, stride, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fewer tokens."""
+        picture = self.norm(x).unflatten(1, self._from).permute(0, 3, 1, 2)
+        return self.projection(picture).permute(0, 2, 3, 1).flatten(1, 2)
+
+
+@downsample("patches", paper="arXiv:2103.14030, section 3.1")
+class PatchMerging(nn.Module):
+    """Puts the tokens of each little patch together and describes them by one.
+
+    A rest at the edge that does not fill a patch is filled with zeros.
+
+    Shape: `b (f t) c -> b (f' t') w`.
+
+    Args:
+        grid: of the tokens.
+        width: channels of a token, c.
+        wider: channels of a token afterwards, w.
+        size: tokens of a patch along frequency and time, which is the step to the next as well.
+        norm: ahead of the map.
+        norm_first: norm each token by itself (ShiftViT), and not a patch's values together.
+        norm_eps: added to the variance in that norm.
+        bias: add one to each channel.
+
+    Paper: Swin, Liu et al. 2021, arXiv:2103.14030, section 3.1.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        width: int,
+        wider: int,
+        *,
+        size: Pair = (2, 2),
+        norm: Norm = "layer",
+        norm_first: bool = False,
+        norm_eps: Positive = 1e-5,
+        bias: bool = False,
+    ):
+        super().__init__()
+        frequency, time = -(-grid.frequency // size[0]), -(-grid.time // size[1])
+        self._from, self._size = (grid.frequency, grid.time), size
+        self._rest = (frequency * size[0] - grid.frequency, time * size[1] - grid.time)
+        self.grid = Grid(frequency, time)
+        self.step, self.first = size, ((size[0] - 1) / 2, (size[1] - 1) / 2)
+        values = size[0] * size[1] * width
+        self.norm_first = norm_first
+        self.norm = norm_layer(norm, width if norm_first else values, norm_eps)
+        self.projection = Linear(values, wider, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fewer tokens."""
+        x = self.norm(x) if self.norm_first else x
+        cube = nn.functional.pad(x.unflatten(1, self._from), (0, 0, 0, self._rest[1], 0, self._rest[0]))
+        patches = cube.unflatten(2, (-1, self._size[1])).unflatten(1, (-1, self._size[0]))
+        # Within a patch as Swin has it: frequency runs fastest, then time.
+        joined = patches.permute(0, 1, 3, 4, 2, 5).flatten(3).flatten(1, 2)
+        merged: Tensor = self.projection(joined if self.norm_first else self.norm(joined))
+        return merged
+
+
+@downsample("max_pool")
+class MaxPool(nn.Module):
+    """Keeps the strongest value of each little patch, channel by channel.
+
+    A rest at the edge that does not fill a patch makes a smaller one. A linear map follows where the width changes.
+
+    Shape: `b (f t) c -> b (f' t') w`.
+
+    Args:
+        grid: of the tokens.
+        width: channels of a token, c.
+        wider: channels of a token afterwards, w.
+        size: tokens of a patch along frequency and time, which is the step to the next as well.
+    """
+
+    def __init__(self, grid: Grid, width: int, wider: int, *, size: Pair = (2, 2)):
+        super().__init__()
+        self._from, self._size = (grid.frequency, grid.time), size
+        self.grid = Grid(-(-grid.frequency // size[0]), -(-grid.time // size[1]))
+        self.step, self.first = size, ((size[0] - 1) / 2, (size[1] - 1) / 2)
+        self.projection = nn.Identity() if width == wider else Linear(width, wider)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fewer tokens."""
+        picture = x.unflatten(1, self._from).permute(0, 3, 1, 2)
+        strongest = nn.functional.max_pool2d(picture, self._size, ceil_mode=True).permute(0, 2, 3, 1)
+        pooled: Tensor = self.projection(strongest.flatten(1, 2))
+        return pooled

@@ -1,0 +1,152 @@
+"""Stems: from a spectrogram to tokens on a grid."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+from mixkit.model.activations import ACTIVATIONS
+from mixkit.model.norms import norm_layer
+from mixkit.recipe.schema import Activation, Norm
+from mixkit.registry import Grid, stem
+from mixkit.values import Count, Positive
+
+Pair = tuple[Count, Count]
+
+
+@stem("patches", paper="arXiv:2104.01778, section 2")
+class Patches(nn.Module):
+    """Cuts a spectrogram into overlapping squares and describes each by one vector.
+
+    A rest that does not fill a patch is left out.
+
+    Shape: `b m l -> b (f t) c`, frequency-major.
+
+    Args:
+        bins: of the spectrogram, m.
+        frames: of the spectrogram, l.
+        width: channels of a token.
+        size: bins and frames of a patch.
+        stride: bins and frames from one patch to the next.
+        norm: of each token (Swin, ShiftViT); AST and ASM have none.
+        norm_eps: added to the variance in that norm.
+
+    Raises:
+        SettingError: not even one patch fits.
+
+    Paper: Gong, Chung and Glass 2021, arXiv:2104.01778, section 2 (16 x 16 patches with an overlap of 6).
+    """
+
+    def __init__(
+        self,
+        bins: int,
+        frames: int,
+        width: int,
+        *,
+        size: Pair = (16, 16),
+        stride: Pair = (10, 10),
+        norm: Norm = "none",
+        norm_eps: Positive = 1e-5,
+    ):
+        super().__init__()
+        for length, side, axis in ((bins, size[0], "bins"), (frames, size[1], "frames")):
+            if length < side:
+                message = f"is {list(size)}, but there are {length} {axis}. Use at most {length} {axis} a patch."
+                raise SettingError("size", message)
+        self.grid = Grid((bins - size[0]) // stride[0] + 1, (frames - size[1]) // stride[1] + 1)
+        self.step = stride
+        self.first = ((size[0] - 1) / 2, (size[1] - 1) / 2)
+        self.projection = nn.Conv2d(1, width, size, stride)
+        self.norm = norm_layer(norm, width, norm_eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens of a batch of spectrograms."""
+        tokens: Tensor = self.norm(rearrange(self.projection(x.unsqueeze(1)), "b c f t -> b (f t) c"))
+        return tokens
+
+
+@stem("convolution", paper="arXiv:2106.14881")
+class ConvolutionStem(nn.Module):
+    """Describes each place by what lies around it, in a few layers of small filters, each coarser than the one ahead.
+
+    A row of layers, each a convolution over frequency and time, a norm and an activation. Beyond the edge are zeros,
+    half a kernel of them.
+
+    Shape: `b m l -> b (f t) c`, frequency-major.
+
+    Args:
+        bins: of the spectrogram, m.
+        frames: of the spectrogram, l.
+        width: channels of a token, which the last layer gives.
+        channels: of each layer but the last.
+        kernel: bins and frames of each layer's filters, odd numbers; one pair holds for all.
+        stride: steps along frequency and time of each layer; one pair holds for all.
+        norm: behind each convolution.
+        norm_eps: added to the variance in the norms.
+        activation: behind each norm.
+
+    Raises:
+        SettingError: there are not as many kernels or strides as layers, or a kernel has no middle.
+
+    Paper: Xiao et al. 2021, arXiv:2106.14881: early convolutions help transformers train.
+    """
+
+    def __init__(
+        self,
+        bins: int,
+        frames: int,
+        width: int,
+        *,
+        channels: tuple[Count, ...] = (24, 48),
+        kernel: tuple[Pair, ...] = ((3, 3),),
+        stride: tuple[Pair, ...] = ((2, 2),),
+        norm: Norm = "batch",
+        norm_eps: Positive = 1e-5,
+        activation: Activation = "relu",
+    ):
+        super().__init__()
+        layers = len(channels) + 1
+        kernels, strides = _each(kernel, layers, "kernel"), _each(stride, layers, "stride")
+        for pair in kernels:
+            odd(pair)
+        sizes = zip((1, *channels), (*channels, width), kernels, strides, strict=True)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, size, step, (size[0] // 2, size[1] // 2), bias=norm == "none")
+            for before, after, size, step in sizes
+        )
+        self.norms = nn.ModuleList(norm_layer(norm, after, norm_eps) for after in (*channels, width))
+        self.activation = ACTIVATIONS[activation]()
+        frequency, time, step = bins, frames, (1, 1)
+        for along_frequency, along_time in strides:
+            frequency, time = -(-frequency // along_frequency), -(-time // along_time)
+            step = (step[0] * along_frequency, step[1] * along_time)
+        self.grid, self.step, self.first = Grid(frequency, time), step, (0.0, 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens of a batch of spectrograms."""
+        x = x.unsqueeze(-1)  # channels last, so that tokens and pictures are two looks at one piece of memory
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            picture = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+            tokens = self.activation(norm(picture.flatten(1, 2)))
+            x = tokens.unflatten(1, picture.shape[1:3])
+        return x.flatten(1, 2)
+
+
+def odd(kernel: tuple[int, int]) -> tuple[int, int]:
+    """A kernel that has a middle.
+
+    Raises:
+        SettingError: it has none.
+    """
+    if not all(side % 2 for side in kernel):
+        raise SettingError("kernel", f"has {list(kernel)}, which has no middle. Use odd numbers.")
+    return kernel
+
+
+def _each(pairs: Sequence[tuple[int, int]], layers: int, name: Literal["kernel", "stride"]) -> list[tuple[int, int]]:
+    if len(pairs) not in (1, layers):
+        message = f"has {len(pairs)} pairs for {layers} layers (channels has one less). Use {layers}, or one for all."
+        raise SettingError(name, message)
+    return list(pairs) * (layers // len(pairs))

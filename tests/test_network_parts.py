@@ -1,0 +1,245 @@
+"""Stems, stages, norms and pools against torch's and timm's own, and the sizes of published pyramids."""
+
+import copy
+
+import pytest
+import timm.models.swin_transformer as swin
+import torch
+from torch import Tensor, nn
+
+import mixkit
+from mixkit.errors import MixkitError
+from mixkit.model.cost import costs
+from mixkit.model.downsample import PatchMerging
+from mixkit.model.mixer import Mixer
+from mixkit.model.norms import Affine, BatchNorm, norm_layer
+from mixkit.model.stem import ConvolutionStem
+from mixkit.recipe.schema import Block, Branch, Model, Stage
+from mixkit.registry import Grid, Site, Spec, downsample, operator, pool, stem
+
+TINY = ["task.demo.seconds = 1.0", "train.epochs = 1"]
+
+
+def blocks(*names: str, norm: str = "layer") -> tuple[Block, ...]:
+    return (Block(tuple(Branch((operator.spec(name),), norm) for name in names)),)  # type: ignore[arg-type]
+
+
+def pyramid(norm: str = "batch") -> Model:
+    return Model(
+        stages=(
+            Stage(blocks("convolution", "channel", norm=norm), 8, 2),
+            Stage(blocks("hermit_frequency", "roll_time", norm=norm), 16, 1, downsample.spec("convolution")),
+            Stage(blocks("channel", norm=norm), 16, 1, downsample.spec("max_pool", size=(1, 2))),
+        ),
+        stem=stem.spec("convolution", channels=(4,)),
+        norm=norm,  # type: ignore[arg-type]
+        activation="relu",
+        pool=pool.spec("mean_max"),
+    )
+
+
+def settled(module: nn.Module) -> nn.Module:
+    """With gains, biases and running statistics that are not those of the start."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            tensor.data.add_(0.1 * torch.rand_like(tensor))
+    return module
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_torchs(training: bool) -> None:
+    ours, theirs = BatchNorm(6, 1e-5).train(training), nn.BatchNorm1d(6, eps=1e-5).train(training)
+    for _ in range(3):
+        x = torch.randn(4, 5, 6)
+        torch.testing.assert_close(ours(x), theirs(x.flatten(0, 1)).view_as(x))
+    assert theirs.running_mean is not None
+    torch.testing.assert_close(ours.mean, theirs.running_mean)
+    torch.testing.assert_close(ours.variance, theirs.running_var)
+    assert bool(ours.mean.any()) == training
+
+
+def test_batch_norm_without_statistics_does_the_same() -> None:
+    norm = settled(BatchNorm(6, 1e-5)).eval()
+    x = torch.randn(4, 5, 6)
+    assert isinstance(norm, BatchNorm)
+    torch.testing.assert_close(norm.affine()(x), norm(x))
+
+
+def test_affine_starts_as_nothing() -> None:
+    x = torch.randn(2, 3, 4)
+    assert torch.equal(norm_layer("affine", 4, 1e-5)(x), x)
+    assert isinstance(norm_layer("affine", 4, 1e-5), Affine)
+
+
+def test_activations_computed_twice_are_counted_once() -> None:
+    """The running statistics, too, are those of a network that keeps its activations."""
+    once = Mixer(pyramid(), 32, 40, 3).train()
+    twice = copy.deepcopy(once)
+    twice.checkpointing = True
+    x = torch.randn(4, 32, 40)
+    for mixer in (once, twice):
+        mixer(x).square().sum().backward()
+    for (name, kept), again in zip(once.state_dict().items(), twice.state_dict().values(), strict=True):
+        assert torch.equal(kept, again), name
+    for one, other in zip(once.parameters(), twice.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_the_stem_of_convolutions_is_torchs() -> None:
+    ours = settled(ConvolutionStem(20, 33, 8, channels=(4,), kernel=((3, 5),), stride=((2, 2), (2, 4)))).eval()
+    assert isinstance(ours, ConvolutionStem)
+    layers: list[nn.Module] = []
+    for convolution, norm in zip(ours.layers, ours.norms, strict=True):
+        assert isinstance(norm, BatchNorm)
+        theirs = nn.BatchNorm2d(len(norm.weight))
+        theirs.load_state_dict(
+            {
+                "weight": norm.weight,
+                "bias": norm.bias,
+                "running_mean": norm.mean,
+                "running_var": norm.variance,
+                "num_batches_tracked": torch.tensor(1),
+            }
+        )
+        layers += [convolution, theirs, nn.ReLU()]
+    x = torch.randn(3, 20, 33)
+    expected: Tensor = nn.Sequential(*layers).eval()(x[:, None])
+    assert (ours.grid, ours.step) == (Grid(5, 5), (4, 8))
+    assert expected.shape[2:] == (5, 5)
+    torch.testing.assert_close(ours(x), expected.flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize("grid", [Grid(4, 6), Grid(5, 7)])
+def test_merging_is_swins(grid: Grid) -> None:
+    ours, theirs = PatchMerging(grid, 6, 12), swin.PatchMerging(6, 12)
+    theirs.load_state_dict({f"{kind}.weight": getattr(ours, kind).weight for kind in ("norm",)}, strict=False)
+    theirs.norm.bias.data, theirs.reduction.weight.data = ours.norm.bias.data, ours.projection.weight.data  # type: ignore[union-attr]
+    x = torch.randn(2, grid.tokens, 6)
+    expected = theirs(x.unflatten(1, (grid.frequency, grid.time)))
+    assert expected.shape[1:3] == (ours.grid.frequency, ours.grid.time)
+    torch.testing.assert_close(ours(x), expected.flatten(1, 2))
+
+
+def test_max_pool_keeps_the_strongest() -> None:
+    made = downsample.build(downsample.spec("max_pool", size=(2, 3)), Grid(3, 5), 2, 2)
+    x = torch.randn(1, 15, 2)
+    cube = x.view(3, 5, 2)
+    expected = [cube[f : f + 2, t : t + 3].amax((0, 1)) for f in (0, 2) for t in (0, 3)]
+    assert made.grid == Grid(2, 2)
+    assert torch.equal(made(x)[0], torch.stack(expected))
+
+
+def test_pools_are_what_they_say() -> None:
+    site = Site(Grid(3, 5), 4, prefix=2)
+    x = torch.randn(2, site.tokens, 4)
+    cube = x[:, 2:].view(2, 3, 5, 4)
+    attentive = pool.build(pool.spec("attention"), site)
+    moments = cube.mean(1)
+    scores = torch.tanh(moments @ attentive.expand.weight.T + attentive.expand.bias) @ attentive.score.weight.T  # type: ignore[attr-defined]
+    expected = {
+        "mean": cube.mean((1, 2)),
+        "prefix": x[:, :2].mean(1),
+        "mean_max": cube.mean((1, 2)) + cube.amax((1, 2)),
+        "time_max": moments.mean(1) + moments.amax(1),
+        "attention": (scores.exp() / scores.exp().sum(1, keepdim=True) * moments).sum(1),
+    }
+    assert set(expected) == {name for name in pool.names() if pool.entry(name).target.__module__ == "mixkit.model.pool"}
+    for name, wanted in expected.items():
+        made = attentive if name == "attention" else pool.build(pool.spec(name), site)
+        torch.testing.assert_close(made(x), wanted)
+
+
+def test_positions_along_the_axes_are_sums() -> None:
+    model = Model(blocks("channel"), width=4, depth=1, positional="axes", prefix=1)
+    mixer = Mixer(model, 36, 46, 3)
+    added: list[Tensor] = []
+    mixer.blocks[0].register_forward_pre_hook(lambda _, given: added.append(given[0].detach()))
+    nn.init.zeros_(mixer.stem.projection.weight)  # type: ignore[attr-defined]
+    nn.init.zeros_(mixer.stem.projection.bias)  # type: ignore[attr-defined]
+    mixer(torch.randn(1, 36, 46))
+    assert mixer.prefix is not None
+    assert torch.equal(added[0][:, :1], mixer.prefix)
+    table = added[0][0, 1:].view(3, 4, 4)
+    torch.testing.assert_close(table[1:] - table[:-1], (table[1:, :1] - table[:-1, :1]).expand(2, 4, 4))
+    assert table.any()
+
+
+def test_layers_are_counted_over_all_stages() -> None:
+    mixer = Mixer(pyramid(), 32, 40, 3)
+    assert [(site.layer, site.depth, site.grid, site.width) for site in mixer.sites] == [
+        (0, 4, Grid(8, 10), 8),
+        (1, 4, Grid(8, 10), 8),
+        (2, 4, Grid(4, 5), 16),
+        (3, 4, Grid(4, 3), 16),
+    ]
+    assert mixer.columns == (16, 4.0)
+    assert [row.name for row in costs(pyramid(), 32, 40, 3)] == [
+        *("stem", "0.0 convolution", "0.1 channel", "1.0 convolution", "1.1 channel"),
+        *("2 downsample", "2.0 hermit_frequency", "2.1 roll_time", "3 downsample", "3.0 channel"),
+        *("norm", "pool", "head"),
+    ]
+
+
+def poolformer_s12() -> Model:
+    """arXiv:2111.11418, table 1; layer scale in each branch, one group of norm."""
+    (pattern,) = blocks("pooling", "channel", norm="group")
+    pattern = Block(pattern.branches, layer_scale=1e-5)
+    way = downsample.spec("convolution")
+    widths, depths = (64, 128, 320, 512), (2, 2, 6, 2)
+    stages = [Stage((pattern,), width, depth, way) for width, depth in zip(widths, depths, strict=True)]
+    first = stem.spec("convolution", channels=(), kernel=((7, 7),), stride=((4, 4),), norm="none")
+    return Model(stages=(Stage((pattern,), 64, 2), *stages[1:]), stem=first, norm="group")
+
+
+def shiftvit_tiny() -> Model:
+    """arXiv:2201.10801, table 2, with an expansion of 2; the authors' code."""
+    wide = Spec("operator", "channel", operator.spec("channel", expansion=2.0).params)
+    pattern = Block((Branch((operator.spec("shift"),), "none", False), Branch((wide,), "group")))
+    way = downsample.spec("patches", norm="group", norm_first=True)
+    widths, depths = (96, 192, 384, 768), (6, 8, 18, 6)
+    stages = [Stage((pattern,), width, depth, way) for width, depth in zip(widths, depths, strict=True)]
+    first = stem.spec("patches", size=(4, 4), stride=(4, 4), norm="group")
+    return Model(stages=(Stage((pattern,), 96, 6), *stages[1:]), stem=first, norm="group")
+
+
+@pytest.mark.parametrize(
+    ("model", "colours", "published"),
+    [(poolformer_s12(), 2 * 64 * 49, 11_915_176), (shiftvit_tiny(), 2 * 96 * 16, None)],
+)
+def test_published_sizes(model: Model, colours: int, published: int | None) -> None:
+    """With 1,000 classes, and the stem's weights for two colours more than a spectrogram has."""
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in Mixer(model, 224, 224, 1000).parameters()) + colours
+    if published:
+        assert count == published
+    else:
+        assert round(count / 1e6, 2) == 28.57
+
+
+def test_what_cannot_stand_is_named() -> None:
+    with pytest.raises(
+        MixkitError, match=r"^stem.convolution.kernel has \[2, 3\], which has no middle. Use odd numbers.$"
+    ):
+        stem.build(stem.spec("convolution", kernel=((2, 3),)), 20, 20, 8)
+    message = r"^stem.convolution.stride has 2 pairs for 3 layers \(channels has one less\). Use 3, or one for all.$"
+    with pytest.raises(MixkitError, match=message):
+        stem.build(stem.spec("convolution", stride=((2, 2), (1, 1))), 20, 20, 8)
+    with pytest.raises(MixkitError, match=r"^model.pool is 'prefix', but model.prefix is 0."):
+        Mixer(Model(blocks("channel"), width=4, depth=1, pool=pool.spec("prefix")), 36, 46, 3)
+
+
+def test_a_pyramid_in_a_recipe(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "pyramid.gin"
+    path.write_text(
+        "include 'task/demo.gin'\n"
+        "model.stages = [@early/stage(), @late/stage()]\n"
+        "early/stage.width = 8\nearly/stage.depth = 1\nlate/stage.width = 16\nlate/stage.depth = 1\n"
+        "late/stage.downsample = @downsample.patches()\nblock.branches = [@operator.channel()]\n"
+        "late/block.branches = [@operator.hermit_frequency(), @operator.roll_time()]\n"
+    )
+    model = mixkit.load_recipe(path).model
+    names = [[branch.operators[0].name for branch in stage.pattern[0].branches] for stage in model.stages]
+    assert names == [["channel"], ["hermit_frequency", "roll_time"]]
+    assert (model.width, model.depth, model.pattern) == (16, 2, ())
+    with pytest.raises(MixkitError, match=r"nothing uses model.width: it is replaced"):
+        mixkit.load_recipe(path, settings=["model.width = 8"])
