@@ -1,6 +1,7 @@
 """Stems, stages, norms and pools against torch's and timm's own, and the sizes of published pyramids."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import timm.models.swin_transformer as swin
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import mixkit
+from mixkit.data.batches import Batch
 from mixkit.errors import MixkitError
+from mixkit.export.fuse import fuse
 from mixkit.model.cost import costs
 from mixkit.model.downsample import PatchMerging
 from mixkit.model.mixer import Mixer
@@ -16,6 +19,8 @@ from mixkit.model.norms import Affine, BatchNorm, norm_layer
 from mixkit.model.stem import ConvolutionStem
 from mixkit.recipe.schema import Block, Branch, Model, Stage
 from mixkit.registry import Grid, Site, Spec, downsample, operator, pool, stem
+from mixkit.training.prepare import Prepared
+from mixkit.training.step import Step
 
 TINY = ["task.demo.seconds = 1.0", "train.epochs = 1"]
 
@@ -83,6 +88,50 @@ def test_activations_computed_twice_are_counted_once() -> None:
         assert torch.equal(kept, again), name
     for one, other in zip(once.parameters(), twice.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_a_fused_pyramid_has_no_batch_norm_and_the_same_scores() -> None:
+    mixer = settled(Mixer(pyramid(), 32, 40, 3)).double().eval()
+    fused = fuse(mixer)
+    x = torch.randn(4, 32, 40, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), mixer(x), rtol=1e-10, atol=1e-10)
+    assert any(isinstance(part, BatchNorm) for part in mixer.modules())
+    assert not any(isinstance(part, BatchNorm) for part in fused.modules())
+
+
+def test_a_pyramid_compiles_whole() -> None:
+    mixer = Mixer(pyramid(), 32, 40, 3).train()
+    twin = copy.deepcopy(mixer)
+    torch._dynamo.reset()
+    x = torch.randn(4, 32, 40)
+    compiled = torch.compile(twin, fullgraph=True, backend="aot_eager", dynamic=False)
+    torch.testing.assert_close(compiled(x), mixer(x), rtol=1e-4, atol=1e-5)
+    for name, tensor in mixer.state_dict().items():
+        torch.testing.assert_close(twin.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
+    torch._dynamo.reset()
+
+
+def test_a_step_that_is_left_out_leaves_no_trace() -> None:
+    """Not in the running statistics either, which a forward pass moves by itself."""
+    task = [
+        "recipe.task = @task.demo()",
+        "task.demo.seconds = 0.5",
+        "train.augmentations = []",
+        "train.on_bad_number = 'skip'",
+    ]
+    recipe = mixkit.load_recipe(
+        "asm_rh", settings=["branch.norm = 'batch'", "model.depth = 1", "model.width = 8", *task]
+    )
+    model = mixkit.build(recipe, 2)
+    step = Step(Prepared(recipe, torch.device("cpu"), "float32", model, SimpleNamespace(clips={"train": [0] * 4})))  # type: ignore[arg-type]
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    waveform = torch.randn(4, 8000)
+    waveform[0, 0] = float("nan")
+    batch = Batch(waveform, torch.eye(2)[[0, 1, 0, 1]], torch.arange(4), 0)
+    assert step(batch, 0).left_out
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
 
 
 def test_the_stem_of_convolutions_is_torchs() -> None:

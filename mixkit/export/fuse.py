@@ -1,11 +1,13 @@
 """A trained network with less to do: fixed permutations moved into the weights behind them."""
 
 import copy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from mixkit.model.norms import BatchNorm
+from mixkit.model.stem import ConvolutionStem
 from mixkit.operators import Roll, RollTime
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -16,7 +18,8 @@ def fuse(model: Network) -> Network:
 
     Where `roll_time` moves channels only, and those of all tokens alike, as it does at layer 0, the columns of its
     first weight are put in that order instead. Rolls that follow each other in a branch and cut the table alike become
-    one. Everything else stays as it is. Weights of the copy mean nothing to another network: keep the original's.
+    one. BatchNorm becomes the gain and bias that it is in evaluation, or goes into the convolution ahead of it.
+    Everything else stays as it is. Weights of the copy mean nothing to another network: keep the original's.
 
     Args:
         model: a network, or a part of one.
@@ -28,6 +31,12 @@ def fuse(model: Network) -> Network:
     for module in fused.modules():
         if isinstance(module, RollTime):
             _absorb(module)
+        if isinstance(module, ConvolutionStem):
+            _fold(module)
+    for module in list(fused.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, BatchNorm):
+                setattr(module, name, part.affine())
     return fused
 
 
@@ -43,6 +52,17 @@ def _merge(operators: nn.Sequential) -> None:
             second.roll = both
         else:
             operators[place + 1] = both
+
+
+@torch.no_grad()
+def _fold(stem: ConvolutionStem) -> None:
+    """BatchNorm into the convolution that it stands behind."""
+    for place, (layer, norm) in enumerate(zip(stem.layers, list(stem.norms), strict=True)):
+        if isinstance(norm, BatchNorm):
+            affine, filters = norm.affine(), cast(nn.Conv2d, layer)
+            filters.weight.mul_(affine.weight.view(-1, 1, 1, 1))
+            filters.bias = affine.bias
+            stem.norms[place] = nn.Identity()
 
 
 @torch.no_grad()

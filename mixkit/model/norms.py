@@ -85,7 +85,7 @@ class BatchNorm(nn.Module):
         """The batch with every channel at mean 0 and variance 1, times its gain, plus its bias."""
         if self.training and across_processes():
             return self._of_all(x)
-        rows = x.float().flatten(0, 1)
+        rows = x.to(self.weight.dtype).flatten(0, 1)
         momentum = 0.0 if self.recomputes or not self.training else MOMENTUM
         out = functional.batch_norm(
             rows, self.mean, self.variance, self.weight, self.bias, self.training, momentum, self.eps
@@ -94,14 +94,14 @@ class BatchNorm(nn.Module):
 
     def affine(self) -> Affine:
         """What it does in evaluation, without the statistics."""
-        made = Affine(len(self.weight)).to(self.weight.device)
+        made = Affine(len(self.weight)).to(self.weight)
         with torch.no_grad():
             made.weight.copy_(self.weight * (self.variance + self.eps).rsqrt())
             made.bias.copy_(self.bias - self.mean * made.weight)
         return made
 
     def _of_all(self, x: Tensor) -> Tensor:
-        rows = x.float().flatten(0, 1)
+        rows = x.to(self.weight.dtype).flatten(0, 1)
         own = float(self.counts)
         count, total = _summed(rows.new_full((1,), own * len(rows))), _summed(own * rows.sum(0))
         mean = total / count

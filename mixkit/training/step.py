@@ -1,7 +1,7 @@
 """One step of training: augment, forward, backward, update."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mixkit.data.batches import CROP_STREAM, Batch
 from mixkit.draw import Draw
+from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier
+from mixkit.model.norms import BatchNorm
 from mixkit.registry import augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import exponential_average
@@ -60,6 +62,10 @@ class Step:
             for index, (spec, made) in enumerate(zip(settings.augmentations, prepared.augmentations, strict=True))
         ]
         self.model.mixer.checkpointing = settings.checkpointing
+        self.batch_norms = [part for part in self.model.mixer.modules() if isinstance(part, BatchNorm)]
+        if self.batch_norms and self.processes.ranks > 1 and settings.accumulation > 1:
+            message = f"is {settings.accumulation}; BatchNorm of several processes counts a whole batch. Set it to 1"
+            raise SettingError("train.accumulation", f"{message}, or norm = 'group'.")
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
         self.ema = None if settings.average is None else exponential_average(self.model.mixer, settings.average)
@@ -84,6 +90,7 @@ class Step:
         for group in self.steps.param_groups:
             group["lr"] = self.settings.learning_rate * self.rate(done)
         self.model.train()
+        statistics = [statistic.clone() for statistic in self._statistics()]
         spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)
         mean = self._backward(spectrogram, target, batch.total or len(target))
@@ -91,6 +98,8 @@ class Step:
         norm = self._clip()
         if self.looks and not self._is_sound(mean, norm):
             self.scaler.update()
+            for statistic, before in zip(self._statistics(), statistics, strict=True):
+                statistic.copy_(before)
             return StepResult(mean, norm, left_out=True)
         self.scaler.step(self.steps)
         self.scaler.update()
@@ -136,6 +145,10 @@ class Step:
             if len(random["cuda"]) and torch.cuda.is_available():
                 torch.cuda.set_rng_state(random["cuda"])
 
+    def _statistics(self) -> Iterator[Tensor]:
+        """What a forward pass moves by itself, and a step that is left out has to put back."""
+        return (statistic for norm in self.batch_norms for statistic in norm.buffers())
+
     def _rng_state(self) -> dict[str, Tensor]:
         on_gpu = next(self.model.mixer.parameters()).device.type == "cuda"
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
@@ -143,6 +156,8 @@ class Step:
     def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:
         """Gradients of the mean loss over the whole batch, in as many parts as were asked for."""
         rows, own, ranks = len(target), self.processes.count(total), self.processes.ranks
+        for norm in self.batch_norms:
+            norm.counts = bool(own)
         bounds = [rows * part // self.settings.accumulation for part in range(self.settings.accumulation + 1)]
         losses = []
         for start, stop in pairwise(bounds):

@@ -91,6 +91,8 @@ def recipe_lines(sounds: Path, *lines: str) -> Sequence[str]:
         del told["operator.roll_time.bands"]
     if "train.steps" in told:
         del told["train.epochs"]
+    if "model.stages" in told:
+        del told["model.width"], told["model.depth"]
     if "model.head" in told:
         del told["head.linear.dropout"]
     return tuple(told.values())
