@@ -12,8 +12,8 @@ from mixkit.registry.kinds import Loss as Loss
 from mixkit.registry.kinds import Measurable as Measurable
 from mixkit.registry.kinds import Metric as Metric
 from mixkit.registry.kinds import Operator as Operator
-from mixkit.registry.kinds import PowerFeatures as PowerFeatures
 from mixkit.registry.kinds import Pool as Pool
+from mixkit.registry.kinds import PowerFeatures as PowerFeatures
 from mixkit.registry.kinds import Schedule as Schedule
 from mixkit.registry.kinds import StartingWeights as StartingWeights
 from mixkit.registry.kinds import Stem as Stem

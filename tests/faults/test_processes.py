@@ -8,7 +8,6 @@ from pathlib import Path
 from signal import SIGHUP, SIGKILL, SIGTERM
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from mixkit.runs.folder import Run
@@ -75,15 +74,13 @@ def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path
     assert load_file(tmp_path / "torchrun" / "best.safetensors").keys()
 
 
-PYRAMID = (
+PYRAMID = (  # no bias stands right ahead of a BatchNorm, where its gradient is rounding, which Adam makes large
     "model.stages = [@early/stage(), @late/stage()]",
     "stage.width = 8",
     "stage.depth = 1",
     "late/stage.downsample = @downsample.convolution()",
     "block.branches = [@operator.convolution(), @operator.channel()]",
     "block.drop_path = 0.0",
-    "branch.norm = 'batch'",
-    "model.norm = 'batch'",
     "model.stem = @stem.convolution()",
     "head.linear.dropout = 0.0",
     "train.epochs = 1",
@@ -97,10 +94,8 @@ def test_batch_norm_counts_the_clips_of_all(nursery: Nursery, sounds: Path, tmp_
     assert nursery.run(*command, "--name", "one").code == 0
     ended = two(nursery, *command, "--name", "two").wait()
     assert ended.code == 0, ended.err
-    weights, others = (load_file(tmp_path / name / "best.safetensors") for name in ("one", "two"))
-    assert any(name.endswith("norm.variance") for name in weights)
-    for name, tensor in weights.items():
-        torch.testing.assert_close(tensor, others[name], rtol=1e-4, atol=1e-5)
+    expect_alike(tmp_path / "two", tmp_path / "one", tolerance=1e-4)
+    assert any(name.endswith(".variance") for name in load_file(tmp_path / "two" / "best.safetensors"))
     parts = two(nursery, *command, "--name", "parts", "--set", "train.accumulation = 2").wait()
     assert parts.code == 2
     assert "train.accumulation is 2; BatchNorm of several processes counts a whole batch. Set it to 1" in parts.err
