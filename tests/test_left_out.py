@@ -51,12 +51,12 @@ def refusal(made: Folder, root: Path) -> str:
 
 
 def test_everything_is_counted_by_suffix_and_reason(tmp_path: Path) -> None:
-    put(pets(tmp_path), "cat/a.wma", "cat/b.WMA", "dog/c.caf", "cat/d.OGA", "cat/notes.txt", "dog/._1.wav", "dog/raw")
+    put(pets(tmp_path), "cat/a.amr", "cat/b.AMR", "dog/c.ape", "cat/d.OGA", "cat/notes.txt", "dog/._1.wav", "dog/raw")
     (tmp_path / "emu").mkdir()
     made = folder(tmp_path, skip=["cat/4*"])
     assert made.notes == (
-        "left out 3 files of a kind that mixkit does not read (2 .wma, 1 .caf): cat/a.wma, cat/b.WMA, dog/c.caf. "
-        "Convert them, as in: ffmpeg -i cat/a.wma cat/a.wav",
+        "left out 3 files of a kind that mixkit does not read (2 .amr, 1 .ape): cat/a.amr, cat/b.AMR, dog/c.ape. "
+        "Convert them, as in: ffmpeg -i cat/a.amr cat/a.wav",
         "left out 1 file of a kind that mixkit reads, by a suffix that it does not know (1 .oga): cat/d.OGA. "
         "Rename them, as in: mv cat/d.OGA cat/d.ogg",
         "left out 1 folder without a recording: emu. Give them recordings, or remove them.",
@@ -66,17 +66,17 @@ def test_everything_is_counted_by_suffix_and_reason(tmp_path: Path) -> None:
     )
     assert len(names(made, tmp_path)) == 9
     found = {one.kind: dict(one.suffixes) for one in made.left_out}
-    assert found["unread"] == {".wma": 2, ".caf": 1}
+    assert found["unread"] == {".amr": 2, ".ape": 1}
     assert found["other"] == {".txt": 1, "": 1}
     assert folder(pets(tmp_path / "plain")).left_out == ()
 
 
 def test_a_class_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:
-    put(pets(tmp_path), *(f"emu/{number}.wma" for number in range(5)), "emu/notes.txt")
+    put(pets(tmp_path), *(f"emu/{number}.amr" for number in range(5)), "emu/notes.txt")
     assert refusal(folder(tmp_path), tmp_path) == (
         "ROOT: no recording of emu is left:\n"
-        "  left out 5 files of a kind that mixkit does not read (5 .wma): emu/0.wma, emu/1.wma, emu/2.wma and 2 more. "
-        "Convert them, as in: ffmpeg -i emu/0.wma emu/0.wav\n"
+        "  left out 5 files of a kind that mixkit does not read (5 .amr): emu/0.amr, emu/1.amr, emu/2.amr and 2 more. "
+        "Convert them, as in: ffmpeg -i emu/0.amr emu/0.wav\n"
         "To go on without, list them in task.folder.skip."
     )
     assert folder(tmp_path, skip=["emu/*"]).labels == ("cat", "dog")
@@ -138,10 +138,10 @@ def test_a_table_may_lead_out_if_links_are_followed(tmp_path: Path) -> None:
         f"ROOT/clips.csv:3: path is 'emu/1.wav', a link that leads out of ROOT. {FOLLOW}"
     )
     assert folder(root, table="clips.csv", follow_links=True).labels == ("cat", "emu")
-    (root / "clips.csv").write_text("path,label\ncat/1.wma,cat\n")
-    (root / "cat" / "1.wma").touch()
+    (root / "clips.csv").write_text("path,label\ncat/1.amr,cat\n")
+    (root / "cat" / "1.amr").touch()
     assert refusal(folder(root, table="clips.csv"), root).endswith(
-        "cat/1.wma is of a kind that mixkit does not read. Convert them, as in: ffmpeg -i cat/1.wma cat/1.wav"
+        "cat/1.amr is of a kind that mixkit does not read. Convert them, as in: ffmpeg -i cat/1.amr cat/1.wav"
     )
 
 
@@ -165,24 +165,24 @@ class Says(TrainingDisplay):
 
 
 def test_training_and_the_look_over_recordings_say_it(tones: Path, mixkit_command: Callable[..., Said]) -> None:
-    put(tones, "low/a.wma")
+    put(tones, "low/a.amr")
     root = f"task.folder.root = {str(tones)!r}"
     said = mixkit_command("data", "check", "folder", "--set", root, "--set", "task.folder.seconds = 0.5")
-    assert "left out 1 file of a kind that mixkit does not read (1 .wma): low/a.wma." in said.out
+    assert "left out 1 file of a kind that mixkit does not read (1 .amr): low/a.amr." in said.out
     assert "nothing is odd" not in said.out
     (found,) = json.loads(mixkit_command("data", "check", "folder", "--set", root, "--json").out)["left_out"]
     assert found == {
         "kind": "unread",
         "reason": "of a kind that mixkit does not read",
         "count": 1,
-        "suffixes": {".wma": 1},
-        "examples": ["low/a.wma"],
-        "fix": "Convert them, as in: ffmpeg -i low/a.wma low/a.wav",
+        "suffixes": {".amr": 1},
+        "examples": ["low/a.amr"],
+        "fix": "Convert them, as in: ffmpeg -i low/a.amr low/a.wav",
     }
     display = Says()
     prepare(load_recipe("asm_rh", ["task/folder"], [root, "model.width = 16", "model.depth = 1"]), "cpu", display)
     assert any(line.startswith("left out 1 file of a kind that mixkit does not read") for line in display.lines)
-    (tones / "low" / "a.wma").unlink()
+    (tones / "low" / "a.amr").unlink()
     said = mixkit_command("data", "check", "folder", "--set", root, "--set", "task.folder.seconds = 0.5")
     assert "left out" not in said.out
     assert "Nothing is damaged, nothing leaks, nothing is odd." in said.out
@@ -192,31 +192,31 @@ def test_predict_says_it(
     tones: Path, small_run: Path, mixkit_command: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tones.parent)
-    put(tones, "low/a.wma", "low/notes.txt")
+    put(tones, "low/a.amr", "low/notes.txt")
     (tones / "away").symlink_to(put(tones.parent / "elsewhere", "1.wav"))
     said = mixkit_command("predict", small_run, "tones", "--json")
     assert said.code == 0
     assert said.err == (
-        "tones: left out 1 file of a kind that mixkit does not read (1 .wma): low/a.wma. Convert them, as in: ffmpeg "
-        "-i low/a.wma low/a.wav\n"
+        "tones: left out 1 file of a kind that mixkit does not read (1 .amr): low/a.amr. Convert them, as in: ffmpeg "
+        "-i low/a.amr low/a.wav\n"
         "tones: left out 1 link out of the folder: away. To hear them, name what they lead to.\n"
     )
     lines = [json.loads(line) for line in said.out.splitlines()]
     assert [(line["file"], line["left_out"]["suffixes"]) for line in lines if "left_out" in line] == [
-        ("tones", {".wma": 1}),
+        ("tones", {".amr": 1}),
         ("tones", {"": 1}),
     ]
     assert sum("label" in line for line in lines) == 12
 
 
 def test_noise_says_it(tones: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(tones, "low/a.wma", "low/notes.txt")
+    put(tones, "low/a.amr", "low/notes.txt")
     outside = tones.parent / "outside.wav"
     soundfile.write(outside, [0.1, 0.2, 0.3], 16_000)
     (tones / "out.wav").symlink_to(outside)
     assert len(read_folder(str(tones), "augmentation.noise.folder", 16_000).lengths) == 12
     assert [record.getMessage().replace(str(tones), "ROOT") for record in caplog.records] == [
-        "ROOT: left out 1 file of a kind that mixkit does not read (1 .wma): low/a.wma. Convert them, as in: ffmpeg "
-        "-i low/a.wma low/a.wav",
+        "ROOT: left out 1 file of a kind that mixkit does not read (1 .amr): low/a.amr. Convert them, as in: ffmpeg "
+        "-i low/a.amr low/a.wav",
         "ROOT: left out 1 link out of the folder (1 .wav): out.wav. Put what they lead to in their place.",
     ]

@@ -15,7 +15,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from mixkit.audio import chunks, decoder, flac, header, links, mp3, mp3_frames, ogg, pieces, tags
+from mixkit.audio import chunks, decoder, ffmpeg, flac, header, links, mp3, mp3_frames, ogg, pieces, tags
 from mixkit.audio import facts as examining
 from mixkit.audio import read as reading
 from mixkit.audio import recording as decoding
@@ -28,11 +28,12 @@ from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
 from mixkit.storage.folders import data_folder, nearest
+from mixkit.tasks.clip import BY_FFMPEG
 
 VARIABLE = "MIXKIT_AUDIO_CACHE"
 MOST = 20.0  # GiB, or a tenth of the disk where that is less
 SETTLED = 2.0  # seconds since the last change, after which the times of a file tell every later one
-DECODING = (decoding, decoder, header, links, chunks, flac, mp3, mp3_frames, ogg, pieces, tags)
+DECODING = (decoding, decoder, ffmpeg, header, links, chunks, flac, mp3, mp3_frames, ogg, pieces, tags)
 PLAIN = ("AIFF", "WAV", "WAVEX")
 
 
@@ -84,7 +85,7 @@ class AudioCache:
         if self.store is None or source is None:
             return read(path, sample_rate, start, stop)
         stamp, digest = source
-        key = _audio_key(digest, sample_rate, start, stop)
+        key = _audio_key(path, digest, sample_rate, start, stop)
         if known := self.store.get(key):
             return torch.frombuffer(known, dtype=torch.float32)
         audio = read(path, sample_rate, start, stop)
@@ -108,7 +109,7 @@ class AudioCache:
         """
         source = self._identify(path)
         stamp, digest = source or ("", "")
-        key = _key("facts", _version(*DECODING, examining, sketching), digest, start, stop)
+        key = _key("facts", _version(*DECODING, examining, sketching), _helper(path), digest, start, stop)
         if self.store is not None and source and (known := self.store.get(key)):
             return AudioFacts.from_bytes(known), None
         with open_recording(path, start, stop) as recording:
@@ -118,7 +119,7 @@ class AudioCache:
         facts = examination.facts()
         if self.store is not None and source and _stamp(path) == stamp:
             if not _is_plain(path, sample_rate):
-                self.store.put(_audio_key(digest, sample_rate, start, stop), audio.numpy().data)
+                self.store.put(_audio_key(path, digest, sample_rate, start, stop), audio.numpy().data)
             self.store.put(key, facts.to_bytes())
         return facts, audio
 
@@ -195,8 +196,15 @@ def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
     return found.kind in PLAIN and found.sample_rate == sample_rate
 
 
-def _audio_key(digest: str, sample_rate: int, start: float | None, stop: float | None) -> bytes:
-    return _key("audio", _version(*DECODING, reading, resampling), digest, sample_rate, start, stop)
+def _audio_key(
+    path: str | os.PathLike[str], digest: str, sample_rate: int, start: float | None, stop: float | None
+) -> bytes:
+    return _key("audio", _version(*DECODING, reading, resampling), _helper(path), digest, sample_rate, start, stop)
+
+
+def _helper(path: str | os.PathLike[str]) -> str:
+    """What decides besides about a recording that another program decodes."""
+    return ffmpeg.identity() if os.fspath(path).lower().endswith(BY_FFMPEG) else ""
 
 
 @cache

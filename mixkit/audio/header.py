@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from mixkit.audio.chunks import STREAMED
 from mixkit.audio.decoder import Decoder
+from mixkit.audio.ffmpeg import FfmpegDecoder
 from mixkit.audio.pieces import Link
 from mixkit.audio.refusal import Refused
 
-KINDS = ("AIFF", "FLAC", "MP3", "OGG", "RF64", "WAV", "WAVEX")
+KINDS = ("AIFF", "FLAC", "MP3", "OGG", "RF64", "WAV", "WAVEX")  # of libsndfile
 CHANNELS = (1, 32)
 SAMPLE_RATES = (1_000, 384_000)  # Hz
 SLACK = 0.05  # seconds that the listed end of a clip may lie past the end of its file: listings round
@@ -23,7 +24,7 @@ class Header:
         frames: samples of one channel; None where only decoding can tell (a FLAC that was streamed).
         sample_rate: Hz.
         channels: 1 for mono.
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or of those that ffmpeg reads.
         note: what is odd about it, and was mended.
     """
 
@@ -34,7 +35,7 @@ class Header:
     note: str = ""
 
 
-def header_of(decoder: Decoder, link: Link) -> Header:
+def header_of(decoder: Decoder | FfmpegDecoder, link: Link) -> Header:
     """What a decoder says of a link.
 
     Raises:
@@ -44,7 +45,7 @@ def header_of(decoder: Decoder, link: Link) -> Header:
         decoder.file.frames if decoder.file.frames < 2**62 else None
     )  # libsndfile's word for unknown
     header = Header(frames, decoder.file.samplerate, decoder.file.channels, decoder.file.format, link.note)
-    if header.kind not in KINDS:
+    if header.kind not in (*KINDS, link.container):
         raise Refused(f"is of the kind {header.kind}.", "unknown")
     _check_whole(decoder.file.extra_info)
     channels, rate = (header.channels, CHANNELS, "channels"), (header.sample_rate, SAMPLE_RATES, "Hz")

@@ -4,6 +4,7 @@ import os
 from functools import lru_cache
 
 from mixkit.audio.chunks import FORMS, chunk_links
+from mixkit.audio.ffmpeg import container_of
 from mixkit.audio.flac import flac_links
 from mixkit.audio.mp3 import is_mp3, mp3_links
 from mixkit.audio.ogg import ogg_links
@@ -56,6 +57,8 @@ def _of_frames(file: _Opened) -> tuple[Link, ...]:
     for mark, links in ((b"fLaC", flac_links), (b"OggS", ogg_links)):
         if head.startswith(mark):
             return tuple(links(file.descriptor, start, file.size))
+    if container := container_of(head):
+        return (Link(container=container),)
     begins = start or (head[0] == 0xFF and head[1:2] >= b"\xe0")
     if begins or is_mp3(file.descriptor, start, file.size):
         return tuple(mp3_links(file.descriptor, start, file.size))

@@ -27,12 +27,14 @@ class Link:
         frames: samples of a channel, where a decoder would only estimate them.
         note: what is odd about it, and was mended.
         to_end: whether the decoder has to come to the end of the pieces.
+        container: kind of the file, where ffmpeg is its decoder.
     """
 
     pieces: tuple[Piece, ...] | None = None
     frames: int | None = None
     note: str = ""
     to_end: bool = False
+    container: str = ""
 
 
 class Pieces(io.RawIOBase):

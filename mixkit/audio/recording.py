@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mixkit.audio.decoder import Decoder
+from mixkit.audio.ffmpeg import FfmpegDecoder
 from mixkit.audio.header import SLACK, Header, header_of, joined, section_of
 from mixkit.audio.links import find_links
 from mixkit.audio.pieces import UNKNOWN, Link
@@ -72,8 +73,10 @@ class Recording:
             if left and left > SLACK * self.header.sample_rate:
                 raise Refused(f"ends {left} samples before the section does.", "section")
 
-    def _open(self, link: Link) -> Decoder:
-        return self._resources.enter_context(closing(Decoder(self._descriptor, link)))
+    def _open(self, link: Link) -> Decoder | FfmpegDecoder:
+        found = self._descriptor
+        decoder = FfmpegDecoder(found, link.container) if link.container else Decoder(found, link)
+        return self._resources.enter_context(closing(decoder))
 
     def _decode(self, link: Link, header: Header, skip: int, wanted: int | None) -> Iterator[NDArray[np.float32]]:
         """A link from a sample on, as many as wanted, or to its end."""
@@ -100,7 +103,7 @@ class Recording:
             raise Refused(f"says {header.frames} samples and has {behind} bytes behind them. It is damaged.")
         decoder.close()
 
-    def _skip(self, decoder: Decoder, header: Header, frames: int, buffer: Any) -> None:
+    def _skip(self, decoder: Decoder | FfmpegDecoder, header: Header, frames: int, buffer: Any) -> None:
         if frames and header.frames is not None:
             # An MP3 frame leans on those before it: decoded from the frame itself, the first tenths of a second are
             # wrong.

@@ -13,6 +13,7 @@ FIXES = {
     "joined": ("Split it into its recordings", _SKIP),
     "foreign": ("Convert it", _SKIP),
     "unknown": ("Convert it to one of AIFF, FLAC, MP3, OGG, RF64, WAV, WAVEX", ""),
+    "ffmpeg": ("Install it, or elsewhere convert the file with `ffmpeg -i OLD NEW.wav`", _SKIP),
     "dense": ("Convert it to WAV", _SKIP),
     "loud": ("Scale it", _SKIP),
     "long": ("Cut it", f", list sections of it{_SKIP}"),

@@ -7,10 +7,13 @@ from functools import cache
 
 from mixkit.errors import MixkitError, printable
 from mixkit.registry import Task, lacks
+from mixkit.storage.programs import find_program
 
 SPLITS = ("train", "valid", "test")
 BUILT_IN = (".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav")
 """Suffixes of recordings that mixkit itself reads."""
+BY_FFMPEG = (".aac", ".caf", ".m4a", ".mov", ".mp4", ".webm", ".wma")
+"""And of those that it reads through ffmpeg, where that is installed."""
 
 
 def expect_whole(task: object) -> None:
@@ -36,7 +39,7 @@ def expect_split(split: str) -> None:
 @cache
 def suffixes() -> tuple[str, ...]:
     """The suffixes of recordings that can be read here."""
-    return BUILT_IN
+    return tuple(sorted(BUILT_IN + BY_FFMPEG)) if find_program("ffmpeg") else BUILT_IN
 
 
 def is_audio(path: str) -> bool:
