@@ -1,10 +1,13 @@
 """The command line: thin over the Python API. Torch is imported inside commands, so that help is there at once."""
 
+import errno
+import io
 import os
 import shutil
 import signal
 import sys
 import textwrap
+from contextlib import suppress
 
 from mixkit.cli.app import app
 from mixkit.errors import MixkitError, Stopped, printable
@@ -30,14 +33,21 @@ def _folded(line: str) -> str:
 
 def _main() -> None:
     debug = "--debug" in sys.argv[1:] or bool(os.environ.get("MIXKIT_DEBUG"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that the encoding lacks is no reason to say nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while a fault can still be told
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _close_stdout()
+        sys.exit(128 + signal.SIGPIPE)  # as the shell says it of a program that SIGPIPE ends
     except Stopped as error:
         if os.environ.get("RANK", "0") == "0":
             print(error, file=sys.stderr)  # noqa: T201
@@ -51,9 +61,9 @@ def _main() -> None:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, OSError) and error.filename is not None:
-            name = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else ""
-            print(f"error: {name[:200]} cannot be used: {error.strerror}. Name another.", file=sys.stderr)  # noqa: T201
+        if isinstance(error, OSError) and (told := _of_the_disk(error)):
+            _close_stdout()
+            print(f"error: {told}", file=sys.stderr)  # noqa: T201
             sys.exit(2)
         print(  # noqa: T201
             f"mixkit failed, and it is not your fault: {type(error).__name__}: {error}\n"
@@ -61,3 +71,20 @@ def _main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _of_the_disk(error: OSError) -> str:
+    """What the user can do about a fault of the system around mixkit; empty if it is none of those."""
+    if isinstance(error.filename, str | bytes):
+        return f"{printable(os.fsdecode(error.filename))[:200]} cannot be used: {error.strerror}. Name another."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+        return f"what was to be printed, or a temporary file, cannot be written: {error.strerror}. Make room for it."
+    if error.errno == errno.ENOENT and "temporary directory" in str(error):
+        return "no temporary folder can be written. Set TMPDIR to a folder that can."
+    return ""
+
+
+def _close_stdout() -> None:
+    """What is left in its buffer is not tried again at the end."""
+    with suppress(io.UnsupportedOperation, AttributeError):  # closed from the start, or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from mixkit.data.waveforms import in_words
 from mixkit.errors import DataError
+
+# Named, because Python 3.14 would take a fork server: its workers had another parent, and ended at once.
+START = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 LIMIT = 120.0
 """Seconds that training waits for a batch before it takes the workers for stuck."""
@@ -42,7 +46,7 @@ class Watched(Dataset[Any]):
 
     def __init__(self, inner: Dataset[Any], workers: int):
         self.inner = inner
-        self.notes = multiprocessing.get_context().RawArray("q", 2 * max(workers, 1))
+        self.notes = START.RawArray("q", 2 * max(workers, 1))
 
     def __getitem__(self, key: Key) -> Any:
         info = get_worker_info()
@@ -85,6 +89,7 @@ class Readers:
         extra: dict[str, Any] = {
             "timeout": POLL,
             "persistent_workers": True,
+            "multiprocessing_context": START,
             "worker_init_fn": partial(_begin, os.getpid(), workers, begin),
         }
         settings |= {"num_workers": workers, **(extra if workers else {})}

@@ -15,6 +15,7 @@ from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.limits import TOKENS, Refused, check, decode, show_token
 from mixkit.recipe.splitter import Chunk, chunks
 from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Macro, Reference, Statement, lost, split_key
+from mixkit.registry import REGISTRIES
 
 At = Callable[[int], Place]  # from the number of a line to its place
 
@@ -156,5 +157,10 @@ def _explained_block(name: str, chunk: Chunk, end: int) -> Refused:
 def _no_value(word: str) -> str:
     if word.lower() in ("true", "false", "none"):
         return f"{word} is no value. Did you mean {word.capitalize()}?"
+    if word in (kinds := sorted(REGISTRIES)):
+        return f"{word} is no value. A reference is written @{word}.NAME(), and text '{word}'."
+    for kind in kinds:
+        if word in REGISTRIES[kind].names():
+            return f"{word} is no value. Write @{kind}.{word}()."
     hint = f"Put text in quotes: '{word}'." if word.isidentifier() else "Write a number, or text in quotes."
     return f"{show_token(word)} is no value. {hint}"

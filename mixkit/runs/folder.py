@@ -87,7 +87,8 @@ class Run:
         if not folder.is_dir():
             raise RunError(f"{folder} is no folder. Name a run, such as runs/asm_rh/001.")
         if not (folder / RECIPE).is_file():
-            inside = sorted(path.parent for path in folder.glob("**/recipe.gin"))
+            # no deeper than RUNS/RECIPE/001: below / or a home folder a search would take for ever
+            inside = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{RECIPE}"))
             hint = f" Did you mean {inside[-1]}?" if inside else ""
             raise RunError(f"{folder} is no run: it has no recipe.gin.{hint}")
         return cls(folder)

@@ -67,7 +67,10 @@ class Tensors:
         Raises:
             DamagedError: it is no dense tensor of finite numbers.
         """
-        tensor: Tensor = self._file.get_tensor(name) if self._file else self._held[name]
+        try:
+            tensor: Tensor = self._file.get_tensor(name) if self._file else self._held[name]
+        except SafetensorError as error:
+            raise DamagedError(f"{self.at(name)} cannot be read as safetensors: {printable(str(error))}.") from None
         dense = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
         if not dense or tensor.dtype not in FLOATS:
             raise DamagedError(f"{self.at(name)} is {tensor.dtype}, not dense numbers of 16, 32 or 64 bits.")
@@ -92,7 +95,8 @@ class Tensors:
     def _state_dict(self) -> Mapping[str, Any]:
         inspect_state(self.path, "file of weights that mixkit can take")
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
+            with self.path.open("rb") as file:  # torch would go by the suffix of a path
+                found = torch.load(file, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
             reason = printable(str(error).split("\n")[0])
             raise DamagedError(f"{self._shown} cannot be read: {reason}") from None

@@ -71,7 +71,7 @@ def test_a_reader_that_leaves(work: Path, command: str) -> None:
     """`mixkit show ... | head -1`"""
     piped = f"{sys.executable} -m mixkit {command} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", piped], cwd=work, capture_output=True, text=True, env=_path(), timeout=120)
-    assert done.returncode in (0, 1, 141)  # 1: of rich, where the pipe breaks in its hands
+    assert done.returncode in (0, 141)  # as of a program that SIGPIPE ends; 0: it had written all before
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
 

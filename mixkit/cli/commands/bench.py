@@ -64,7 +64,7 @@ def bench(
         from mixkit.bench.plot import plot
         from mixkit.cli.views.picture import write_png
 
-        if write_png(out, lambda: plot(found)):
+        if write_png(out, lambda: plot(found), "Name another file with --out."):
             console.print(f"Drawn in {out}.", soft_wrap=True, markup=False)
 
 

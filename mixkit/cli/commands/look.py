@@ -56,7 +56,8 @@ def look(
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
     found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
     folder = out or (run / "figures" if run else Path("look"))
-    with writing(folder):
+    fix = "Free the disk, or name another folder with --out."
+    with writing(folder, fix=fix):
         folder.mkdir(parents=True, exist_ok=True)
     pictures: dict[str, Callable[[], Figure]] = {}
     for name in dict.fromkeys(one.name for one in found):
@@ -66,7 +67,7 @@ def look(
         say(plots.shares(own) + ".")
     if features is not None:
         pictures["look_branches.png"] = partial(plots.used, changes(model, features))
-    drawn = [file for file, draw in pictures.items() if write_png(folder / file, draw)]
+    drawn = [file for file, draw in pictures.items() if write_png(folder / file, draw, fix)]
     if not drawn:
         raise MixkitError("nothing could be drawn.")
     say(f"Drawn in {folder}: {', '.join(drawn)}.")

@@ -10,14 +10,22 @@ from rich.text import Text
 from mixkit.errors import printable
 
 
+class Printer(Console):
+    """A console that says that its reader has left, where rich's own ends the program as if something had failed."""
+
+    def on_broken_pipe(self) -> None:
+        """Hands on what `mixkit.cli` ends quietly."""
+        raise BrokenPipeError
+
+
 def stdout() -> Console:
     """Where results go."""
-    return Console(highlight=False)
+    return Printer(highlight=False)
 
 
 def stderr() -> Console:
     """Where goes what is no result: bars, notes, faults."""
-    return Console(stderr=True, highlight=False)
+    return Printer(stderr=True, highlight=False)
 
 
 def say(text: str, style: str = "", console: Console | None = None) -> None:
