@@ -16,6 +16,7 @@ import soundfile
 from safetensors import safe_open
 
 import mixkit
+from mixkit.tasks.clip import suffixes
 from tests.conftest import Said
 from tests.nursery import Nursery
 
@@ -135,7 +136,7 @@ def test_others_are_predicted_where_one_is_damaged(mixkit_command: Command, smal
     [
         ("nope.wav", "nope.wav: no such file. Check the path."),
         ("clips/notes.txt", "clips/notes.txt: is not WAV, FLAC, OGG, MP3 or AIFF. Convert it."),
-        ("empty", "empty: no recordings in it or below (.aif, .aiff, .flac, .mp3, .ogg, .opus, .wav)."),
+        ("empty", f"empty: no recordings in it or below ({', '.join(suffixes())})."),
         ("silent.wav", "silent.wav: 0 samples of audio."),
         ("loud.wav", "loud.wav: has samples up to 99, far outside -1 to 1. Scale it."),
     ],

@@ -56,7 +56,9 @@ def _of_frames(file: _Opened) -> tuple[Link, ...]:
     head = os.pread(file.descriptor, 12, start)
     for mark, links in ((b"fLaC", flac_links), (b"OggS", ogg_links)):
         if head.startswith(mark):
-            return tuple(links(file.descriptor, start, file.size))
+            if found := tuple(links(file.descriptor, start, file.size)):
+                return found
+            raise Refused("cannot be decoded (no stream of audio in it).")
     if container := container_of(head):
         return (Link(container=container),)
     begins = start or (head[0] == 0xFF and head[1:2] >= b"\xe0")
