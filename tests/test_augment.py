@@ -1,7 +1,10 @@
 import copy
 import math
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 from scipy import stats
@@ -9,29 +12,54 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mixkit.audio.augment import Gain, Mixup, Noise, SpecAugment, TimeRoll, TimeShift
+from mixkit.audio.augment.strength import scaled
 from mixkit.draw import Draw
 from mixkit.errors import SettingError
-from mixkit.registry import augmentation
+from mixkit.registry import Spec, augmentation
 
 RATE = 16_000
+ROOM: dict[str, str] = {}
 NAMES = augmentation.names()
-SHAPES = {"waveform": (4000,), "features": (32, 50)}
+MIXING = [name for name in NAMES if augmentation.entry(name).facts["mixes"]]
+SHAPES = {"waveform": (4000,), "power": (32, 50), "features": (32, 50)}
 
 
 def example(name: str, clips: int = 8) -> tuple[Tensor, Tensor, Tensor]:
     """Clips, their targets and their items."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(clips, *SHAPES[augmentation.entry(name).facts["on"]], generator=generator)
+    on = augmentation.entry(name).facts["on"]
+    x = torch.randn(clips, *SHAPES[on], generator=generator)
+    x = x.square() if on == "power" else x
     return x, torch.eye(10)[torch.arange(clips) % 10], 7 * torch.arange(clips)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder with an impulse response, for the augmentation that does nothing without."""
+    folder = tmp_path_factory.mktemp("rooms")
+    decay = np.exp(-np.arange(400) / 80) * np.random.default_rng(0).standard_normal(400)
+    for number in range(50):
+        soundfile.write(folder / f"{number}.wav", np.r_[1.0, 0.01 * number * decay], RATE, subtype="FLOAT")
+    ROOM["folder"] = str(folder)
+    yield
+    ROOM.clear()
+
+
+def spec(name: str) -> Spec:
+    """With certainty, where there is a rate."""
+    settings = {setting.name for setting in augmentation.entry(name).settings}
+    certain = {"rate": 1.0} if "rate" in settings else {}
+    return augmentation.spec(name, **certain, **(ROOM if name == "impulse_response" else {}))
+
+
 def build(name: str) -> torch.nn.Module:
-    certain = {"rate": 1.0} if name in ("mixup", "noise") else {}
-    return augmentation.build(augmentation.spec(name, **certain), RATE)
+    return augmentation.build(spec(name), RATE)
 
 
 def test_the_list_is_not_short():
     assert set(NAMES) >= {"gain", "mixup", "noise", "spec_augment", "time_roll", "time_shift"}
+    assert set(NAMES) >= {"equalizer", "warp", "frequency_shift", "power_mixup", "impulse_response", "pitch"}
+    assert MIXING == ["cutmix", "freq_mixstyle", "mixup", "power_mixup"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +95,7 @@ def test_same_words_same_variation_and_no_other_randomness(name):
         assert not torch.equal(build(name)(x, target, Draw(seed, epoch, items, stream))[0], first[0])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "mixup"])  # whose partner is in the batch
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in MIXING])  # whose partner is in the batch
 def test_a_clip_is_varied_alike_in_any_batch(name):
     x, target, items = example(name)
     whole, _ = build(name)(x, target, Draw(1, 2, items, 3))
@@ -84,7 +112,7 @@ def test_silence_stays_finite(name):
     assert asked.isfinite().all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "impulse_response"])  # see test_augment_spectra
 def test_everything_stays_on_the_device(name):
     with FakeTensorMode():
         x, target, items = (torch.empty(part.shape, dtype=part.dtype, device="cuda") for part in example(name))
@@ -92,6 +120,18 @@ def test_everything_stays_on_the_device(name):
             changed, asked = module(x, target, Draw(0, 0, items, 0))
             assert (changed.device.type, asked.device.type) == ("cuda", "cuda")
             assert changed.shape == x.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_strength_of_nothing_turns_it_off_and_one_leaves_it_as_it_is(name):
+    x, target, items = example(name)
+    assert augmentation.entry(name).facts["scales"]
+    assert scaled(spec(name), 1.0) is spec(name) or scaled(spec(name), 1.0) == spec(name)
+    off, half = (augmentation.build(scaled(spec(name), strength), RATE) for strength in (0.0, 0.5))
+    unchanged, asked = off(x, target, Draw(0, 0, items, 0))
+    assert torch.equal(unchanged, x)
+    torch.testing.assert_close(asked, target)
+    assert not torch.equal(half(x, target, Draw(0, 0, items, 0))[0], build(name)(x, target, Draw(0, 0, items, 0))[0])
 
 
 @pytest.mark.parametrize("name", NAMES)

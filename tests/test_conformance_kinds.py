@@ -287,7 +287,7 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         "broken: the same dice give something else the second time. Draw from `draw` alone.",
     ),
     ("augmentation", Forgets, {"on": "features"}, "broken: it does not give (x, target). Return both."),
-    ("augmentation", OwnDice, {"on": "air"}, "broken: on is 'air'. Write on='waveform' or on='features'."),
+    ("augmentation", OwnDice, {"on": "air"}, "broken: on is 'air'. Write on='waveform', on='power' or on='features'."),
     (
         "features",
         Transposed,

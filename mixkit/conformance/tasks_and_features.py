@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from mixkit.audio.augment.strength import scaled
 from mixkit.conformance.harness import Checked, ConformanceError, NotTried, close, seeded
 from mixkit.conformance.portability import expect_on_cuda
 from mixkit.draw import Draw
@@ -12,6 +13,7 @@ from mixkit.tasks.clip import SPLITS, expect_whole
 from mixkit.tasks.leakage import check_splits
 
 RATE, SECONDS = 16_000, 1.0
+SHAPES = {"waveform": (6, RATE), "power": (6, 32, 98), "features": (6, 32, 98)}
 
 
 def check_task(spec: Spec) -> None:
@@ -63,13 +65,14 @@ def check_augmentation(spec: Spec) -> None:
     """It keeps shapes, draws from the generator it is given and no other, and does nothing in evaluation."""
     part = Checked(spec)
     on = augmentation.entry(spec.name).facts["on"]
-    part.expect(on in ("waveform", "features"), f"on is {on!r}. Write on='waveform' or on='features'")
+    part.expect(on in SHAPES, f"on is {on!r}. Write on='waveform', on='power' or on='features'")
     with part.saying("cannot be built"):
         try:
             made = augmentation.build(spec, RATE)
         except MixkitError as error:
             raise NotTried(f"{spec.name} cannot be tried with its defaults: {error}") from None
-    x = torch.randn((6, RATE) if on == "waveform" else (6, 32, 98), generator=seeded(0))
+    x = torch.randn(SHAPES[on], generator=seeded(0))
+    x = x.square() if on == "power" else x
     target = torch.eye(3)[torch.arange(6) % 3]
     tried = []
     for training in (False, True, True):
@@ -82,6 +85,15 @@ def check_augmentation(spec: Spec) -> None:
     part.expect(quiet, "it changes clips in evaluation. Hand back what came where self.training is False")
     equal = torch.equal(once, again) and torch.equal(labels, alike)
     part.expect(equal, "the same dice give something else the second time. Draw from `draw` alone")
+    if augmentation.entry(spec.name).facts["scales"]:
+        with part.saying("cannot be scaled"):
+            off = augmentation.build(scaled(spec, 0.0), RATE)
+        with torch.no_grad():
+            unchanged, _ = off(x.clone(), target.clone(), Draw(0, 0, torch.arange(6), 0))
+        part.expect(
+            torch.equal(unchanged, x),
+            "it changes clips at a strength of 0. Name in `scales` all settings that vary them",
+        )
 
 
 def _expect_like(part: Checked, found: object, x: Tensor, target: Tensor) -> None:

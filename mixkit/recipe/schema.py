@@ -8,7 +8,7 @@ from typing import Any, Literal, get_type_hints
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
-from mixkit.values import Count, Positive, Rate, Whole, fit, show
+from mixkit.values import Count, NotNegative, Positive, Rate, Whole, fit, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
@@ -207,6 +207,7 @@ class Train(Section):
         schedule: the learning rate over time.
         loss: what is minimised.
         augmentations: applied in this order, in training only.
+        augment_strength: factor on all of them: each is as much stronger or weaker, and 0 turns them off.
         metrics: figures beside those that every run has, computed over a whole split.
         gradient_clip: largest norm of all gradients together; None for no limit.
         accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
@@ -237,6 +238,7 @@ class Train(Section):
     schedule: Spec = Spec("schedule", "cosine")
     loss: Spec = Spec("loss", "cross_entropy")
     augmentations: tuple[Spec, ...] = ()
+    augment_strength: NotNegative = 1.0
     metrics: tuple[Spec, ...] = ()
     gradient_clip: Positive | None = 1.0
     accumulation: Count = 1

@@ -153,7 +153,12 @@ class PowerFeatures(Protocol):
 
 
 class Augmentation(TorchModule, Protocol):
-    """A random variation of training clips, on waveforms `b s` or features `b m l`; built of the sample rate."""
+    """A random variation of training clips; built of the sample rate.
+
+    Its decorator says `on` what it works: waveforms `b s`, power spectra `b m l` or features `b m l`; in `scales` which
+    of its settings `train.augment_strength` multiplies, all of them at 0 leaving clips as they are; and by `mixes` that
+    clips of a batch mingle, which several processes then put together first.
+    """
 
     def __call__(self, x: Tensor, target: Tensor, draw: Draw, /) -> tuple[Tensor, Tensor]:
         """Clips and targets `b k`, varied; in evaluation mode what came. All randomness is drawn from `draw`."""
@@ -263,7 +268,7 @@ operator: Registry[Operator] = Registry("operator", "mixkit.operators", ("site",
 task: Registry[Task] = Registry("task", "mixkit.tasks")
 features: Registry[Features] = Registry("features", "mixkit.audio", ("sample_rate", "seconds"))
 augmentation: Registry[Augmentation] = Registry(
-    "augmentation", "mixkit.audio", ("sample_rate",), on=Registry.REQUIRED, paper=""
+    "augmentation", "mixkit.audio", ("sample_rate",), on=Registry.REQUIRED, mixes=False, scales=(), paper=""
 )
 stem: Registry[Stem] = Registry("stem", "mixkit.model", ("bins", "frames", "width"), paper="")
 downsample: Registry[Downsample] = Registry("downsample", "mixkit.model", ("grid", "width", "wider"), paper="")

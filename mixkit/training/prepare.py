@@ -6,15 +6,16 @@ from functools import cached_property
 
 import torch
 
+from mixkit.audio.augment.strength import scaled
 from mixkit.audio.facts import AudioFacts
 from mixkit.audio.length import CUT, PADDED
 from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, usable_splits
-from mixkit.errors import DataError
+from mixkit.errors import DataError, SettingError
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Augmentation, StartingWeights, augmentation, metric, task, weights
+from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
 from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
@@ -94,7 +95,7 @@ def prepare(
         display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
-    augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
+    augmentations = _augmentations(recipe, model)
     splits, clips = usable_splits(model, source, display.say)
     for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
@@ -103,6 +104,15 @@ def prepare(
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
+
+
+def _augmentations(recipe: Recipe, model: Classifier) -> list[Augmentation]:
+    chosen = [scaled(spec, recipe.train.augment_strength) for spec in recipe.train.augmentations]
+    for spec in chosen:
+        if augmentation.entry(spec.name).facts["on"] == "power" and not isinstance(model.features, PowerFeatures):
+            message = f"names {spec.name}, which varies power spectra, and features {recipe.features.name!r} have none."
+            raise SettingError("train.augmentations", f"{message} Leave it out, or take features such as log_mel.")
+    return [augmentation.build(spec, model.sample_rate) for spec in chosen]
 
 
 def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:

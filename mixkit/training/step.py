@@ -16,7 +16,7 @@ from mixkit.draw import Draw
 from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier
 from mixkit.model.norms import BatchNorm
-from mixkit.registry import augmentation, loss, optimizer, schedule
+from mixkit.registry import PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import exponential_average
 from mixkit.training.precision import autocast
@@ -58,7 +58,7 @@ class Step:
         self.processes = processes or Processes()
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
-            (augmentation.entry(spec.name).facts["on"], made, CROP_STREAM + 1 + index)
+            (augmentation.entry(spec.name).facts, made, CROP_STREAM + 1 + index)
             for index, (spec, made) in enumerate(zip(settings.augmentations, prepared.augmentations, strict=True))
         ]
         self.model.mixer.checkpointing = settings.checkpointing
@@ -111,16 +111,16 @@ class Step:
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
 
-        Clips are mixed over the whole batch, so every process sees all of it and then goes on with its own.
+        Waveforms are varied first, then power spectra, then what the features make of them.
         """
-        processes, total = self.processes, batch.total or len(batch.target)
-        items = processes.whole(batch.items, total)
-        waveform, target = processes.whole(batch.waveform, total), processes.whole(batch.target, total)
-        waveform, target = self._augment("waveform", waveform, target, items, batch.epoch)
-        if processes.ranks > 1:
-            waveform, target, items = processes.own(waveform), processes.own(target), processes.own(items)
-        spectrogram = self.model.features(waveform)
-        return self._augment("features", spectrogram, target, items, batch.epoch)
+        features = self.model.features
+        x, target = self._augment("waveform", batch.waveform, batch.target, batch)
+        if isinstance(features, PowerFeatures):
+            x, target = self._augment("power", features.power(x), target, batch)
+            x = features.from_power(x)
+        else:
+            x = features(x)
+        return self._augment("features", x, target, batch)
 
     def state(self) -> dict[str, Any]:
         """All that moves from step to step; data and augmentation are keyed by epoch and item, and have no state."""
@@ -185,9 +185,16 @@ class Step:
         sound = bool(mean.isfinite() if self.precision == "fp16" else mean.isfinite() & norm.isfinite())
         return not self.processes.any(not sound)[0]
 
-    def _augment(self, on: str, x: Tensor, target: Tensor, items: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
-        for where, augment, stream in self.augmentations:
-            if where == on:
-                draw = Draw(self.settings.seed, epoch, items, stream)
-                x, target = augment(x, target, draw)
-        return x, target
+    def _augment(self, on: str, x: Tensor, target: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the augmentations of one place make of a batch.
+
+        Where they mix clips, every process sees the whole batch, and then goes on with its own clips.
+        """
+        chosen = [(facts, augment, stream) for facts, augment, stream in self.augmentations if facts["on"] == on]
+        processes, items, total = self.processes, batch.items, batch.total or len(target)
+        together = processes.ranks > 1 and any(facts["mixes"] for facts, _, _ in chosen)
+        if together:
+            x, target, items = (processes.whole(part, total) for part in (x, target, items))
+        for _, augment, stream in chosen:
+            x, target = augment(x, target, Draw(self.settings.seed, batch.epoch, items, stream))
+        return (processes.own(x), processes.own(target)) if together else (x, target)

@@ -13,7 +13,7 @@ from mixkit.values import Range
 Decibels = Annotated[float, Range(least=-120, most=120)]
 
 
-@augmentation("gain", on="waveform")
+@augmentation("gain", on="waveform", scales=("low_db", "high_db"))
 class Gain(nn.Module):
     """Turn each clip louder or softer.
 

@@ -10,7 +10,7 @@ from mixkit.registry import augmentation
 from mixkit.values import PathName, Share
 
 
-@augmentation("noise", on="waveform")
+@augmentation("noise", on="waveform", scales=("rate",))
 class Noise(nn.Module):
     """Put hiss, or the recordings of a folder, under some clips, softer than the clip by a drawn amount.
 

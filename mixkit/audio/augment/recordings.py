@@ -38,6 +38,10 @@ class Recordings(nn.Module):
         self.register_buffer("starts", lengths.cumsum(0) - lengths, persistent=False)
         self.register_buffer("lengths", lengths, persistent=False)
 
+    def each(self) -> list[Tensor]:
+        """The recordings one by one."""
+        return list(self.sound.split(self.lengths.tolist()))
+
     def forward(self, samples: int, draw: Draw) -> Tensor:
         """A stretch for each item, repeated where the recording is shorter: `b samples`."""
         which = draw.integer(1, len(self.lengths))
@@ -48,7 +52,7 @@ class Recordings(nn.Module):
         return self.sound[self.starts[which] + place]
 
 
-def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
+def read_folder(folder: str, setting: str, sample_rate: int, kind: str = "noise") -> Recordings:
     """All recordings in a folder and below it, as many as can be kept.
 
     Where they are too many, which ones stay is said by a hash of their paths, and the log says how many.
@@ -57,6 +61,7 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
         folder: as the user wrote it.
         setting: where the user wrote it, for errors.
         sample_rate: that is wanted, in Hz.
+        kind: what they are, for errors.
 
     Raises:
         SettingError: there is no such folder.
@@ -80,7 +85,7 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
     sounds: list[Tensor] = []
     room = KEPT
     for path in paths:
-        sounds.append(_read(path, sample_rate)[:room])
+        sounds.append(_read(path, sample_rate, kind)[:room])
         room -= len(sounds[-1])
         if not room:
             _log.warning("%s: %d of %d recordings fill %d MiB and are used", shown, len(sounds), len(paths), KEPT >> 18)
@@ -88,11 +93,11 @@ def read_folder(folder: str, setting: str, sample_rate: int) -> Recordings:
     return Recordings(sounds)
 
 
-def _read(path: Path, sample_rate: int) -> Tensor:
+def _read(path: Path, sample_rate: int, kind: str) -> Tensor:
     try:
         sound = read(path, sample_rate)
     except DataError as error:  # whose fix is for a clip of a task
         raise DataError(error.reason, path, fix_alone(error.kind), error.kind) from None
     if not sound.any():
-        raise DataError("digital silence, which is no noise.", path, "Remove the file.")
+        raise DataError(f"digital silence, which is no {kind}.", path, "Remove the file.")
     return sound

@@ -8,7 +8,7 @@ from mixkit.registry import augmentation
 from mixkit.values import Share, Whole
 
 
-@augmentation("time_shift", on="waveform")
+@augmentation("time_shift", on="waveform", scales=("share",))
 class TimeShift(nn.Module):
     """Start each clip a little earlier or later; what leaves at one end comes in at the other.
 
@@ -30,7 +30,7 @@ class TimeShift(nn.Module):
         return _roll(x, int(self.share * x.shape[-1]), draw), target
 
 
-@augmentation("time_roll", on="features", paper="arXiv:2104.01778")
+@augmentation("time_roll", on="features", scales=("frames",), paper="arXiv:2104.01778")
 class TimeRoll(nn.Module):
     """Shift each spectrogram by a few frames; what leaves at one end comes in at the other.
 

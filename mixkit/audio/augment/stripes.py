@@ -10,7 +10,7 @@ from mixkit.registry import augmentation
 from mixkit.values import Count, Whole
 
 
-@augmentation("spec_augment", on="features", paper="arXiv:1904.08779")
+@augmentation("spec_augment", on="features", scales=("frequency", "time"), paper="arXiv:1904.08779")
 class SpecAugment(nn.Module):
     """Hide stripes of each spectrogram: a few neighbouring bands for all time, a few moments for all bands.
 

@@ -1,0 +1,29 @@
+"""Shares of two clips that are mixed."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Shares(nn.Module):
+    """Shares of the Beta distribution, symmetric about one half.
+
+    Args:
+        alpha: its shape; 10 keeps shares near one half, 0.2 near 0 and 1.
+    """
+
+    quantiles: Tensor
+
+    def __init__(self, alpha: float):
+        super().__init__()
+        from scipy.special import betaincinv
+
+        # torch has no quantiles of Beta; a table of them is sampled on the device.
+        quantiles = betaincinv(alpha, alpha, [step / 4096 for step in range(4097)])
+        self.register_buffer("quantiles", torch.tensor(quantiles, dtype=torch.float32), persistent=False)
+
+    def forward(self, uniform: Tensor) -> Tensor:
+        """Shares for numbers from 0 to 1."""
+        quantiles = self.quantiles.to(uniform.device)
+        place = uniform * (len(quantiles) - 1)
+        below = place.long()
+        return torch.lerp(quantiles[below], quantiles[below + 1], place - below)
