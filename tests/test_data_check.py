@@ -356,3 +356,34 @@ def test_command_on_real_recordings(mixkit_command: Command) -> None:
     assert sum(split["clips"] for split in document["splits"].values()) == 240
     assert document["sample_rates"] == {"8000": 240}
     assert document["splits"]["test"]["groups"] == 2
+
+
+def test_what_is_cut_and_where_its_energy_lies(tmp_path: Path) -> None:
+    """Strokes that fade: the centre of them is silence."""
+    stroke = np.r_[sound(0.4, 0.5), sound(0.9, 0.05), sound(0.2, 0.005)]
+    listed = good(tmp_path)
+    listed["train"].append(clip(write(tmp_path / "stroke.wav", stroke), "low"))
+    report = look(Listed(listed))
+    first, middle, last = np.add.reduceat(np.square(stroke), [0, 8000, 16000]) / np.square(stroke).sum()
+    assert report.cut is not None
+    assert report.cut.energy == pytest.approx((first, middle, last), abs=1e-3)
+    assert str(report.cut) == (
+        f"1 of 19 clips (5%) are cut to 0.5 s; by thirds, their energy lies {first:.0%} at the start, {middle:.0%} at "
+        f"the middle, {last:.0%} at the end. The centre misses their start: try task.crop = 'start' or 'loudest'."
+    )
+    assert report.to_json()["cut"] == {
+        "clips": 1,
+        "share": 0.0526,
+        "energy": {"start": round(first, 4), "middle": round(middle, 4), "end": round(last, 4)},
+    }
+    assert look(Listed(good(tmp_path / "none"))).cut is None
+
+
+def test_energy_in_the_middle_is_not_missed(tmp_path: Path) -> None:
+    listed = good(tmp_path)
+    swell = np.r_[sound(0.5, 0.01), sound(0.5, 0.5), sound(0.5, 0.01)]
+    listed["valid"] += [clip(write(tmp_path / "swell.wav", swell)), clip(write(tmp_path / "none.wav", 0 * swell))]
+    report = look(Listed(listed))
+    assert report.cut is not None
+    assert report.cut.energy == pytest.approx((0, 1, 0), abs=0.01)
+    assert str(report.cut).endswith("0% at the end.")

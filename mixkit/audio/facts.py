@@ -5,6 +5,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ from mixkit.audio.sketch import Sketch
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters
 CLIPPED, IN_A_ROW = 0.99, 3  # of full scale, and so many samples: a wave that only touches the top has one or two
-_HEAD = struct.Struct("<qiif?32sH")
+PARTS = 20  # of a second, whose energies tell where in a recording the sound is
+_HEAD = struct.Struct("<qiif?3f32sH")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class AudioFacts:
         channels: of the file.
         peak: the largest sample of the mean over the channels, as a share of full scale.
         clipped: whether it stays at full scale for three samples or more.
+        thirds: share of its energy in the first, middle and last third; all 0 in digital silence.
         digest: SHA-256 of the decoded samples and their rate: equal for equal audio, whatever file it is in.
         sketch: see `mixkit.audio.sketch`.
         note: what is odd about the file, and was mended.
@@ -38,6 +41,7 @@ class AudioFacts:
     channels: int
     peak: float
     clipped: bool
+    thirds: tuple[float, float, float]
     digest: bytes
     sketch: bytes
     note: str = ""
@@ -54,15 +58,15 @@ class AudioFacts:
 
     def to_bytes(self) -> bytes:
         """All of it, for `from_bytes`."""
-        *head, sketch, note = astuple(self)
-        return _HEAD.pack(*head, len(sketch)) + sketch + note.encode()
+        *head, thirds, digest, sketch, note = astuple(self)
+        return _HEAD.pack(*head, *thirds, digest, len(sketch)) + sketch + note.encode()
 
     @classmethod
     def from_bytes(cls, content: bytes | bytearray) -> "AudioFacts":
         """What `to_bytes` gave."""
-        *head, size = _HEAD.unpack_from(content)
+        *head, first, middle, last, digest, size = _HEAD.unpack_from(content)
         rest = bytes(content[_HEAD.size :])
-        parts = *head, rest[:size], rest[size:].decode()
+        parts = *head, (first, middle, last), digest, rest[:size], rest[size:].decode()
         return cls(*parts)
 
 
@@ -77,6 +81,7 @@ class Examination:
         self._header = header
         self._frames, self._peak, self._clipped = 0, 0.0, False
         self._last = np.zeros(0, np.float32)
+        self._energy = np.zeros(0)  # of each part
         self._digest = hashlib.sha256(header.sample_rate.to_bytes(4))
         self._sketch = Sketch(header.sample_rate)
 
@@ -94,12 +99,17 @@ class Examination:
             channels=self._header.channels,
             peak=self._peak,
             clipped=self._clipped,
+            thirds=self._thirds(),
             digest=self._digest.digest(),
             sketch=self._sketch.finish(),
             note=self._header.note,
         )
 
     def _add(self, block: NDArray[np.float32]) -> None:
+        part = (self._frames + np.arange(len(block))) // max(self._header.sample_rate // PARTS, 1)
+        found = np.bincount(part - part[0], np.square(block, dtype=np.float64))
+        self._energy = np.pad(self._energy, (0, int(part[-1]) + 1 - len(self._energy)))
+        self._energy[part[0] :] += found
         self._frames += len(block)
         self._digest.update(block.data)
         self._sketch.add(block)
@@ -108,6 +118,13 @@ class Examination:
         joined = np.concatenate((self._last, level))
         self._clipped = self._clipped or _is_clipped(joined)
         self._last = joined[-(IN_A_ROW - 1) :]
+
+    def _thirds(self) -> tuple[float, float, float]:
+        """As float32, which is how they are kept."""
+        bounds = np.round(np.linspace(0, len(self._energy), 4)).astype(int)
+        sums = np.array([self._energy[start:stop].sum() for start, stop in pairwise(bounds)])
+        first, middle, last = (float(np.float32(part / (sums.sum() or 1.0))) for part in sums)
+        return first, middle, last
 
 
 def examine(path: str | os.PathLike[str], start: float | None = None, stop: float | None = None) -> AudioFacts:

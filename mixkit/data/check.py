@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mixkit.audio.facts import AudioFacts, examine
+from mixkit.data.cut import Cut, find_cut
 from mixkit.data.inspect import TOLERANCE, CheckedClip, inspect_clips
 from mixkit.data.leaks import find_copies
 from mixkit.data.waveforms import in_words
@@ -105,6 +106,11 @@ class Report:
         """Whether nothing has to be mended."""
         return not any(self.findings[kind] for kind in FAULTS)
 
+    @cached_property
+    def cut(self) -> Cut | None:
+        """The clips that are longer than the network takes."""
+        return find_cut((facts for _, _, facts in self.good), self.seconds)
+
     @property
     def rates(self) -> Counter[int]:
         """How many clips have which sample rate."""
@@ -148,6 +154,7 @@ class Report:
             "clean": self.clean,
             "duplicates_by": "SHA-256 of the decoded samples",
             "seconds_heard": self.seconds,
+            "cut": self.cut and self.cut.to_json(),
             "sample_rates": {str(rate): count for rate, count in self.rates.most_common()},
             "channels": {str(number): count for number, count in self.channels.most_common()},
             "splits": {

@@ -22,6 +22,8 @@ def show(report: Report) -> None:
     rates = ", ".join(f"{rate:,} Hz: {count:,}" for rate, count in report.rates.most_common(8))
     channels = ", ".join(f"{number}: {count:,}" for number, count in report.channels.most_common(8))
     console.print(Text(f"sample rates  {rates or 'none'}\nchannels      {channels or 'none'}\n"), soft_wrap=True)
+    if report.cut:
+        console.print(Text(f"{report.cut}\n"), soft_wrap=True)
     if any(report.findings.values()):
         console.print(_findings(report), soft_wrap=True)
     elif any(found.odd for found in report.left_out):
