@@ -279,6 +279,7 @@ def test_a_key_that_is_not_quite_right(line: str, message: str) -> None:
 def test_training_and_evaluation_leave_out_the_same(
     thousand: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    from mixkit.data.run_split import run_split
     from mixkit.training.evaluate import evaluate_split
     from mixkit.training.loop import train
 
@@ -291,7 +292,7 @@ def test_training_and_evaluation_leave_out_the_same(
         results = run.results()
         assert sorted(entry["path"] for entry in results.skipped) == sorted(map(str, bad))
         model = mixkit.load(run.folder)
-        found = evaluate_split(model, "test", CPU)
+        found = evaluate_split(model, run_split(model, "test"), "test", CPU)
         assert found == results.test
         assert [line.split(": ")[1] for line in caplog.messages] == [entry["path"] for entry in results.skipped]
     finally:

@@ -162,6 +162,7 @@ def test_train_evaluate_and_load(mixkit_command: Command, tmp_path: Path, tones:
     run = tmp_path / "runs" / "first"
     assert sorted(path.name for path in run.iterdir()) == [
         "best.safetensors",
+        "clips.jsonl",
         "environment.json",
         "events.jsonl",
         "figures",

@@ -9,6 +9,7 @@ import soundfile
 import torch
 
 import mixkit
+from mixkit.data.run_split import run_split
 from mixkit.registry import task
 from mixkit.report import page, write
 from mixkit.report.worst_errors import worst
@@ -29,7 +30,7 @@ def test_they_are_the_wrong_answers_with_the_lowest_scores(run: Path) -> None:
     model = mixkit.load(run)
     clips = task.build(model.recipe.task).clips("test")
     found = worst(run, 1_000, CPU)
-    measured = evaluate_split(model, "test", CPU)
+    measured = evaluate_split(model, run_split(model, "test"), "test", CPU)
     assert found.clips == len(clips) == measured.clips
     assert found.wrong == len(found.mistakes) == round((1 - measured.value("accuracy")) * measured.clips)
     scores = [mistake.right[0][1] for mistake in found.mistakes]

@@ -8,6 +8,7 @@ import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -28,6 +29,7 @@ from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
 from mixkit.storage.folders import data_folder, nearest
+from mixkit.storage.regular import open_regular
 from mixkit.tasks.clip import BY_FFMPEG
 
 VARIABLE = "MIXKIT_AUDIO_CACHE"
@@ -56,6 +58,7 @@ class AudioCache:
 
     def __init__(self, store: Store | None):
         self.store = store
+        self._digests: dict[str, tuple[str, str]] = {}  # stamp and SHA-256 of the files that this process has met
 
     @classmethod
     def of_user(cls) -> "AudioCache":
@@ -123,21 +126,51 @@ class AudioCache:
             self.store.put(key, facts.to_bytes())
         return facts, audio
 
+    def digest(self, path: str | os.PathLike[str]) -> str:
+        """SHA-256 of the bytes of a file, which are not read again before it changes.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if source := self._identify(path):
+            return source[1]
+        try:
+            with open_regular(path) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror}).", path) from None
+
     def _identify(self, path: str | os.PathLike[str]) -> tuple[str, str] | None:
-        """Stamp and SHA-256 of a file; None where it cannot be told when it changes, or nothing is kept of any."""
-        if self.store is None or (stamp := _stamp(path)) is None:
+        """Stamp and SHA-256 of a file; None where it cannot be told when it changes."""
+        if (stamp := _stamp(path)) is None:
             return None
-        key = _key("digest", os.path.abspath(path), stamp)  # noqa: PTH100 - a Path is slower
-        if known := self.store.get(key):
-            return stamp, known.hex()
+        place = os.path.abspath(path)  # noqa: PTH100 - a Path is slower
+        known = self._digests.get(place)
+        if known is None or known[0] != stamp:
+            digest = self._digest(path, place, stamp)
+            if digest is None:
+                return None
+            known = self._digests[place] = (stamp, digest)
+        return known
+
+    def _digest(self, path: str | os.PathLike[str], place: str, stamp: str) -> str | None:
+        key = _key("digest", place, stamp)
+        if self.store is not None and (known := self.store.get(key)):
+            return known.hex()
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as above
                 digest = hashlib.file_digest(file, "sha256").digest()
         except OSError:  # the decoder meets it as well, and names it
             return None
-        if _stamp(path) == stamp:
+        if _stamp(path) != stamp:
+            return None
+        if self.store is not None:
             self.store.put(key, digest)
-        return stamp, digest.hex()
+        return digest.hex()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a worker: it meets the files that it reads by itself."""
+        return AudioCache, (self.store,)
 
 
 def stored() -> Store:

@@ -16,6 +16,7 @@ from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
+from mixkit.runs.clips import FILE, KeptClips, kept_in
 from mixkit.runs.folder import Run
 
 BEST = "best.safetensors"
@@ -51,6 +52,8 @@ def save_weights(run: Run, model: Classifier, epoch: int, file: str = BEST) -> N
         "epoch": str(epoch),
         **({"refit": "True"} if file == REFITTED else {}),
     }
+    if clips := kept_in(run.folder):
+        header["clips"] = clips.sha256
     run.write(file, save(tensors, metadata={**header, PROOF: proof(header, tensors)}))
 
 
@@ -101,6 +104,7 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     model.load_state_dict(tensors)
     model.labels = labels
     model.refit = header.get("refit") == "True"
+    model.trained_on = KeptClips(path.parent / FILE, header["clips"]) if "clips" in header else None
     return model.to(device).eval()
 
 

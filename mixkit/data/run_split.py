@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 from mixkit.audio.length import Length
 from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.data.inspect import CheckedClip
+from mixkit.data.kept_clips import Differences, compare_content, find_clips, name_clips
 from mixkit.data.unusable import Skipped, usable
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Clip, Features, Task, task
+from mixkit.runs.clips import KeptClips, RunClip
 from mixkit.tasks.clip import SPLITS, some
 
 _log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ class Network(Protocol):
     sample_rate: int
     features: Features
     length: Length
+    trained_on: KeptClips | None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class RunSplits:
         clips: of each split, without those that are left out.
         skipped: what is left out.
         waveforms: reads the clips of all splits.
+        differ: how the clips of their run differ from those that the task lists now.
     """
 
     network: Network
@@ -48,6 +53,17 @@ class RunSplits:
     clips: Mapping[str, tuple[Clip, ...]]
     skipped: Sequence[Skipped]
     waveforms: Waveforms
+    differ: Differences = field(default_factory=Differences)
+
+    @cached_property
+    def kept(self) -> tuple[RunClip, ...]:
+        """All clips as a run keeps them, those that are left out as well."""
+        skipped = {one.clip: one.reason for one in self.skipped}
+        splits = {
+            split: (*clips, *(one.clip for one in self.skipped if one.split == split))
+            for split, clips in self.clips.items()
+        }
+        return name_clips(splits, skipped, self.waveforms.cache)
 
     def audio(self, split: str, seed: int | None = None, *, windows: bool = False) -> ClipAudio:
         """The audio of a split, cut as the recipe says: for training with a seed, else for evaluation."""
@@ -67,45 +83,92 @@ class RunSplits:
         return torch.stack([audio.cut(item) for item in items])
 
 
-def usable_splits(network: Network, source: Task, say: Callable[[str], None]) -> tuple[RunSplits, list[CheckedClip]]:
-    """All splits of a task, every clip decoded once, so that no bad one comes up later; and what the clips are.
+def usable_splits(
+    network: Network, source: Task, listed: Mapping[str, Sequence[Clip]], say: Callable[[str], None]
+) -> tuple[RunSplits, list[CheckedClip]]:
+    """All splits of a run, every clip decoded once, so that no bad one comes up later; and what the clips are.
 
     Args:
         network: with the labels of the task.
         source: the task.
+        listed: its clips, split by split.
         say: is told of each clip that is left out.
 
     Raises:
         DataError: clips cannot be used, and `task.on_bad_file` does not leave them out.
     """
     waveforms = Waveforms(network.sample_rate)
-    clips, skipped, checked = usable(_listed(source), network.recipe.on_bad_file, waveforms, say)
+    clips, skipped, checked = usable(listed, network.recipe.on_bad_file, waveforms, say)
     return RunSplits(network, source.protocol, clips, skipped, waveforms), checked
 
 
-def run_splits(network: Network, say: Callable[[str], None] = _log.warning) -> RunSplits:
-    """The splits that a trained network was made on, listed anew, without the clips that training left out.
+def run_split(
+    network: Network, split: str, say: Callable[[str], None] = _log.warning, *, allow_missing: bool = False
+) -> RunSplits:
+    """A split that a trained network was made on: the very clips of its run, wherever they lie now.
 
-    Unless clips may be left out, none is decoded before it is asked for.
+    They are never divided again: with a clip more or less, another division would test what was trained on.
 
     Args:
         network: trained.
-        say: is told of each clip that is left out.
+        split: `train`, `valid` or `test`.
+        say: is told of clips that are new, missing or exchanged, and of each that is left out.
+        allow_missing: do without those of the run whose files are missing or hold something else than they did.
 
     Raises:
-        DataError: the recordings are not there, or their labels are not the network's.
+        DataError: the recordings are not there, or are not those of the run.
+        DamagedError: the list of the run's clips is not what was written.
     """
-    recipe = network.recipe
-    source = task.build(recipe.task)
+    source = task.build(network.recipe.task)
+    listed = list_splits(source)
+    waveforms = Waveforms(network.sample_rate)
+    if network.trained_on is None:
+        return _anew(network, source, listed, split, say)
+    everywhere = find_clips(network.trained_on.read(), listed)
+    skipped = [Skipped(kept.split, clip, kept.skipped) for kept, clip in everywhere.there if kept.skipped is not None]
+    for one in skipped:
+        say(str(one))
+    found = compare_content(everywhere.of(split), waveforms.cache)
+    clips = tuple(clip for kept, clip in found.there if kept.skipped is None)
+    _say_lost(found.differ, split, len(clips), say, allow_missing)
+    if found.differ.new:
+        say(f"Not counted, since the run did not know them: {Differences(new=found.differ.new)}.")
+    if found.differ.relabelled:
+        say(f"Counted with the labels of the run: {Differences(relabelled=found.differ.relabelled)}.")
+    return RunSplits(network, source.protocol, {split: clips}, skipped, waveforms, found.differ)
+
+
+def list_splits(source: Task) -> dict[str, tuple[Clip, ...]]:
+    """The clips of a task, split by split."""
+    return {split: tuple(source.clips(split)) for split in SPLITS}
+
+
+def _say_lost(differ: Differences, split: str, left: int, say: Callable[[str], None], allow_missing: bool) -> None:
+    """Says which clips of a split are missing or exchanged, or refuses to go on without them."""
+    exchanged = tuple(clip for clip in differ.exchanged if clip.skipped is None)
+    lost = Differences(missing=differ.missing, exchanged=exchanged)
+    count = len(lost.missing) + len(lost.exchanged)
+    of = f"{count:,} of the run's {count + left:,} {split} clips"
+    if count and not (allow_missing and left):
+        fix = "Bring them back, or do without them: --allow-missing." if left else "Bring them back."
+        raise DataError(f"{of} are not what they were: {lost}. {fix}")
+    if count:
+        say(f"{of} are left out: {lost}.")
+
+
+def _anew(
+    network: Network, source: Task, listed: Mapping[str, tuple[Clip, ...]], split: str, say: Callable[[str], None]
+) -> RunSplits:
+    """A split of a run that keeps no list of its clips."""
     if tuple(source.labels) != network.labels:
         raise DataError(
-            f"the recordings of {recipe.task.name} have the labels {some(source.labels, 10)}; the network was trained "
-            f"on {some(network.labels, 10)}. Name the recordings that it was trained on."
+            f"the recordings of {network.recipe.task.name} have the labels {some(source.labels, 10)}; the network was "
+            f"trained on {some(network.labels, 10)}. Name the recordings that it was trained on."
         )
-    if recipe.on_bad_file == "skip":
-        return usable_splits(network, source, say)[0]
-    return RunSplits(network, source.protocol, _listed(source), (), Waveforms(network.sample_rate))
-
-
-def _listed(source: Task) -> dict[str, tuple[Clip, ...]]:
-    return {split: tuple(source.clips(split)) for split in SPLITS}
+    say(
+        "The run keeps no list of its clips, so they are divided anew: unless the recordings are the very same, clips "
+        "that it was trained on may be among those that are held out."
+    )
+    if network.recipe.on_bad_file == "skip":
+        return usable_splits(network, source, listed, say)[0]
+    return RunSplits(network, source.protocol, {split: listed[split]}, (), Waveforms(network.sample_rate))

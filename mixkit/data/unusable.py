@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mixkit.audio.facts import AudioFacts
 from mixkit.data.inspect import CheckedClip, inspect_clips
@@ -26,17 +26,25 @@ class Skipped:
 
     Args:
         split: where it would stand.
-        path: its file, safe to print.
+        clip: as listed.
         reason: what is wrong with it.
     """
 
     split: str
-    path: str
+    clip: Clip
     reason: str
+
+    @property
+    def path(self) -> str:
+        """Its file, safe to print."""
+        return printable(self.clip.path)
+
+    def __str__(self) -> str:
+        return f"left out of {self.split}: {self.path}: {self.reason}"
 
     def to_json(self) -> dict[str, str]:
         """As plain data."""
-        return asdict(self)
+        return {"split": self.split, "path": self.path, "reason": self.reason}
 
 
 def usable(
@@ -61,11 +69,7 @@ def usable(
     if total > MANY:
         say(f"Decoding {total:,} clips once, to find those that cannot be used.")
     clips = list(inspect_clips(splits, waveforms.examine))
-    bad = [
-        Skipped(one.split, printable(one.clip.path), one.found.without_path)
-        for one in clips
-        if isinstance(one.found, DataError)
-    ]
+    bad = [Skipped(one.split, one.clip, one.found.without_path) for one in clips if isinstance(one.found, DataError)]
     if bad and on_bad_file == "stop":
         raise DataError(f"{_listed(bad, splits)}\nMend or remove them, or go on without: task.on_bad_file = 'skip'.")
     if len(bad) > MOST * total:
@@ -77,7 +81,7 @@ def usable(
     for line in _mended(clips):
         say(line)
     for one in bad:
-        say(f"left out of {one.split}: {one.path}: {one.reason}")
+        say(str(one))
     return good, bad, clips
 
 

@@ -16,6 +16,7 @@ from mixkit.model.recordings import heard
 from mixkit.model.windows import Prediction
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Features, features, loss
+from mixkit.runs.clips import KeptClips
 
 BATCH_SIZE = 32
 
@@ -37,6 +38,7 @@ class Classifier(nn.Module):
         self.recipe = recipe
         self.labels: tuple[str, ...] = ()
         self.refit = False  # whether the validation clips were among those that it learned from
+        self.trained_on: KeptClips | None = None
         self.multi_label: bool = recipe.task.params.get("multi_label", False)
         self.features = build_features(recipe)
         self.length = Length(self.features.samples, recipe.pad, recipe.crop)

@@ -1,5 +1,6 @@
 """The clips that a run got most wrong: what they are, how they look to the network, and how they sound."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy
 
 from mixkit.audio.resample import resample
 from mixkit.checkpoints.weights import load
-from mixkit.data.run_split import run_splits
+from mixkit.data.run_split import run_split
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import Classifier
 from mixkit.registry import Clip
@@ -26,6 +27,8 @@ from mixkit.training.metrics import THRESHOLD
 SECONDS = 5.0  # of sound that a player gets
 SAMPLE_RATE = 16_000  # Hz, at most
 COLUMNS = 400  # of a spectrogram
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ class WorstErrors:
         wrong: how many clips were answered wrongly.
         clips: how many there are.
         fault: why none could be found, or None.
+        notes: which clips are not there any more, or are not counted.
     """
 
     mistakes: tuple[Mistake, ...] = ()
     wrong: int = 0
     clips: int = 0
     fault: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] = ()) -> WorstErrors:
@@ -91,7 +96,13 @@ def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] 
 
 
 def _find(model: Classifier, count: int, device: torch.device) -> WorstErrors:
-    splits = run_splits(model)
+    notes: list[str] = []
+
+    def say(line: str) -> None:
+        notes.append(text(line, 600))
+        _log.warning(line)
+
+    splits = run_split(model, "test", say, allow_missing=True)
     found = score_split(model, splits, "test", device)
     scores, right = found.scores, found.targets
     if model.multi_label:
@@ -103,7 +114,7 @@ def _find(model: Classifier, count: int, device: torch.device) -> WorstErrors:
     ranked = sorted(torch.nonzero(wrong).flatten().tolist(), key=lambda item: (-float(badness[item]), item))
     audio = splits.audio("test")
     mistakes = [_mistake(model, audio.clips[item], audio.cut(item), scores[item]) for item in ranked[:count]]
-    return WorstErrors(tuple(mistakes), int(wrong.sum()), len(scores))
+    return WorstErrors(tuple(mistakes), int(wrong.sum()), len(scores), notes=tuple(notes))
 
 
 def _mistake(model: Classifier, clip: Clip, waveform: Tensor, scores: Tensor) -> Mistake:

@@ -30,7 +30,7 @@ EVENTS = "events.jsonl"
 class Run:
     """A run folder. It explains itself, and is complete when `results.json` exists.
 
-    `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `metrics.jsonl` and `metrics.csv` (a line
+    `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `clips.jsonl`, `metrics.jsonl` and `metrics.csv` (a line
     an epoch), `times.jsonl` (how long each took), `events.jsonl` (starts, saves, stops), `best.safetensors`, `last/`
     (training state), `figures/`, `results.json`; of a refit, `refit.safetensors` and `refit/` (its records and states).
     Every file is whole or absent. Two runs of one recipe differ in times, events and environment only.

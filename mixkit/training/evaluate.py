@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mixkit.data.batches import Batch
-from mixkit.data.run_split import RunSplits, run_splits
+from mixkit.data.run_split import RunSplits
 from mixkit.defaults import torch_defaults
 from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
@@ -106,7 +106,7 @@ def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.
 
     Args:
         model: as `mixkit.load` returns it.
-        splits: its own.
+        splits: its own, as `run_split` gives them.
         split: `train`, `valid` or `test`.
         device: where to compute.
 
@@ -121,18 +121,9 @@ def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.
 
 
 @torch_defaults()
-def evaluate_split(model: Classifier, split: str, device: torch.device) -> Figures:
-    """Figures of a trained model on a split of its own task, listed anew.
-
-    Args:
-        model: as `mixkit.load` returns it.
-        split: `train`, `valid` or `test`.
-        device: where to compute.
-
-    Raises:
-        DataError: the task's recordings are not there, or its labels have changed.
-    """
-    return _figures(model, score_split(model, run_splits(model), split, device))
+def evaluate_split(model: Classifier, splits: RunSplits, split: str, device: torch.device) -> Figures:
+    """Figures of a trained model on a split of its own; arguments and errors are those of `score_split`."""
+    return _figures(model, score_split(model, splits, split, device))
 
 
 def _figures(model: Classifier, found: Scored) -> Figures:

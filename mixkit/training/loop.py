@@ -16,6 +16,8 @@ from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Measurable, loss
+from mixkit.runs.clips import FILE as CLIPS
+from mixkit.runs.clips import KeptClips, kept_in, to_bytes
 from mixkit.runs.environment import code, environment
 from mixkit.runs.folder import COMPLETE, REFIT, Run
 from mixkit.runs.results import Refit, Results
@@ -119,11 +121,15 @@ def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool) -> 
     run = session.own(run)
     with run.hold():
         fresh = not same(lambda: bool(states(run)))
-        prepared = _prepared(recipe, session, fresh)
+        own_clips = None if fresh else kept_in(run.folder)
+        prepared = _prepared(recipe, session, fresh, own_clips)
         kept, now = run.environment(), fingerprint(prepared)
         if fresh:  # nothing was trained that could be spoilt
             kept |= {"conditions": now, "processes": ranks}
             run.write_json("environment.json", kept)
+            run.write(CLIPS, to_bytes(prepared.splits.kept))
+        elif own_clips:
+            now["data"] = str(prepared.splits.differ) or own_clips.sha256
         changed = changes(kept.get("conditions", {}), now)
         if changed and not allow_changes:
             raise RunError(
@@ -146,6 +152,7 @@ def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:
     kept = environment(str(prepared.device), prepared.precision)
     kept |= {"processes": ranks, "conditions": fingerprint(prepared), "code": commit}
     run = Run.create(prepared.recipe, runs, name, kept)
+    run.write(CLIPS, to_bytes(prepared.splits.kept))
     if difference:
         run.write("code.diff", difference.encode())
     for file, content in sources(prepared.recipe.plugins).items():
@@ -153,11 +160,13 @@ def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:
     return run
 
 
-def _prepared(recipe: Recipe, session: Session, fresh: bool = True) -> Prepared:
+def _prepared(recipe: Recipe, session: Session, fresh: bool = True, clips: KeptClips | None = None) -> Prepared:
+    kept = None if clips is None else clips.read()
     # The first decodes all clips once; the others find them in the cache.
-    prepared = prepare(recipe, session.device, session.display, fresh=fresh) if session.processes.first else None
+    first = session.processes.first
+    prepared = prepare(recipe, session.device, session.display, fresh=fresh, kept=kept) if first else None
     session.processes.any(False)
-    return prepared or prepare(recipe, session.device, session.display, fresh=fresh)
+    return prepared or prepare(recipe, session.device, session.display, fresh=fresh, kept=kept)
 
 
 def _newest(run: Run, display: TrainingDisplay) -> tuple[Path, dict[str, Any]] | None:

@@ -1,7 +1,7 @@
 """All that can be found wrong with a run before it writes anything: device, recordings, splits, network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,15 +10,17 @@ from mixkit.audio.augment.strength import scaled
 from mixkit.audio.facts import AudioFacts
 from mixkit.audio.length import CUT, PADDED
 from mixkit.data.inspect import TOLERANCE, CheckedClip
+from mixkit.data.kept_clips import compare_content, find_clips
 from mixkit.data.leaks import refuse_leaks
-from mixkit.data.run_split import RunSplits, usable_splits
+from mixkit.data.run_split import RunSplits, list_splits, usable_splits
 from mixkit.errors import DataError, SettingError
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
+from mixkit.runs.clips import RunClip
 from mixkit.runs.results import CLASSES
-from mixkit.tasks.clip import SPLITS
-from mixkit.tasks.leakage import check_splits
+from mixkit.tasks.clip import SPLITS, expect_whole
+from mixkit.tasks.leakage import expect_sound
 from mixkit.training.budget import Budget, budget, in_words
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
@@ -64,7 +66,12 @@ def starting_network(
 
 
 def prepare(
-    recipe: Recipe, device: str = "auto", display: TrainingDisplay | None = None, *, fresh: bool = True
+    recipe: Recipe,
+    device: str = "auto",
+    display: TrainingDisplay | None = None,
+    *,
+    fresh: bool = True,
+    kept: Sequence[RunClip] | None = None,
 ) -> Prepared:
     """Builds the network and opens the data, so that every mistake is found before hours are spent.
 
@@ -73,6 +80,7 @@ def prepare(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         display: is told about padding and cutting, and about clips that are left out.
         fresh: whether the network is to start from `train.init`; not where saved weights take its place.
+        kept: the clips of a run that goes on, which stay divided as they are; None to divide those of the task.
 
     Raises:
         MixkitError: of any kind: device, data, settings.
@@ -80,7 +88,12 @@ def prepare(
     display = display or TrainingDisplay()
     place = choose_device(device)
     source = task.build(recipe.task)
-    check_splits(source)
+    expect_whole(source)
+    listed = list_splits(source)
+    found = None if kept is None else find_clips(kept, listed)
+    if found is not None:
+        listed = {split: tuple(clip for _, clip in found.of(split).there) for split in SPLITS}
+    expect_sound(listed, source.labels, source.protocol)
     if len(source.labels) > CLASSES:
         raise DataError(
             f"task {recipe.task.name} has {len(source.labels):,} classes, and a run tells at most {CLASSES:,} apart: "
@@ -91,12 +104,14 @@ def prepare(
     model, given = starting_network(recipe, tuple(source.labels), fresh)
     if given is not None:
         display.say(str(given))
-    for note in check_labels(recipe, [clip for split in SPLITS for clip in source.clips(split)]):
+    for note in check_labels(recipe, [clip for clips in listed.values() for clip in clips]):
         display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
     augmentations = _augmentations(recipe, model)
-    splits, clips = usable_splits(model, source, display.say)
+    splits, clips = usable_splits(model, source, listed, display.say)
+    if found is not None:
+        splits = replace(splits, differ=compare_content(found, splits.waveforms.cache).differ)
     for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
     display.say(_lengths(splits, clips))

@@ -15,11 +15,14 @@ def evaluate(
     plugins: Plugins = None,
     trust: Trust = None,
     device: Device = "auto",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Do without clips of the run that are not there any more.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a trained run on a split of its task."""
     from mixkit.cli.views.results import classes, show_results
-    from mixkit.registry import task
+    from mixkit.data.run_split import run_split
     from mixkit.training.device import choose_device
     from mixkit.training.evaluate import evaluate_split
     from mixkit.training.memory import keep_freed
@@ -27,11 +30,11 @@ def evaluate(
     keep_freed()
     place = choose_device(device)
     model = load_model(run, plugins, trust)
-    found = evaluate_split(model, split, place)
-    protocol = task.build(model.recipe.task).protocol
+    splits = run_split(model, split, allow_missing=allow_missing)
+    found, protocol = evaluate_split(model, splits, split, place), splits.protocol
     if as_json:
         document = {"run": str(run), "protocol": protocol, "split": split, "refit": model.refit}
-        print_json({**document, split: found.to_json()})
+        print_json({**document, "clips": splits.differ.to_json(), split: found.to_json()})
         return
     say(f"{model.recipe.name} on {model.recipe.task.name} ({protocol})")
     if model.refit:
