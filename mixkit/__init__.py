@@ -33,7 +33,7 @@ from mixkit.registry import (
     stem,
     task,
 )
-from mixkit.values import Count, NotNegative, PathName, Positive, Range, Rate, Share, Whole
+from mixkit.values import Count, Location, NotNegative, PathName, Positive, Range, Rate, Share, Whole
 from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ __all__ = [
     "DataError",
     "Draw",
     "Grid",
+    "Location",
     "MixkitError",
     "NotNegative",
     "PathName",

@@ -5,6 +5,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from mixkit.errors import SettingError
@@ -57,6 +58,26 @@ PathName = Annotated[str, Called("a path")]  # an empty one would be the working
 def fold_value(name: str) -> int | str:
     """The name of a fold as a setting takes it: a number where it is one."""
     return int(name) if name.isdecimal() and len(name) < 10 else name
+
+
+class Aside(Enum):
+    """What a setting says that is no part of what a run is, for `Annotated[int, Aside.HOW]`."""
+
+    HOW = "how it is carried out: no bit of its results depends on it"
+    WHERE = "where data lie: what is in them is compared by itself"
+
+
+Location = Annotated[PathName, Aside.WHERE]
+
+
+def aside(annotation: Any) -> Aside | None:
+    """What the setting of an annotation says beside what a run is; None of one that says what it is."""
+    parts = typing.get_args(annotation)
+    if typing.get_origin(annotation) is Annotated:
+        return next((part for part in parts if isinstance(part, Aside)), None)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next((found for part in parts if (found := aside(part))), None)
+    return None
 
 
 def describe(annotation: Any) -> str:

@@ -56,6 +56,11 @@ def states(run: Run) -> list[Path]:
     return sorted(found, key=lambda path: path.name, reverse=True)
 
 
+def step_of(path: Path) -> int:
+    """The step after which one of `states` was saved."""
+    return int(path.name.split("-")[1])
+
+
 def load_state(path: Path) -> dict[str, Any]:
     """What `save_state` wrote, proven by the SHA-256 in its name.
 

@@ -13,11 +13,12 @@ from torch import Tensor
 from mixkit.defaults import torch_defaults
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.model.classifier import Classifier, build
-from mixkit.recipe.gin_file import recipe_from_text
+from mixkit.recipe.gin_file import recipe_from_text, recorded_recipe
+from mixkit.recipe.identity import expect_aside, what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.runs.clips import FILE, KeptClips, kept_in
-from mixkit.runs.folder import Run
+from mixkit.runs.folder import RECIPE, Run
 
 BEST = "best.safetensors"
 REFITTED = "refit.safetensors"
@@ -70,7 +71,12 @@ def saved_epoch(run: Run, file: str = BEST) -> int | None:
 
 
 @torch_defaults()
-def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str, ...] = ()) -> Classifier:
+def load(
+    run: str | Path,
+    device: str | torch.device = "cpu",
+    plugins: tuple[str, ...] = (),
+    settings: tuple[str, ...] = (),
+) -> Classifier:
     """A trained network with its labels and sample rate, ready to listen.
 
     Args:
@@ -78,6 +84,7 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
             network is taken, which is the one that was tested.
         device: where to put it.
         plugins: modules already loaded that the recipe may import.
+        settings: lines over its recipe that say where data lie, `task.folder.root = 'moved'`.
 
     Returns:
         The network in evaluation mode: waveform `b s -> b k` logits.
@@ -86,6 +93,7 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
         RunError: there is no such run, or it has no weights yet.
         DamagedError: the file is not what was written, or does not fit its recipe.
         TrustError: the recipe in it would run code.
+        SettingError: one of the settings says what the run is.
     """
     path, owner = Path(run), None
     if path.suffix != ".safetensors":
@@ -95,7 +103,7 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
         if not path.is_file():
             raise RunError(f"{path} is missing: no epoch of that run has ended yet.")
     header, tensors = read_weights(path, owner)
-    recipe = recipe_from_text(header["recipe"], header.get("name", "recipe"), plugins)
+    recipe = _recipe(path, header, owner, plugins, settings)
     labels = read_labels(path, header["labels"])
     if not recipe.plugins:  # whose code was trusted, and may not be able to build without numbers
         _expect_size(path, recipe, len(labels), tensors)
@@ -106,6 +114,27 @@ def load(run: str | Path, device: str | torch.device = "cpu", plugins: tuple[str
     model.refit = header.get("refit") == "True"
     model.trained_on = KeptClips(path.parent / FILE, header["clips"]) if "clips" in header else None
     return model.to(device).eval()
+
+
+def _recipe(
+    path: Path, header: Mapping[str, str], owner: Run | None, plugins: tuple[str, ...], settings: tuple[str, ...]
+) -> Recipe:
+    """The recipe of a file of weights; that of its run folder may say anew where data lie, and nothing else."""
+    text, name = header["recipe"], header.get("name", "recipe")
+    kept = recipe_from_text(text, name, plugins)
+    if owner is None:
+        expect_aside(settings, text)
+        return recipe_from_text(text, name, plugins, settings) if settings else kept
+    own = owner.folder / RECIPE
+    found = recorded_recipe(own, owner.folder.name, plugins, settings)
+    here, there = (set(what(to_gin(recipe)).splitlines()) for recipe in (found, kept))
+    if here != there:
+        other = printable(sorted(here ^ there)[0])
+        raise DamagedError(
+            f"{own} is not the recipe of the weights beside it, for one in {other!r}. "
+            f"Take it from a copy, or name {path} itself."
+        )
+    return found
 
 
 def read_weights(path: Path, run: Run | None = None) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -50,11 +50,23 @@ def load(
     return load_recipe(recipe, layers or (), settings or (), load_plugins(plugins or ()))
 
 
-def load_model(run: Path, plugins: Sequence[str] | None, trust: str | None, device: str = "cpu") -> "Classifier":
+RunSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="LINE", help="Where the data lie now: \"task.folder.root = 'moved'\". Repeatable."),
+]
+
+
+def load_model(
+    run: Path,
+    plugins: Sequence[str] | None,
+    trust: str | None,
+    device: str = "cpu",
+    settings: Sequence[str] | None = None,
+) -> "Classifier":
     """The trained network of a run on a device, with the plugins that it needs loaded."""
     from mixkit.checkpoints.weights import load as load_weights
     from mixkit.plugins.copies import load_for_run
     from mixkit.training.device import choose_device
 
     loaded = load_for_run(run, plugins or (), trust)
-    return load_weights(run, choose_device(device), loaded)
+    return load_weights(run, choose_device(device), loaded, tuple(settings or ()))

@@ -9,11 +9,12 @@ from mixkit.recipe import catalog
 from mixkit.recipe.check import check, note_unused
 from mixkit.recipe.faults import Faults, Place, RecipeError
 from mixkit.recipe.files import Reader, shown
+from mixkit.recipe.identity import expect_aside
 from mixkit.recipe.keys import PAPER, STUDY
 from mixkit.recipe.resolve import Resolver
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.statements import Binding, lost
-from mixkit.recipe.writer import specs_of
+from mixkit.recipe.writer import specs_of, to_gin
 from mixkit.registry import REGISTRIES, is_inside
 
 Parts = tuple[list[Binding], list[Binding], list[Binding]]  # of what is included, of the recipe itself, of the layers
@@ -65,19 +66,27 @@ def recipe_from_text(
     return _recipe(lambda reader: ([], reader.read_text(text, label), []), settings, plugins, name, label)
 
 
-def recorded_recipe(path: Path, name: str, plugins: Collection[str] = ()) -> Recipe:
+def recorded_recipe(path: Path, name: str, plugins: Collection[str] = (), settings: Collection[str] = ()) -> Recipe:
     """Reads the recipe that a run folder keeps, which may be a stranger's: a resolved one, that includes nothing.
 
     Args:
         path: the `recipe.gin` of the run.
         name: what it is called, unless it says so itself.
         plugins: modules that it may import.
+        settings: lines to lay over it, that say where data lie or how the run is carried out.
 
     Raises:
         RecipeError: something is wrong; the message is every fault with file and line.
         UntrustedRecipeError: the recipe would run code that the user did not ask for.
+        SettingError: one of the settings says what the run is.
     """
-    return _recipe(lambda reader: ([], reader.read_recorded(path), []), (), plugins, name, shown(path))
+
+    def read(lines: Collection[str]) -> Recipe:
+        return _recipe(lambda reader: ([], reader.read_recorded(path), []), lines, plugins, name, shown(path))
+
+    if settings:
+        expect_aside(settings, to_gin(read(())))
+    return read(settings)
 
 
 def _layer(name: str, recipe: Path, reader: Reader) -> list[Binding]:

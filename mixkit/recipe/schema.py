@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
-from mixkit.values import Count, NotNegative, Positive, Rate, Whole, fit, show
+from mixkit.values import Aside, Count, NotNegative, Positive, Rate, Whole, fit, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
@@ -252,9 +252,9 @@ class Train(Section):
     refit: bool = False
     patience: Count | None = None
     on_bad_number: Literal["stop", "skip"] = "stop"
-    save_every_steps: Count | None = None
-    save_every_minutes: Positive | None = 10.0
-    workers: Whole = 0
+    save_every_steps: Annotated[Count | None, Aside.HOW] = None
+    save_every_minutes: Annotated[Positive | None, Aside.HOW] = 10.0
+    workers: Annotated[Whole, Aside.HOW] = 0
     seed: Whole = 0
     init: Spec | None = None
 

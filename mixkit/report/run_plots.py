@@ -28,7 +28,12 @@ INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d
 
 
 def draw(
-    run: Run, plugins: tuple[str, ...] = (), say: Callable[[str], None] = lambda line: None, *, missing: bool = False
+    run: Run,
+    plugins: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda line: None,
+    settings: tuple[str, ...] = (),
+    *,
+    missing: bool = False,
 ) -> None:
     """Writes `figures/curves.png`, `confusion.png`, `confusion.csv` and `spectrograms.png` of a complete run.
 
@@ -39,6 +44,7 @@ def draw(
         run: complete.
         plugins: modules already loaded that the recipe may import.
         say: is told what could not be drawn, and what was missing and is drawn.
+        settings: lines that say where its data lie now.
         missing: only what is not there.
     """
     results, folder = run.results(), run.folder / "figures"
@@ -49,7 +55,9 @@ def draw(
         "curves.png": lambda: rendered(lambda: curves(run.metrics(), results, read_best(run.folder))),
         f"{kind}.png": lambda: rendered(lambda: draw_kind(results)),
         f"{kind}.csv": lambda: table(results).encode(),
-        "spectrograms.png": lambda: rendered(lambda: spectrograms(load(run.folder, plugins=plugins))),
+        "spectrograms.png": lambda: rendered(
+            lambda: spectrograms(load(run.folder, plugins=plugins, settings=settings))
+        ),
     }
     for name, content in contents.items():
         if missing and (folder / name).exists():

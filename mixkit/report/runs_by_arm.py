@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mixkit.errors import MixkitError, RunError
 from mixkit.recipe.figures import columns, pair
+from mixkit.recipe.identity import what
 from mixkit.runs.folder import Run
 from mixkit.runs.records import Pace, read_best, read_command, read_pace, read_recipe
 from mixkit.runs.results import Results, text
@@ -213,7 +214,7 @@ def _by_recipe(entries: Iterable[RunEntry]) -> list[ComparedArm]:
         recipe = read_recipe(entry.folder)
         named = re.search(r"(?m)^recipe\.name = '(.*)'$", recipe)
         name = entry.results.recipe if entry.results else text(named[1], 80) if named else entry.folder.name
-        settings = "\n".join(line for line in KEY.sub("", recipe).splitlines() if not line.startswith("#"))
+        settings = what(KEY.sub("", recipe), where=True)
         groups[name, settings].append(entry)
     arms = []
     for (name, settings), found in groups.items():

@@ -73,7 +73,13 @@ class WorstErrors:
     notes: tuple[str, ...] = ()
 
 
-def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] = ()) -> WorstErrors:
+def worst(
+    run: Path,
+    count: int,
+    device: torch.device,
+    plugins: tuple[str, ...] = (),
+    settings: tuple[str, ...] = (),
+) -> WorstErrors:
     """The wrong answers of a run on its test split that gave the right class the lowest score: those of highest loss.
 
     In a multi-label set, the clips with a label too few or too many, by their cross-entropy over all labels.
@@ -83,12 +89,13 @@ def worst(run: Path, count: int, device: torch.device, plugins: tuple[str, ...] 
         count: mistakes that are kept.
         device: where to compute.
         plugins: modules already loaded that the recipe may import.
+        settings: lines that say where the data of the run lie now.
 
     Returns:
         What was found; with `fault` where the recordings or the weights are not there, which is no error of a report.
     """
     try:
-        return _find(load(run, device, plugins), count, device)
+        return _find(load(run, device, plugins, settings), count, device)
     except MixkitError as error:
         return WorstErrors(fault=text(str(error), 600))
     except Exception as error:  # weights, recipe and recordings may be anything

@@ -31,6 +31,7 @@ def report(
     errors: int = 4,
     device: torch.device | None = None,
     say: Callable[[str], None] = lambda line: None,
+    settings: tuple[str, ...] = (),
 ) -> tuple[Path, Comparison]:
     """Writes `report.html`, `table.md`, `table.tex`, `runs.csv`, `answer.json` and the figures as SVG, PDF and PNG.
 
@@ -41,6 +42,7 @@ def report(
         errors: of each arm, how many of the worst are shown and played; 0 to load no network.
         device: where to compute them; None for the CPU.
         say: is told how it goes.
+        settings: lines that say where the data of the runs lie now.
 
     Returns:
         The page, and what it says.
@@ -51,7 +53,7 @@ def report(
     """
     found = compare(folders, plugins)
     place = _place([Path(folder) for folder in folders], out)
-    worst_errors = _worst_errors(found, errors, device or torch.device("cpu"), plugins, say)
+    worst_errors = _worst_errors(found, errors, device or torch.device("cpu"), plugins, settings, say)
     files = {name: content.encode() for name, content in _texts(found, worst_errors, say).items()}
     for name, content in {**files, **_figures(found, say)}.items():
         write_whole(place / name, content, FIX)
@@ -97,12 +99,17 @@ def _place(folders: Sequence[Path], out: str | Path | None) -> Path:
 
 
 def _worst_errors(
-    found: Comparison, errors: int, device: torch.device, plugins: tuple[str, ...], say: Callable[[str], None]
+    found: Comparison,
+    errors: int,
+    device: torch.device,
+    plugins: tuple[str, ...],
+    settings: tuple[str, ...],
+    say: Callable[[str], None],
 ) -> dict[str, WorstErrors]:
     worst_errors = {}
     for arm in found.by_arm.arms if errors else ():
         if arm.done:
-            worst_errors[arm.name] = worst(arm.done[0].folder, errors, device, plugins)
+            worst_errors[arm.name] = worst(arm.done[0].folder, errors, device, plugins, settings)
             fault = worst_errors[arm.name].fault
             say(
                 f"{arm.name}: "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixkit.errors import DamagedError, RunError, printable
+from mixkit.recipe.identity import what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
 from mixkit.runs.records import content, epochs_csv
@@ -30,10 +31,11 @@ EVENTS = "events.jsonl"
 class Run:
     """A run folder. It explains itself, and is complete when `results.json` exists.
 
-    `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `clips.jsonl`, `metrics.jsonl` and `metrics.csv` (a line
-    an epoch), `times.jsonl` (how long each took), `events.jsonl` (starts, saves, stops), `best.safetensors`, `last/`
-    (training state), `figures/`, `results.json`; of a refit, `refit.safetensors` and `refit/` (its records and states).
-    Every file is whole or absent. Two runs of one recipe differ in times, events and environment only.
+    `recipe.gin` (resolved, loads again), `recipe.json`, `environment.json`, `clips.jsonl`, `metrics.jsonl` and
+    `metrics.csv` (a line an epoch), `times.jsonl` (how long each took), `events.jsonl` (starts, saves, stops),
+    `best.safetensors`, `last/` (training state), `figures/`, `results.json`; of a refit, `refit.safetensors` and
+    `refit/` (its records and states). Every file is whole or absent. Two runs of one recipe differ in times, events
+    and environment only.
     """
 
     def __init__(self, folder: Path):
@@ -54,8 +56,7 @@ class Run:
                 # Its name is given to it when it is whole, so that a kill leaves no folder that is half a run.
                 with writing(folder), new_folder(folder) as fresh:
                     run = cls(fresh)
-                    run.write("recipe.gin", to_gin(recipe).encode())
-                    run.write_json("recipe.json", to_json(recipe))
+                    run.write_recipe(recipe)
                     run.write_json("environment.json", {"id": uuid.uuid4().hex, **(environment or {})})
             except RunError:
                 if folder.is_dir():
@@ -106,7 +107,7 @@ class Run:
         for number in sorted(_numbers(recipe, runs), reverse=True):
             folder = runs / recipe.name / f"{number:03d}"
             written = folder / RECIPE
-            if written.is_file() and written.read_text() == to_gin(recipe):
+            if written.is_file() and what(written.read_text(), where=True) == what(to_gin(recipe), where=True):
                 return cls(folder)
         return None
 
@@ -217,6 +218,11 @@ class Run:
             for part in reversed(path.relative_to(self.folder).parents[:-1]):
                 (self.folder / part).mkdir(exist_ok=True)  # not its own folder: where that has gone, it stays away
         write_whole(path, content)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Writes `recipe.gin` and `recipe.json`."""
+        self.write(RECIPE, to_gin(recipe).encode())
+        self.write_json("recipe.json", to_json(recipe))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes a JSON document whole."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mixkit.errors import RunError
 from mixkit.plugins.copies import sources
+from mixkit.recipe.identity import what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
@@ -131,8 +132,8 @@ def _order(trial: ArmRun) -> tuple[int, int, str]:
 
 
 def _key(run: PlannedRun) -> str:
-    """The name of a run folder: two runs share it if recipe and plugin code are the same, to the byte."""
-    digest = hashlib.sha256(run.recipe.encode())
+    """The name of a run folder: two runs share it if plugin code and what the recipe says of a run are the same."""
+    digest = hashlib.sha256(what(run.recipe, where=True).encode())
     for name, content in sorted(run.code.items()):
         digest.update(f"{len(name)} {name} {len(content)} ".encode() + content)
     return digest.hexdigest()[:16]

@@ -7,7 +7,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
 from mixkit.tasks.published import Listed, Published, Splits
 from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 EMOTIONS = ("angry", "fear", "happy", "neutral", "sad", "surprise")
 SPEAKERS = 4
@@ -47,7 +47,7 @@ class CASIA(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         fold: Count = 1,
         protocol: Literal["speakers", "paper-random"] = "speakers",
         sample_rate: Count = 16_000,

@@ -8,7 +8,7 @@ from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import base_folder, find_root, folders, read_rows, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 _NAMES = """
 dog rooster pig cow frog cat hen insects sheep crow
@@ -69,7 +69,7 @@ class ESC50(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         subset: Literal["esc50", "esc10"] = "esc50",
         fold: Count = 1,
         sample_rate: Count = 16_000,

@@ -15,7 +15,7 @@ from mixkit.tasks.listing import Skip, expect_found, find_audio
 from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
 from mixkit.tasks.split import Division, folds_of
 from mixkit.tasks.table import FOLLOW, read_table
-from mixkit.values import Count, Fold, PathName, Positive, Share
+from mixkit.values import Count, Fold, Location, PathName, Positive, Share
 
 
 @task("folder")
@@ -56,7 +56,7 @@ class Folder:
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         pattern: str | None = None,
         table: PathName | None = None,
         fold: Fold | None = None,

@@ -7,7 +7,7 @@ from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Published, Splits, keep_apart, sizes_of
 from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 LISTS = {"train": "train_filtered.txt", "valid": "valid_filtered.txt", "test": "test_filtered.txt"}
@@ -52,8 +52,8 @@ class GTZAN(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
-        lists: PathName | None = None,
+        root: Location | None = None,
+        lists: Location | None = None,
         sample_rate: Count = 16_000,
         seconds: Positive = 30.0,
     ):

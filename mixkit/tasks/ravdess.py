@@ -9,7 +9,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import some
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import find_root, folders, not_there, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08
 SUNG = 6  # nobody sings disgust or surprise
@@ -57,7 +57,7 @@ class RAVDESS(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         fold: Count = 1,
         protocol: Literal["actors", "paper-random"] = "actors",
         channel: Literal["speech", "song", "both"] = "speech",

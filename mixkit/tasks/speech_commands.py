@@ -10,7 +10,7 @@ from mixkit.registry import Clip, task
 from mixkit.tasks.clip import SPLITS, draw
 from mixkit.tasks.published import Published, Splits, found_of, keep_apart, sizes_of
 from mixkit.tasks.unpacked import base_folder, find_root, not_there, read_lines, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 _WORDS = """
 backward bed bird cat dog down eight five follow forward four go happy house learn left marvin nine
@@ -73,7 +73,7 @@ class SpeechCommands(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         variant: Literal["v2-35", "v2-12", "v1-12"] = "v2-35",
         test: Literal["lists", "archive"] = "lists",
         sample_rate: Count = 16_000,

@@ -6,7 +6,7 @@ from mixkit.errors import DataError
 from mixkit.registry import Clip, task
 from mixkit.tasks.published import Listed, Published, Splits, found_of
 from mixkit.tasks.unpacked import find_root, read_rows, sounds
-from mixkit.values import Count, PathName, Positive
+from mixkit.values import Count, Location, Positive
 
 LABELS = (  # the published order of classID
     "air_conditioner",
@@ -59,7 +59,7 @@ class UrbanSound8K(Published):
     def __init__(
         self,
         *,
-        root: PathName | None = None,
+        root: Location | None = None,
         fold: Count = 1,
         protocol: Literal["official", "paper-random"] = "official",
         sample_rate: Count = 16_000,

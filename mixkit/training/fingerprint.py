@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mixkit.linear import LIBRARY
+from mixkit.recipe.identity import what
 from mixkit.recipe.writer import to_gin
 from mixkit.runs.clips import to_bytes
 from mixkit.training.prepare import Prepared
@@ -19,7 +20,7 @@ def fingerprint(prepared: Prepared) -> Fingerprint:
     """What must be the same for a stopped run to end with the same bits as one that was never stopped."""
     device = prepared.device
     return {
-        "recipe": hashlib.sha256(to_gin(prepared.recipe).encode()).hexdigest(),
+        "recipe": hashlib.sha256(what(to_gin(prepared.recipe)).encode()).hexdigest(),
         "data": hashlib.sha256(to_bytes(prepared.splits.kept)).hexdigest(),
         "mixkit": __version__,
         "torch": torch.__version__,
@@ -28,6 +29,7 @@ def fingerprint(prepared: Prepared) -> Fingerprint:
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "products": LIBRARY,
+        **_sounds(prepared),
     }
 
 
@@ -35,6 +37,16 @@ def changes(before: Mapping[str, Any], now: Fingerprint) -> list[str]:
     """What is another than it was, each as `threads: 4, now 2`."""
     differ = [key for key, value in now.items() if before.get(key) != value]
     return [f"{key}: {_short(before.get(key))}, now {_short(now[key])}" for key in differ]
+
+
+def _sounds(prepared: Prepared) -> Fingerprint:
+    """A digest of the recordings that augmentations draw from, if they do: their folder is no part of the recipe."""
+    modules = (one for one in prepared.augmentations if isinstance(one, torch.nn.Module))
+    buffers = [buffer for module in modules for buffer in module.buffers()]
+    digest = hashlib.sha256()
+    for buffer in buffers:
+        digest.update(buffer.detach().cpu().contiguous().numpy().data)
+    return {"augmentations": digest.hexdigest()} if buffers else {}
 
 
 def _short(value: object) -> object:

@@ -7,19 +7,20 @@ from typing import Any
 
 from torch import Tensor
 
-from mixkit.checkpoints.state import load_state, states
+from mixkit.checkpoints.state import load_state, states, step_of
 from mixkit.checkpoints.weights import BEST, load, read_weights
 from mixkit.defaults import torch_defaults
 from mixkit.errors import DamagedError, MixkitError, RunError
 from mixkit.plugins.copies import FOLDER, sources
 from mixkit.recipe.gin_file import recorded_recipe
+from mixkit.recipe.identity import what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Measurable, loss
 from mixkit.runs.clips import FILE as CLIPS
 from mixkit.runs.clips import KeptClips, kept_in, to_bytes
 from mixkit.runs.environment import code, environment
-from mixkit.runs.folder import COMPLETE, REFIT, Run
+from mixkit.runs.folder import COMPLETE, RECIPE, REFIT, Run
 from mixkit.runs.results import Refit, Results
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
@@ -68,7 +69,7 @@ def train(
         again = go_on or os.environ.get(RESTARTS, "0") != "0"
         started = same(lambda: Run.started(recipe, Path(runs), name) if again else None)
         if started is not None:
-            if (started.folder / "recipe.gin").read_text() != to_gin(recipe):
+            if what((started.folder / RECIPE).read_text()) != what(to_gin(recipe)):
                 raise RunError(
                     f"{started.folder} was started with another recipe: its own is {started.folder / 'recipe.gin'}. "
                     "Choose another --name."
@@ -87,6 +88,7 @@ def resume(
     device: str = "auto",
     display: TrainingDisplay | None = None,
     plugins: tuple[str, ...] = (),
+    settings: tuple[str, ...] = (),
     *,
     allow_changes: bool = False,
 ) -> Run:
@@ -100,6 +102,7 @@ def resume(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         display: is told how it goes.
         plugins: modules already loaded that the recipe may import.
+        settings: lines over its recipe that say where data lie or how it is carried out; the run keeps them.
         allow_changes: go on although a condition is another and the last bits will be, too; the run's events say so.
 
     Raises:
@@ -110,7 +113,7 @@ def resume(
     """
     with open_session(device, display) as session:
         run = Run.open(Path(folder))
-        recipe = recorded_recipe(run.folder / "recipe.gin", run.folder.name, plugins)
+        recipe = recorded_recipe(run.folder / RECIPE, run.folder.name, plugins, settings)
         return _resume(run, recipe, session, allow_changes)
 
 
@@ -143,8 +146,11 @@ def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool) -> 
             session.display.say(
                 f"The last bits of the figures may differ from an undisturbed run's: {'; '.join(changed)}."
             )
-        run.event("resumed", changed=changed)
-        return _complete(prepared, run, session, same(lambda: _newest(run, session.display)))
+        saved = same(lambda: _newest(run, session.display))
+        run.event("resumed", step=0 if saved is None else step_of(saved[0]), changed=changed)
+        if what((run.folder / RECIPE).read_text()) == what(to_gin(recipe)):
+            run.write_recipe(recipe)
+        return _complete(prepared, run, session, saved)
 
 
 def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:

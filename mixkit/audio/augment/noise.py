@@ -7,7 +7,7 @@ from mixkit.audio.augment.loudness import Decibels, amplitude, in_order
 from mixkit.audio.augment.recordings import read_folder
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import PathName, Share
+from mixkit.values import Location, Share
 
 
 @augmentation("noise", on="waveform", scales=("rate",))
@@ -41,7 +41,7 @@ class Noise(nn.Module):
         rate: Share = 0.5,
         low_db: Decibels = 10.0,
         high_db: Decibels = 40.0,
-        folder: PathName | None = None,
+        folder: Location | None = None,
     ):
         super().__init__()
         self.rate = rate

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from mixkit.cli.options import AsJson, Device, Plugins, Trust, load_model
+from mixkit.cli.options import AsJson, Device, Plugins, RunSettings, Trust, load_model
 from mixkit.cli.views.terminal import print_json, say, stdout
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     split: Annotated[Literal["train", "valid", "test"], typer.Option(help="Which clips.")] = "test",
+    settings: RunSettings = None,
     plugins: Plugins = None,
     trust: Trust = None,
     device: Device = "auto",
@@ -29,7 +30,7 @@ def evaluate(
 
     keep_freed()
     place = choose_device(device)
-    model = load_model(run, plugins, trust)
+    model = load_model(run, plugins, trust, settings=settings)
     splits = run_split(model, split, allow_missing=allow_missing)
     found, protocol = evaluate_split(model, splits, split, place), splits.protocol
     if as_json:

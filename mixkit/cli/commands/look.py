@@ -47,10 +47,10 @@ def look(
     features = None
     if run is None:
         model = build(load(what, layers, settings, plugins), 10)
-    elif layers or settings:
-        raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with and --set out.")
+    elif layers:
+        raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with out.")
     else:
-        model = load_model(run, plugins, trust)
+        model = load_model(run, plugins, trust, settings=settings)
         features = _features(model)
     depth = len(model.mixer.blocks)
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mixkit.cli.options import Device, Folders, Plugins
+from mixkit.cli.options import Device, Folders, Plugins, RunSettings
 from mixkit.cli.views.terminal import say
 
 
@@ -15,6 +15,7 @@ def report(
         Path | None, typer.Option(metavar="FOLDER", help="Folder to write; `report` in the study or run without.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, max=50, help="Worst errors of each arm to show and play.")] = 4,
+    settings: RunSettings = None,
     plugins: Plugins = None,
     device: Device = "auto",
 ) -> None:
@@ -26,15 +27,15 @@ def report(
     from mixkit.runs.folder import Run
     from mixkit.training.device import choose_device
 
-    loaded, place = load_plugins(plugins or ()), choose_device(device)
+    loaded, place, lines = load_plugins(plugins or ()), choose_device(device), tuple(settings or ())
 
     def tell(line: str) -> None:
         say(line, "dim")
 
-    page, found = write.report(folders, out, loaded, errors, place, tell)
+    page, found = write.report(folders, out, loaded, errors, place, tell, lines)
     for run in [Run(folder) for folder in folders]:
         if run.complete:
-            draw(run, loaded, tell, missing=True)
+            draw(run, loaded, tell, lines, missing=True)
     show(found)
     say("")
     say(f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")

@@ -57,7 +57,7 @@ def train(
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
     named = resume is not None and resume != AUTO
-    if named and (recipe is not None or layers or settings or seed is not None or fold is not None or name is not None):
+    if named and (recipe is not None or layers or seed is not None or fold is not None or name is not None):
         raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
     if not named and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
@@ -99,7 +99,8 @@ def train(
     if wanted is None:
         folder = Path(str(resume))
         loaded = load_for_run(folder, plugins or (), trust)
-        run = loop.resume(folder, device, display, loaded, allow_changes=allow_changes)
+        over = tuple(settings or ())
+        run = loop.resume(folder, device, display, loaded, over, allow_changes=allow_changes)
     else:
         loaded = load_plugins(plugins or ())
         go_on = resume is not None
