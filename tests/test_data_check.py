@@ -68,7 +68,7 @@ def look(task: Listed) -> Report:
 
 def found(report: Report) -> dict[str, list[tuple[str, str, str]]]:
     return {
-        kind: [(finding.split, finding.path.name, finding.detail) for finding in findings]
+        kind: [(finding.split, finding.path.name if finding.path else "", finding.detail) for finding in findings]
         for kind, findings in report.findings.items()
         if findings
     }
@@ -166,6 +166,7 @@ def test_leaks(tmp_path: Path) -> None:
     listed["test"].append(clip(write(tmp_path / "sister.wav"), group=str(sister)))
     report = look(Listed(listed))
     assert found(report) == {
+        "refused": [("", "", f"listed more than once: {original}. List each clip once.")],
         "leaked_audio": [
             ("valid", "0.wav", f"same as {original} in train"),
             ("test", "other_container.flac", f"same as {original} in train"),
@@ -387,3 +388,47 @@ def test_energy_in_the_middle_is_not_missed(tmp_path: Path) -> None:
     assert report.cut is not None
     assert report.cut.energy == pytest.approx((0, 1, 0), abs=0.01)
     assert str(report.cut).endswith("0% at the end.")
+
+
+def test_it_asks_what_training_asks(
+    tones: Path, tmp_path: Path, mixkit_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is said by `data check`, with the words by which `train` refuses it."""
+    monkeypatch.chdir(tmp_path)
+    tables = {
+        "twice.csv": ["low/0.wav,low,train"] * 2,
+        "untrained.csv": ["low/3.wav,mid,test"],
+        "good.csv": [],
+        "absolute.csv": [f"{tones}/low/3.wav,low,train"],
+        "both.csv": [f"{tones}/low/0.wav,low,train"],
+    }
+    whole = ["low/0.wav,low,train", "high/0.wav,high,train", "low/1.wav,low,valid", "high/2.wav,high,test"]
+    for name, rows in tables.items():
+        (tones / name).write_text("\n".join(["path,label,split", *whole, *rows]))
+    one = tmp_path / "one"
+    shutil.copytree(tones / "low", one / "low")
+    cases = {
+        (f"task.folder.root = {str(one)!r}",): "one class only: low.",
+        ("task.folder.test_share = 0.0",): "the split 'test' is empty.",
+        ("task.folder.table = 'twice.csv'",): f"listed more than once: {tones}/low/0.wav.",
+        ("task.folder.table = 'both.csv'",): f"listed more than once: {tones}/low/0.wav.",
+        ("task.folder.table = 'untrained.csv'",): "no training clip of mid, only held-out ones such as",
+        ("task.folder.table = 'good.csv'",): None,
+        ("task.folder.table = 'absolute.csv'",): None,
+    }
+    for lines, fault in cases.items():
+        settings = [f"task.folder.root = {str(tones)!r}", "task.folder.seconds = 0.5", *lines]
+        words = [word for line in settings for word in ("--set", line)]
+        said = mixkit_command("data", "check", "folder", *words, "--json")
+        refused = [finding["detail"] for finding in json.loads(said.out)["findings"]["refused"]]
+        if fault is None:
+            assert (said.code, refused) == (0, []), said.err
+            continue
+        assert said.code == 4
+        assert any(detail.startswith(fault) for detail in refused), refused
+        trained = mixkit_command("train", "asm_rh", "--with", "task/folder", *words)
+        assert trained.code == 2
+        assert trained.err.startswith(f"error: {fault}"), trained.err
+    said = mixkit_command("data", "check", "folder", *words[:4], "--set", f"task.folder.root = {str(one)!r}")
+    assert "1 fault: in all clips together, which training refuses\n    one class only: low." in said.out
+    assert "Nothing is damaged" not in said.out

@@ -11,6 +11,7 @@ from mixkit.audio.facts import AudioFacts, examine
 from mixkit.data.cut import Cut, find_cut
 from mixkit.data.inspect import TOLERANCE, CheckedClip, inspect_clips
 from mixkit.data.leaks import find_copies
+from mixkit.data.run_split import faults_of, list_splits
 from mixkit.data.waveforms import in_words
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
@@ -19,6 +20,7 @@ from mixkit.tasks.left_out import LeftOut, Selective
 from mixkit.tasks.published import PAPER_RANDOM
 
 FAULTS: Mapping[str, str] = {
+    "refused": "in all clips together, which training refuses",
     "unreadable": "cannot be read",
     "empty": "no audio in it",
     "leaked_audio": "same audio in two splits",
@@ -50,18 +52,22 @@ class ClipFinding:
     Args:
         kind: one of `FAULTS` or `REMARKS`.
         split: where the clip stands.
-        path: its file.
+        path: its file; None of what is wrong with all clips together.
         detail: the rest of the sentence.
     """
 
     kind: str
     split: str
-    path: Path
+    path: Path | None
     detail: str
 
     def to_json(self) -> dict[str, str]:
         """As plain data, with nothing in it that cannot be printed."""
-        return {"split": self.split, "file": printable(self.path), "detail": printable(self.detail)}
+        file = "" if self.path is None else printable(self.path)
+        return {"split": self.split, "file": file, "detail": printable(self.detail)}
+
+    def __str__(self) -> str:
+        return self.detail if self.path is None else f"{self.split}: {self.path} ({self.detail})"
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Report:
         seconds: that the network takes.
         clips: every clip.
         left_out: what the task found and left out, by reason.
+        refused: what keeps all of them together from being trained on.
     """
 
     task: str
@@ -87,6 +94,7 @@ class Report:
     seconds: float
     clips: tuple[CheckedClip, ...]
     left_out: tuple[LeftOut, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @cached_property
     def good(self) -> tuple[tuple[str, Clip, AudioFacts], ...]:
@@ -97,7 +105,8 @@ class Report:
     def findings(self) -> Mapping[str, tuple[ClipFinding, ...]]:
         """What was found, by kind; every kind is there."""
         found: dict[str, list[ClipFinding]] = {kind: [] for kind in (*FAULTS, *REMARKS)}
-        for finding in (*self._alone(), *self._same_audio(), *self._apart()):
+        together = (ClipFinding("refused", "", None, fault) for fault in self.refused)
+        for finding in (*together, *self._alone(), *self._same_audio(), *self._apart()):
             found[finding.kind].append(finding)
         return {kind: tuple(findings) for kind, findings in found.items()}
 
@@ -225,7 +234,9 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
     Raises:
         MixkitError: the task cannot list its clips.
     """
-    splits = {split: task.clips(split) for split in SPLITS}
+    splits = list_splits(task)
+    # Of files and groups in two splits it is said clip by clip.
+    refused = tuple(str(fault) for fault in faults_of(name, task, splits) if fault.kind not in ("file", "group"))
     total = sum(map(len, splits.values()))
     clips: list[CheckedClip] = []
     for one in inspect_clips(splits, _examine):
@@ -233,7 +244,8 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
         progress("listening", len(clips), total)
     notes, protocol = getattr(task, "notes", ()), getattr(task, "protocol", "")
     left_out = task.left_out if isinstance(task, Selective) else ()
-    return Report(name, settings, tuple(notes), protocol, tuple(task.labels), task.seconds, tuple(clips), left_out)
+    said = (tuple(notes), protocol, tuple(task.labels), task.seconds)
+    return Report(name, settings, *said, tuple(clips), left_out, refused)
 
 
 def _examine(clip: Clip) -> AudioFacts:

@@ -1,7 +1,7 @@
 """The clips of a run as its network takes them: those that can be used, decoded once, of one length, in batches."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -19,7 +19,9 @@ from mixkit.errors import DataError
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Clip, Features, Task, task
 from mixkit.runs.clips import KeptClips, RunClip
+from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS, some
+from mixkit.tasks.leakage import split_faults
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +138,24 @@ def run_split(
     if found.differ.relabelled:
         say(f"Counted with the labels of the run: {Differences(relabelled=found.differ.relabelled)}.")
     return RunSplits(network, source.protocol, {split: clips}, skipped, waveforms, found.differ)
+
+
+def faults_of(name: str, source: Task, listed: Mapping[str, Sequence[Clip]]) -> Iterator[DataError]:
+    """What keeps clips from being trained on, whatever they sound like.
+
+    Training refuses the first of them, and `mixkit data check` lists all.
+
+    Args:
+        name: of the task.
+        source: the task.
+        listed: its clips, split by split.
+    """
+    if len(source.labels) > CLASSES:
+        yield DataError(
+            f"task {name} has {len(source.labels):,} classes, and a run tells at most {CLASSES:,} apart: "
+            "results.json holds a number for each pair. Train on fewer."
+        )
+    yield from split_faults(listed, source.labels, source.protocol)
 
 
 def list_splits(source: Task) -> dict[str, tuple[Clip, ...]]:

@@ -55,9 +55,7 @@ def draw(
         "curves.png": lambda: rendered(lambda: curves(run.metrics(), results, read_best(run.folder))),
         f"{kind}.png": lambda: rendered(lambda: draw_kind(results)),
         f"{kind}.csv": lambda: table(results).encode(),
-        "spectrograms.png": lambda: rendered(
-            lambda: spectrograms(load(run.folder, plugins=plugins, settings=settings))
-        ),
+        "spectrograms.png": lambda: rendered(lambda: spectrograms(load(run.folder, "cpu", plugins, settings))),
     }
     for name, content in contents.items():
         if missing and (folder / name).exists():

@@ -18,16 +18,7 @@ def check_splits(task: Task) -> None:
         DataError: the first of `split_faults`.
     """
     expect_whole(task)
-    expect_sound({split: task.clips(split) for split in SPLITS}, task.labels, task.protocol)
-
-
-def expect_sound(splits: Splits, labels: Sequence[str], protocol: str) -> None:
-    """See that splits can be learnt from and cannot leak.
-
-    Raises:
-        DataError: the first of `split_faults`.
-    """
-    for fault in split_faults(splits, labels, protocol):
+    for fault in split_faults({split: task.clips(split) for split in SPLITS}, task.labels, task.protocol):
         raise fault
 
 

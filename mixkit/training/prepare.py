@@ -12,15 +12,13 @@ from mixkit.audio.length import CUT, PADDED
 from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.kept_clips import compare_content, find_clips
 from mixkit.data.leaks import refuse_leaks
-from mixkit.data.run_split import RunSplits, list_splits, usable_splits
-from mixkit.errors import DataError, SettingError
+from mixkit.data.run_split import RunSplits, faults_of, list_splits, usable_splits
+from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
 from mixkit.runs.clips import RunClip
-from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS, expect_whole
-from mixkit.tasks.leakage import expect_sound
 from mixkit.training.budget import Budget, budget, in_words
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
@@ -93,12 +91,8 @@ def prepare(
     found = None if kept is None else find_clips(kept, listed)
     if found is not None:
         listed = {split: tuple(clip for _, clip in found.of(split).there) for split in SPLITS}
-    expect_sound(listed, source.labels, source.protocol)
-    if len(source.labels) > CLASSES:
-        raise DataError(
-            f"task {recipe.task.name} has {len(source.labels):,} classes, and a run tells at most {CLASSES:,} apart: "
-            "results.json holds a number for each pair. Train on fewer."
-        )
+    for fault in faults_of(recipe.task.name, source, listed):
+        raise fault
     for note in source.notes:
         display.say(note)
     model, given = starting_network(recipe, tuple(source.labels), fresh)

@@ -61,9 +61,10 @@ def _findings(report: Report) -> Text:
     for kind, words in {**FAULTS, **REMARKS}.items():
         found = report.findings[kind]
         if found:
-            clips = "1 clip" if len(found) == 1 else f"{len(found):,} clips"
-            text.append(f"{clips}: {words}\n", style="not italic bold red" if kind in FAULTS else "not italic bold")
-            lines = [f"    {finding.split}: {finding.path} ({finding.detail})" for finding in found[:EXAMPLES]]
+            count = f"{len(found):,} {'clip' if found[0].path else 'fault'}{'s' * (len(found) != 1)}"
+            style = "not italic bold red" if kind in FAULTS else "not italic bold"
+            text.append(f"{count}: {words}\n", style=style)
+            lines = [f"    {finding}" for finding in found[:EXAMPLES]]
             more = [f"    and {len(found) - EXAMPLES:,} more"] if len(found) > EXAMPLES else []
             text.append("".join(f"{printable(line)}\n" for line in [*lines, *more]), style="not italic")
     return text
