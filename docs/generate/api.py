@@ -9,7 +9,18 @@ from mixkit.registry import Registry
 from mixkit.values import describe
 
 CLASSES = ("mixkit.model.windows.Prediction", "mixkit.runs.folder.Run", "mixkit.model.classifier.Classifier")
-PROTOCOLS = ("Operator", "Task", "Features", "Augmentation", "Head", "Loss", "Metric", "Schedule", "StartingWeights")
+PROTOCOLS = (
+    "Operator",
+    "Task",
+    "Features",
+    "PowerFeatures",
+    "Augmentation",
+    "Head",
+    "Loss",
+    "Metric",
+    "Schedule",
+    "StartingWeights",
+)
 
 
 def pages() -> Iterator[tuple[str, str]]:

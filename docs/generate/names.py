@@ -28,5 +28,8 @@ def _described(entry: Entry) -> str:
     text = sections(entry)
     parts = [f"### {entry.kind}.{entry.name}\n\n{text['']}"]
     parts += [f"**{title}** {heading(text[title])}" for title in ("Shape", "Paper", "Differs") if title in text]
+    if entry.kind == "augmentation":
+        scaled = ", ".join(f"`{name}`" for name in entry.facts["scales"])
+        parts.append(f"**Works on** {entry.facts['on']}; `train.augment_strength` scales {scaled}.")
     parts.append(settings(entry))
     return "\n\n".join(parts)
