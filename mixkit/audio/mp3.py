@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from mixkit.audio.mp3_frames import WORDS, Frame, Info, alike, frames, gives, info_of, leans, made, tag_places, told
+from mixkit.audio.mp3_frames import VBRI, XING, Frame, Info, alike, frames, gives, info_of, is_mono, leans, made, told
 from mixkit.audio.pieces import UNKNOWN, Link, Piece, check_unknown, skip_zeros
 from mixkit.audio.refusal import Refused
 from mixkit.audio.tags import skip_tags, trailing_tags
@@ -95,17 +95,16 @@ def _sure(block: bytes, at: int, begins: bool) -> bool:
 
 def _walk(descriptor: int, place: int, stop: int, stream: _Stream) -> int:
     """Adds the frames that follow one another from there, and says where they end."""
-    table, mono, kind = frames(), stream.head[3] >= 0xC0, stream.frame.kind
-    tags = tag_places(stream.head, stream.frame)
+    table, mono, kind = frames(), is_mono(stream.head), stream.frame.kind
     begin, block, at, tagged = place, b"", 0, False
     while True:
         if at + 64 > len(block):
             block, at = os.pread(descriptor, min(_BLOCK, stop - place), place), 0
-            tagged = any(word in block for word in WORDS)
+            tagged = any(word in block for word in (*XING, VBRI))
         frame = table.get(block[at : at + 3])
-        if frame is None or frame.kind != kind or (block[at + 3 : at + 4] >= b"\xc0") != mono:
+        if frame is None or frame.kind != kind or is_mono(block[at : at + 4]) != mono:
             break
-        if place + frame.size > stop or (tagged and any(block[at + tag : at + tag + 4] in WORDS for tag in tags)):
+        if place + frame.size > stop or (tagged and info_of(block[at : at + frame.size], frame)):
             break
         place += frame.size
         at += frame.size
@@ -150,6 +149,6 @@ def _link(stream: _Stream) -> Link:
     if said and said > stream.count + 1:  # some count the frame that says it
         raise Refused(f"says {said} frames of MP3 and has {stream.count}. The file is damaged.")
     note = LONGER.format(said, stream.count) if said and said < stream.count else ""
-    if info is None or not said or note or info.content[info.tag : info.tag + 4] == b"VBRI":
+    if info is None or not said or note or info.content[info.tag : info.tag + 4] == VBRI:
         info = made(stream.head)
     return Link((told(info, stream.count, size), *pieces), note=note)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from functools import cache
 
-WORDS = (b"Xing", b"Info")
+XING, VBRI = (b"Xing", b"Info"), b"VBRI"
+_TAG = 16  # bytes of a word, of what follows it, and of the numbers of frames and of bytes
 _KILOBITS = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -68,17 +69,22 @@ def frames() -> dict[bytes, Frame]:
     return found
 
 
+def is_mono(head: bytes) -> bool:
+    """Whether a frame has one channel."""
+    return head[3:4] >= b"\xc0"
+
+
 def alike(one: bytes, other: bytes) -> bool:
     """Whether two heads can be of one stream."""
     known = frames().get(other[:3])
-    return known is not None and known.kind == frames()[one[:3]].kind and (one[3] >= 0xC0) == (other[3] >= 0xC0)
+    return known is not None and known.kind == frames()[one[:3]].kind and is_mono(one) == is_mono(other)
 
 
 def tag_places(head: bytes, frame: Frame) -> tuple[int, ...]:
     """Where the word Xing or Info would stand: behind the side information, and a check sum that may be there."""
     if frame.layer != 3:
         return ()
-    mono = head[3] >= 0xC0
+    mono = is_mono(head)
     side = (17 if mono else 32) if frame.first else (9 if mono else 17)
     return (4 + side,) if head[1] & 1 else (4 + side, 6 + side)
 
@@ -86,10 +92,10 @@ def tag_places(head: bytes, frame: Frame) -> tuple[int, ...]:
 def info_of(content: bytes, frame: Frame) -> Info | None:
     """What a frame says of those that follow, if it is one that does."""
     for tag in tag_places(content, frame):
-        if content[tag : tag + 4] in WORDS:
+        if content[tag : tag + 4] in XING and len(content) >= tag + _TAG:
             says = content[tag + 7] & 1
             return Info(int.from_bytes(content[tag + 8 : tag + 12], "big") if says else None, content, tag)
-    if content[36:40] == b"VBRI":
+    if content[36:40] == VBRI and len(content) >= 54:
         return Info(int.from_bytes(content[50:54], "big"), content, 36)
     return None
 

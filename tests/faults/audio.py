@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from mixkit.storage.programs import find_program
+
 RATE = 16_000
 KINDS = [
     *(("WAV", encoding) for encoding in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")),
@@ -145,7 +147,7 @@ def crafted() -> Mapping[str, tuple[bytes, str]]:
         "an AIFF at no rate": (at(aiff, 28, bytes(10)), "says 1 Hz"),
         "an AIFF cut": (aiff[: len(aiff) // 2], "says "),
         "AU": (written(kind="AU"), "is not WAV"),
-        "CAF": (written(kind="CAF"), "is not WAV"),
+        "CAF": (written(kind="CAF"), "" if find_program("ffmpeg") else "is CAF, which is read through ffmpeg"),
         "VOC": (written(kind="VOC"), "is not WAV"),
         "gzip": (zlib.compress(wav(form(), data)), "is not WAV"),
         "a page of the web": (b"<!DOCTYPE html>" + b"<p>404</p>" * 10, "is not WAV"),

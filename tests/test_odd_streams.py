@@ -1,0 +1,45 @@
+"""Streams as few encoders write them: each is heard whole, or refused with a reason."""
+
+from pathlib import Path
+
+import pytest
+
+from mixkit.audio.read import inspect, read
+from mixkit.errors import DataError
+from tests.test_streams import MANY, RATE, tone, written
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_whatever_part_of_a_file_is_left(tmp_path: Path, kind: str) -> None:
+    """Each beginning, and some ends, alone and behind a whole file: an error that names the file, if any."""
+    path = tmp_path / "clip"
+    whole = written(path, tone(300, 0.2), **MANY[kind])
+    refused = 0
+    cuts = [*range(200), *range(200, len(whole), max(len(whole) // 20, 1))]
+    contents = [part for cut in cuts for part in (whole[:cut], whole[cut:])]
+    contents += [whole + whole[:cut] for cut in cuts[::8]]
+    for content in contents:
+        path.write_bytes(content)
+        try:
+            inspect(path)
+        except DataError as error:
+            refused += str(error).startswith(str(path))
+    assert len(cuts) < refused < len(contents) or kind == "mp3"
+
+
+def test_an_ogg_without_a_whole_page_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ogg"
+    data = written(path, tone(300, 1), **MANY["vorbis"])
+    for content in (data[:20], data[:40], b"OggS\1" + data[5:3000].replace(b"OggS", b"oggs")):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"cannot be decoded \(no stream of audio in it\)"):
+            read(path, RATE)
+
+
+def test_a_frame_too_small_for_the_tag_in_it(tmp_path: Path) -> None:
+    """At 8 kbit/s the word that a tag begins with can be the last of a frame, and then it is sound."""
+    path = tmp_path / "clip.mp3"
+    frame = bytes.fromhex("fff31000") + bytes(17) + b"Xing" + b"\0"
+    for end in (b"", frame[:3]):
+        path.write_bytes(frame * 50 + end)
+        assert inspect(path).frames == 50 * 576 - 529  # which is the delay of the decoder
