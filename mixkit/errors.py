@@ -102,5 +102,8 @@ def _alike(one: str, other: str) -> float:
 
 def printable(text: object) -> str:
     """Text, or a path, that is safe to print: control, bidirectional and undecodable characters become escapes."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in str(text))
+    shown = str(text)
+    if shown.isprintable():  # as most is, of a hundred thousand paths
+        return shown
+    escaped = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in shown)
     return "".join(escaped)

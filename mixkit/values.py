@@ -4,6 +4,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -119,7 +120,16 @@ def fit(value: Any, annotation: Any, setting: str) -> Any:
     try:
         return converted(value, annotation)
     except Misfit as misfit:
-        raise SettingError(setting, f"is {show(value)}{misfit}. It takes {describe(annotation)}.") from None
+        fix = as_text(value, annotation)
+        raise SettingError(setting, f"is {show(value)}{misfit}. It takes {describe(annotation)}.{fix}") from None
+
+
+def as_text(number: Any, annotation: Any) -> str:
+    """How to write a number that is a name, such as a fold that a table calls 1.0; nothing where a text is no use."""
+    if isinstance(number, float):
+        with suppress(Misfit):
+            return f" As text: {converted(repr(number), annotation)!r}."
+    return ""
 
 
 def freeze(value: Any) -> Any:

@@ -81,7 +81,7 @@ def test_a_folder_is_a_class(tmp_path: Path) -> None:
 def test_all_suffixes_count_in_either_case(tmp_path: Path) -> None:
     names = [f"a/{number}{suffix}" for number, suffix in enumerate(SUFFIXES.split(", "))]
     put(tmp_path, *names, *(name.upper().replace("A/", "b/") for name in names), "a/x.txt", "b/wav", "b/x.wav.bak")
-    assert len(every(folder(tmp_path), tmp_path)) == 14
+    assert len(every(folder(tmp_path), tmp_path)) == 2 * len(SUFFIXES.split(", "))
 
 
 def test_the_home_folder_and_relative_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -615,3 +615,15 @@ def test_fsdd_with_speakers_held_out() -> None:
     assert {clip.group for clip in made.clips("test")} == {"theo", "yweweler"}
     assert {clip.path.stem.split("_")[1] for clip in made.clips("valid")} == {"nicolas"}
     check_splits(made)
+
+
+def test_clips_are_listed_once_and_sections_of_a_recording_share_its_path(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    rows = [f"{name}.wav,{label},train,{at},{at + 1}" for name in "ab" for at, label in enumerate(("dog", "rain"))]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split,start,stop", *rows, "a.wav,dog,test,5,6"]))
+    made = folder(tmp_path, table="t.csv", valid_share=0.0)
+    assert made.clips("train") is made.clips("train")
+    paths = [clip.path for clip in made.clips("train")]
+    assert [path.name for path in paths] == ["a.wav", "a.wav", "b.wav", "b.wav"]
+    assert paths[0] is paths[1]
+    assert paths[1] is not paths[2]

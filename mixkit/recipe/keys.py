@@ -10,7 +10,7 @@ from mixkit.recipe.faults import Kind
 from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Stage, Train
 from mixkit.recipe.statements import Binding, Key, written
 from mixkit.registry import REGISTRIES, Spec
-from mixkit.values import Misfit, converted, describe, show
+from mixkit.values import Misfit, as_text, converted, describe, show
 
 STUDY, PAPER = "study", "paper"  # sections of a study file, which is no recipe
 BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
@@ -107,7 +107,9 @@ def fitted(value: Any, annotation: Any, binding: Binding, shown: Any) -> Any:
             if binding.selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
                 raise Misfit
     except Misfit as misfit:
-        message = f"is {show(shown)}{misfit}. It takes {in_words(annotation, binding.setting)}."
+        message = (
+            f"is {show(shown)}{misfit}. It takes {in_words(annotation, binding.setting)}.{as_text(shown, annotation)}"
+        )
         raise SettingError(f"{binding.selector}.{binding.setting}", message) from None
     return found
 

@@ -1,6 +1,7 @@
 """What the name of a file, or a row of a table, says about a clip."""
 
 import ast
+import sys
 from dataclasses import dataclass
 
 from mixkit.errors import DataError
@@ -19,7 +20,7 @@ _SPLIT_WORDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipEntry:
     """A clip as its name or row describes it.
 
@@ -84,7 +85,7 @@ def make_entry(
     tags = _tags(where, label, separator) if separator else None
     return ClipEntry(
         path=path,
-        label=label if tags is None else SEPARATOR.join(tags),
+        label=sys.intern(label if tags is None else SEPARATOR.join(tags)),  # millions of clips share a few
         group=nfc(said.get("group", path).strip()),
         fold=None if fold is None else fold_name(fold),
         split=_SPLIT_WORDS[split.strip().lower()] if split else None,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mixkit.errors import SettingError, printable
@@ -160,14 +160,15 @@ class Folder:
                 split are not as they have to be.
         """
         expect_split(split)
-        return tuple(
-            Clip(self._root / entry.path, entry.label, entry.group, entry.start, entry.stop, entry.tags)
-            for entry in self._parts[split]
-        )
+        return self._clips[split]
 
     @cached_property
-    def _parts(self) -> dict[str, tuple[ClipEntry, ...]]:
-        return self._division.part(self._entries)
+    def _clips(self) -> dict[str, tuple[Clip, ...]]:
+        place = lru_cache(1)(self._root.joinpath)  # sections of a recording follow each other, and share its path
+        return {
+            split: tuple(Clip(place(one.path), one.label, one.group, one.start, one.stop, one.tags) for one in entries)
+            for split, entries in self._division.part(self._entries).items()
+        }
 
     @property
     def _entries(self) -> list[ClipEntry]:

@@ -1,6 +1,6 @@
 """The guard of the splits: nothing that is trained on is tested on. It needs no audio, only the listing."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mixkit.errors import DataError, printable
@@ -42,7 +42,7 @@ def split_faults(splits: Splits, labels: Sequence[str], protocol: str) -> Iterat
         yield DataError(f"one class only: {named}. A classifier needs clips of at least two labels.")
     yield from _of_clips(splits, labels)
     yield from _listed_twice(splits)
-    yield from _apart(splits, "file", lambda clip: str(clip.path))
+    yield from _apart(splits, "file", lambda clip: clip.path)
     if protocol != PAPER_RANDOM:
         yield from _apart(splits, "group", lambda clip: clip.group)
 
@@ -74,15 +74,18 @@ def _listed_twice(splits: Splits) -> Iterator[DataError]:
         yield DataError(f"listed more than once: {some(map(str, twice))}. List each clip once.")
 
 
-def _apart(splits: Splits, what: str, name: Callable[[Clip], str]) -> Iterator[DataError]:
-    first: dict[str, dict[str, Clip]] = defaultdict(dict)
-    for split, clips in splits.items():
-        for clip in clips:
-            first[name(clip)].setdefault(split, clip)
-    shared = [(named, found) for named, found in first.items() if len(found) > 1]
+def _apart(splits: Splits, what: str, name: Callable[[Clip], object]) -> Iterator[DataError]:
+    first: dict[object, str] = {}  # of each name, the split in which it came first
+    shared = {
+        named
+        for split, clips in splits.items()
+        for named in map(name, clips)
+        if first.setdefault(named, split) != split
+    }
     if shared:
-        named, found = shared[0]
-        where = " and ".join(f"{split} ({printable(clip.path)})" for split, clip in found.items())
+        named = next(named for named in first if named in shared)
+        found = {split: next((clip for clip in clips if name(clip) == named), None) for split, clips in splits.items()}
+        where = " and ".join(f"{split} ({printable(clip.path)})" for split, clip in found.items() if clip)
         more = f" So {_do(len(shared) - 1, what)}." if len(shared) > 1 else ""
         reason = f"the {what} {printable(named)} stands in {where}.{more}"
         yield DataError(f"{reason} Keep each {what} in one split.", kind=what)

@@ -1,5 +1,6 @@
 """File names that say what is in the file, read by a regular expression."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,8 +62,9 @@ def read_names(
             f"{some(odd)}. Put each in a folder named like its class, set task.folder.pattern to read the label "
             f"from the name, or list the files in task.folder.skip."
         )
+    above = os.path.join(printable(root), "")  # noqa: PTH118 - a path for each file takes longer than all else
     entries = [
-        make_entry(printable(root / path), path, words, None, None, separator)
+        make_entry(above + printable(path), path, words, None, None, separator)
         for path, words in read.items()
         if words is not None
     ]

@@ -134,9 +134,11 @@ def hold_out(entries: Sequence[ClipEntry], share: float) -> set[str]:
     """
     if not share:
         return set()
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, dict[str, int]] = {}
     for entry in entries:
-        counts[entry.group].update(_strata(entry))
+        its = counts.setdefault(entry.group, {})
+        for label in _strata(entry):
+            its[label] = its.get(label, 0) + 1
     clips = Counter(label for entry in entries for label in _strata(entry))
     groups = Counter(label for labels in counts.values() for label in labels)
     wanted = {label: max(share * count, 1.0) for label, count in clips.items()}
@@ -160,7 +162,7 @@ def _strata(entry: ClipEntry) -> tuple[str, ...]:
 
 
 def _turns(
-    entries: Sequence[ClipEntry], groups: Sequence[str], counts: Mapping[str, Counter[str]], clips: Counter[str]
+    entries: Sequence[ClipEntry], groups: Sequence[str], counts: Mapping[str, Mapping[str, int]], clips: Counter[str]
 ) -> Iterator[tuple[str, Collection[str]]]:
     """Groups in the order in which they are tried, each with the labels for which it is."""
     if all(entry.tags is None for entry in entries):
