@@ -28,7 +28,7 @@ def mixing(found: Sequence[Influence]) -> Figure:
         if column:
             for row in rows:
                 row[column].set_ylabel("")
-    figure.suptitle(f"{printable(found[0].name)}: what is heard where; bright is much", x=0.01, ha="left")
+    figure.suptitle(f"{printable(found[0].name)}\nwhat is heard where; bright is much", x=0.01, ha="left")
     return figure
 
 
