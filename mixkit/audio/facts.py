@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixkit.audio.header import Header
-from mixkit.audio.recording import open_recording
+from mixkit.audio.recording import open_recording, peak_of
 from mixkit.audio.sketch import Sketch
 
 SILENT = 0.001  # of full scale, -60 dB: below it is the noise of converters
@@ -106,18 +106,19 @@ class Examination:
         )
 
     def _add(self, block: NDArray[np.float32]) -> None:
-        part = (self._frames + np.arange(len(block))) // max(self._header.sample_rate // PARTS, 1)
-        found = np.bincount(part - part[0], np.square(block, dtype=np.float64))
-        self._energy = np.pad(self._energy, (0, int(part[-1]) + 1 - len(self._energy)))
-        self._energy[part[0] :] += found
+        size = max(self._header.sample_rate // PARTS, 1)
+        first, last = self._frames // size, (self._frames + len(block) - 1) // size
+        begins = np.maximum(np.arange(first, last + 1) * size - self._frames, 0)
+        self._energy = np.pad(self._energy, (0, last + 1 - len(self._energy)))
+        self._energy[first:] += np.add.reduceat(np.square(block, dtype=np.float64), begins)
         self._frames += len(block)
         self._digest.update(block.data)
         self._sketch.add(block)
-        level = np.abs(block)
-        self._peak = max(self._peak, float(level.max()))
-        joined = np.concatenate((self._last, level))
-        self._clipped = self._clipped or _is_clipped(joined)
-        self._last = joined[-(IN_A_ROW - 1) :]
+        peak = peak_of(block)
+        self._peak = max(self._peak, peak)
+        if not self._clipped and peak >= CLIPPED:
+            self._clipped = _is_clipped(np.abs(np.concatenate((self._last, block))))
+        self._last = np.concatenate((self._last, block[1 - IN_A_ROW :]))[1 - IN_A_ROW :]
 
     def _thirds(self) -> tuple[float, float, float]:
         """As float32, which is how they are kept."""

@@ -94,7 +94,7 @@ class Recording:
             count += len(block)
             self._count += len(block)
             self._check_budget(self._count, block.size)
-            yield block.mean(axis=1)
+            yield _mono(block)
         if not self._count:
             raise Refused("0 samples of audio.", "empty")
         if held is not None and expected is not None and count < expected:
@@ -176,8 +176,21 @@ def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise Refused(f"cannot be decoded ({reason}).").of(path) from None
 
 
+def peak_of(block: NDArray[np.float32]) -> float:
+    """The largest magnitude; not a number where a sample is none."""
+    return float(np.maximum(block.max(), -block.min()))
+
+
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean over the channels, `s channels -> s`, five times as fast as over a short axis."""
+    total = block[:, 0] + np.float32(0)  # which makes a 0 of -0, as numpy's mean does
+    for channel in range(1, block.shape[1]):
+        total += block[:, channel]
+    return np.divide(total, block.shape[1], out=total)
+
+
 def _check_samples(block: NDArray[np.float32]) -> None:
-    peak = float(np.abs(block).max())
+    peak = peak_of(block)
     if not math.isfinite(peak):
         raise Refused("has samples that are not numbers.")
     if peak > LOUDEST:

@@ -33,7 +33,7 @@ class Sketch:
         self._width = sample_rate / LOW_RATE
         self._left = SECONDS * sample_rate if sample_rate >= LOW_RATE else 0
         self._sample_rate, self._samples = sample_rate, 0
-        self._sum = self._squares = 0.0
+        self._squares = 0.0
         self._once = self._twice = 0.0  # the integral at the last sample, and its integral
         self._passed = [np.zeros(2)]  # the second at the places of the low rate, of which one lies ahead
 
@@ -43,8 +43,6 @@ class Sketch:
         if not len(part):
             return
         self._left -= len(part)
-        self._sum += float(part.sum(dtype=np.float64))
-        self._squares += float(np.square(part, dtype=np.float64).sum())
         self._integrate(part)
 
     def finish(self) -> bytes:
@@ -57,7 +55,7 @@ class Sketch:
         spectrum = np.fft.rfft(self._at_low_rate(), seconds * LOW_RATE)[low:high]
         magnitude = np.abs(spectrum)
         energy = 2 * float(np.square(magnitude).sum()) / (seconds * LOW_RATE * length * LOW_RATE)
-        variance = self._squares / self._samples - (self._sum / self._samples) ** 2
+        variance = self._squares / self._samples - (self._once / self._samples) ** 2
         if energy < max(FAINTEST**2, LEAST * variance):
             return b""
         spectrum /= np.sqrt(np.maximum(magnitude, np.finfo(magnitude.dtype).tiny))
@@ -67,13 +65,19 @@ class Sketch:
 
     def _integrate(self, part: NDArray[np.float32]) -> None:
         """The integral's integral, at the places of the low rate."""
-        once = np.cumsum(np.concatenate(([self._once], part)))
-        twice = np.cumsum(np.concatenate(([self._twice], once[1:])))
-        self._once, self._twice = once[-1], twice[-1]
+        integral = np.empty(len(part) + 1)
+        integral[0], integral[1:] = self._once, part
+        self._squares += float(np.einsum("i,i", integral[1:], integral[1:]))
+        np.cumsum(integral, out=integral)
+        self._once, integral[0] = float(integral[-1]), self._twice
+        np.cumsum(integral, out=integral)
+        self._twice = float(integral[-1])
         begin, end = self._samples, self._samples + len(part)
         first, last = (place * LOW_RATE // self._sample_rate for place in (begin, end))
-        places = np.arange(first + 1, last + 1) * self._width
-        self._passed.append(np.interp(places, np.arange(begin, end + 1), twice))
+        places = np.arange(first + 1, last + 1) * self._width - begin
+        before = np.minimum(places.astype(np.int64), len(part) - 1)
+        lower = integral[before]
+        self._passed.append(lower + (places - before) * (integral[before + 1] - lower))
         self._samples = end
 
     def _at_low_rate(self) -> NDArray[np.float64]:
