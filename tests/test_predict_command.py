@@ -16,6 +16,7 @@ import soundfile
 from safetensors import safe_open
 
 import mixkit
+from mixkit.audio.chunks import UNFINISHED
 from mixkit.tasks.clip import suffixes
 from tests.conftest import Said
 from tests.nursery import Nursery
@@ -224,6 +225,15 @@ def test_every_line_parses_whatever_the_files(small_run: Path, nursery: Nursery)
     assert "Traceback" not in ended.err
     said = ended.err.splitlines()  # libmpg123 has its word there as well
     assert [line for line in said if line.startswith("damaged/")] == [record["error"] for record in failed]
+
+
+def test_what_was_mended_in_a_file_is_said_once(mixkit_command: Command, small_run: Path) -> None:
+    whole = Path("clips/short.wav").read_bytes()
+    at = whole.index(b"data") + 4
+    Path("killed.wav").write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])
+    ended = mixkit_command("predict", str(small_run), "killed.wav", "clips/short.wav")
+    assert ended.err.splitlines() == [f"killed.wav: {UNFINISHED}"]
+    assert len(json.loads(mixkit_command("predict", str(small_run), "killed.wav", "--json").out)) > 1
 
 
 def test_one_of_the_damaged_files_prints_to_stdout_when_it_is_just_opened(nursery: Nursery) -> None:

@@ -30,10 +30,12 @@ class Waveform:
     Args:
         samples: how many there are; None where only hearing it to its end tells.
         blocks: all of it once, float32 on the CPU: `s` each.
+        note: what is odd about the file, and was mended.
     """
 
     samples: int | None
     blocks: Iterator[Tensor]
+    note: str = ""
 
 
 OpenSound = Callable[[], AbstractContextManager[Waveform]]
@@ -54,7 +56,7 @@ def open_file(path: str | os.PathLike[str], wanted: int) -> Iterator[Waveform]:
     with open_recording(path, longest=None) as recording:
         frames, rate = recording.header.frames, recording.header.sample_rate
         samples = None if frames is None else resampled_length(frames, rate, wanted)
-        yield Waveform(samples, resampled(recording.blocks(), rate, wanted))
+        yield Waveform(samples, resampled(recording.blocks(), rate, wanted), recording.header.note)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """Recordings taken one after the other: results reported as they come, faults on stderr, and the rest goes on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from mixkit.audio.waveform import OpenSound
-from mixkit.cli.inputs import Input, inputs
+from mixkit.audio.waveform import OpenSound, Waveform
+from mixkit.cli.inputs import STDIN, Input, inputs
 from mixkit.cli.views.bar import Bar
 from mixkit.cli.views.terminal import say, stderr
-from mixkit.errors import DamagedError, MixkitError
+from mixkit.errors import DamagedError, MixkitError, printable
 from mixkit.tasks.left_out import LeftOut
 
 T = TypeVar("T")
@@ -22,6 +23,8 @@ def process_all(
     left_out: Callable[[str, LeftOut], None] = lambda folder, found: None,
 ) -> tuple[int, int]:
     """Takes recordings one after the other: what comes of each is reported, and a fault said on stderr, as it comes.
+
+    What was mended in a file is said as well, once; on standard input, a header without a length is usual.
 
     Args:
         named: see `inputs`.
@@ -40,8 +43,18 @@ def process_all(
         say(f"{folder}: {found}", console=console)
         left_out(folder, found)
 
+    noted: set[Input] = set()
+
+    @contextmanager
+    def opened(one: Input) -> Iterator[Waveform]:
+        with one.open(sample_rate) as waveform:
+            if waveform.note and one.name != STDIN and one not in noted:
+                noted.add(one)
+                bar.say(f"{printable(one.name)}: {waveform.note}")
+            yield waveform
+
     with inputs(named, tell) as found, Bar(console, counts_bytes=False) as bar:
-        outcomes = process(partial(one.open, sample_rate) for one in found)
+        outcomes = process(partial(opened, one) for one in found)
         for done, (one, outcome) in enumerate(zip(found, outcomes, strict=True), start=1):
             if isinstance(outcome, MixkitError):
                 faults += 1
