@@ -205,7 +205,8 @@ def _fit_any(value: Any, choices: tuple[Any, ...]) -> Any:
         try:
             return converted(value, choice)
         except Misfit as misfit:
-            reasons.append(misfit.reason)
+            if choice is not type(None):  # its empty reason says nothing of the others
+                reasons.append(misfit.reason)
     raise Misfit(min(reasons, key=len))  # an empty reason: the type is right, the range is not
 
 

@@ -211,7 +211,7 @@ def test_show_lists_settings_grid_and_costs(mixkit_command: Command) -> None:
     document = json.loads(mixkit_command("show", "asm_rh", "--with", "size/base", "--json").out)
     assert document["grid"] == {"frequency": 12, "time": 50, "tokens": 600}
     names = [row["name"] for row in document["operators"]]
-    assert len(names) == 1 + 2 * 12 + 2
+    assert len(names) == 1 + 2 * 12 + 3
     assert document["parameters"] == sum(row["parameters"] for row in document["operators"])
     assert document["sources"]["model.width"].endswith("base.gin:4")
 

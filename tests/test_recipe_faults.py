@@ -115,7 +115,7 @@ NAMES = {
     "x/WIDTH = 3": "3: x/WIDTH is no key. Write a macro as WIDTH, without a scope.",
 }
 KINDS = {
-    "train.epochs = 'three'": "3: train.epochs is 'three'. It takes an int, at least 1 or None.",
+    "train.epochs = 'three'": "3: train.epochs is 'three' (a str). It takes an int, at least 1 or None.",
     "train.batch_size = 0": "3: train.batch_size is 0. It takes an int, at least 1.",
     "train.seed = True": "3: train.seed is True (a bool). It takes an int, at least 0.",
     "stem.patches.size = [16]": (
@@ -241,7 +241,7 @@ def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
             '--set "train.workers = -1": train.workers is -1. It takes an int, at least 0.',
             "recipes/mine.gin:2: include 'none.gin' is no file, here or among the shipped recipes. "
             "Write the path from the folder of this file.",
-            "recipes/mine.gin:3: train.epochs is 'x'. It takes an int, at least 1 or None.",
+            "recipes/mine.gin:3: train.epochs is 'x' (a str). It takes an int, at least 1 or None.",
             "recipes/mine.gin:4: a '[' is never closed. Close it with ']'.",
             "recipes/mine.gin:5: model.width is 3.5 (a float). It takes an int, at least 1.",
             "recipes/mine.gin:6: + stands behind the value. Write one value; there is no arithmetic.",
