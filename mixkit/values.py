@@ -35,8 +35,8 @@ class Range:
 
     def __str__(self) -> str:
         words = {"least": "at least", "most": "at most", "above": "above", "below": "below"}
-        bounds = [f"{text} {getattr(self, name):g}" for name, text in words.items() if getattr(self, name) is not None]
-        return " and ".join(bounds)
+        bounds = [(text, getattr(self, name)) for name, text in words.items() if getattr(self, name) is not None]
+        return " and ".join(f"{text} {b if isinstance(b, int) else f'{b:g}'}" for text, b in bounds)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Called:
 
 Count = Annotated[int, Range(least=1)]
 Whole = Annotated[int, Range(least=0)]
+Seed = Annotated[int, Range(least=0, most=2**32 - 1)]  # what every generator takes, NumPy's too
 Positive = Annotated[float, Range(above=0)]
 NotNegative = Annotated[float, Range(least=0)]
 Share = Annotated[float, Range(least=0, most=1)]
@@ -160,6 +161,8 @@ def converted(value: Any, annotation: Any) -> Any:
     Raises:
         Misfit: the value is of another type, out of range, or not finite.
     """
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise Misfit("more than 64 bits")
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         value = converted(value, arguments[0])

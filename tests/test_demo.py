@@ -179,7 +179,7 @@ def test_the_smallest_has_a_clip_of_each_class_in_each_split(home: Path) -> None
     [
         ({"clips": 2}, "task.demo.clips is 2, but each class needs one for each split. Use 3 or more."),
         ({"seconds": 0.4}, "task.demo.seconds is 0.4, too short to tell a siren from a horn. Use 0.5 or more."),
-        ({"seed": 2**32}, "task.demo.seed is 4294967296. Use at most 2^32 - 1."),
+        ({"seed": 2**32}, "task.demo.seed is 4294967296. It takes an int, at least 0 and at most 4294967295."),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], expected: str) -> None:

@@ -9,8 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mixkit.conformance import SITES
 from mixkit.errors import MixkitError
-from mixkit.explain.card import Formula, cost, formulas, sections
+from mixkit.model.formulas import Formula, cost, formulas
 from mixkit.registry import Grid, Site, Spec, operator
+from mixkit.registry.docstring import sections
 from tests.test_operators import BASE, NESTED, SETTINGS, SMALL, ours, stands
 
 MORE = [

@@ -10,7 +10,7 @@ import pytest
 
 import mixkit
 from mixkit.cli.app import app
-from mixkit.explain.card import formulas
+from mixkit.model.formulas import formulas
 from mixkit.recipe import catalog
 from mixkit.registry import REGISTRIES, operator
 from tests.site import ROOT, build, built

@@ -12,11 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
 from mixkit.conformance import checks
-from mixkit.explain.card import COSTS, cost, described, formulas, meanings, sections
 from mixkit.explain.influence import Influence, influences
 from mixkit.explain.plots import mixing, shares
+from mixkit.model.formulas import COSTS, cost, formulas
 from mixkit.operators import AXES, mixes_of
 from mixkit.registry import Entry, Grid, Site, Spec, operator
+from mixkit.registry.docstring import described, meanings, sections
 from mixkit.values import describe, show
 
 PLACES = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from cards import heading, settings
 
-from mixkit.explain.card import sections
 from mixkit.registry import PLURALS, REGISTRIES, Entry
+from mixkit.registry.docstring import sections
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -9,10 +9,11 @@ from mixkit.audio.decoder import Decoder
 from mixkit.audio.ffmpeg import FfmpegDecoder
 from mixkit.audio.pieces import Link
 from mixkit.audio.refusal import Refused
+from mixkit.storage.capacity import MOST
 
 KINDS = ("AIFF", "FLAC", "MP3", "OGG", "RF64", "WAV", "WAVEX")  # of libsndfile
 CHANNELS = (1, 32)
-SAMPLE_RATES = (1_000, 384_000)  # Hz
+SAMPLE_RATES = (1_000, MOST["Hz"])
 SLACK = 0.05  # seconds that the listed end of a clip may lie past the end of its file: listings round
 
 

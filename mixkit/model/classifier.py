@@ -11,6 +11,7 @@ from mixkit.audio.length import OVERLAP, Length
 from mixkit.audio.waveform import OpenSound, Sound, sound_opener
 from mixkit.defaults import float32_default, torch_defaults
 from mixkit.errors import MixkitError, SettingError
+from mixkit.model.estimate import expect_clip
 from mixkit.model.mixer import Mixer
 from mixkit.model.recordings import heard
 from mixkit.model.windows import Prediction
@@ -95,6 +96,7 @@ def build_features(recipe: Recipe) -> Features:
     for setting in ("sample_rate", "seconds"):
         if setting not in recipe.task.params:
             raise SettingError("recipe.task", f"is {recipe.task.name!r}, which has no setting {setting!r}. Add it.")
+    expect_clip(recipe)
     return features.build(recipe.features, recipe.task.params["sample_rate"], recipe.task.params["seconds"])
 
 

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.block import MixerBlock
+from mixkit.model.estimate import expect_network
 from mixkit.model.norms import BatchNorm, norm_layer
 from mixkit.recipe.schema import Model
 from mixkit.registry import Downsample, Grid, Site, downsample, head, pool, stem
@@ -36,6 +37,7 @@ class Mixer(nn.Module):
 
     def __init__(self, model: Model, bins: int, frames: int, classes: int):
         super().__init__()
+        expect_network(model, bins, frames, classes)
         self.checkpointing = False
         stages = model.pyramid
         self.stem = stem.build(model.stem, bins, frames, stages[0].width)

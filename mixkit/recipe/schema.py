@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
-from mixkit.values import Aside, Count, NotNegative, Positive, Rate, Whole, fit, show
+from mixkit.values import Aside, Count, NotNegative, Positive, Range, Rate, Seed, Whole, fit, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
@@ -254,8 +254,8 @@ class Train(Section):
     on_bad_number: Literal["stop", "skip"] = "stop"
     save_every_steps: Annotated[Count | None, Aside.HOW] = None
     save_every_minutes: Annotated[Positive | None, Aside.HOW] = 10.0
-    workers: Annotated[Whole, Aside.HOW] = 0
-    seed: Whole = 0
+    workers: Annotated[int, Range(least=0, most=1024), Aside.HOW] = 0
+    seed: Seed = 0
     init: Spec | None = None
 
     def __post_init__(self) -> None:

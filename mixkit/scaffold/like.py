@@ -11,9 +11,9 @@ from typing import Any
 
 import mixkit.operators
 from mixkit.errors import MixkitError
-from mixkit.explain.card import meanings, sections
 from mixkit.operators.axes import AXES
 from mixkit.registry import Entry, operator
+from mixkit.registry.docstring import meanings, sections
 
 
 def likeness(like: str, name: str) -> dict[str, str]:

@@ -6,19 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import disk_usage
+from typing import Annotated
 
 from mixkit.errors import DataError, SettingError
 from mixkit.registry import Clip, task
 from mixkit.storage.atomic import make_whole
-from mixkit.storage.folders import data_folder
+from mixkit.storage.capacity import expect
+from mixkit.storage.folders import data_folder, nearest
 from mixkit.tasks.clip import SPLITS, expect_split, some
 from mixkit.tasks.urbansound8k import LABELS
-from mixkit.values import Count, Positive, Whole
+from mixkit.values import Count, Positive, Range, Seed
 
 VERSION = 1  # of the sounds; a change of a single sample asks for the next
 RECORDERS = {"train": 20, "valid": 4, "test": 6}
 HEADER = 44  # bytes of a WAV file ahead of its samples
 RATE = 16_000  # Hz, of the files
+
+Clips = Annotated[int, Range(least=1, most=10_000)]  # of each class: 100,000 files
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +63,7 @@ class Demo:
         seed: of the sounds; another one gives other clips and other devices.
 
     Raises:
-        SettingError: clips too few or too short to be heard, or a seed above 2^32 - 1.
+        SettingError: clips too few or too short to be heard, or more than the disk has room for.
     """
 
     protocol: str = "recorders held out"
@@ -66,13 +71,11 @@ class Demo:
     folds: tuple[str, ...] = ()
     labels: tuple[str, ...] = LABELS
 
-    def __init__(self, *, sample_rate: Count = 16_000, seconds: Positive = 2.0, clips: Count = 150, seed: Whole = 0):
+    def __init__(self, *, sample_rate: Count = 16_000, seconds: Positive = 2.0, clips: Clips = 150, seed: Seed = 0):
         if seconds < 0.5:
             raise SettingError("seconds", f"is {seconds}, too short to tell a siren from a horn. Use 0.5 or more.")
         if clips < 3:
             raise SettingError("clips", f"is {clips}, but each class needs one for each split. Use 3 or more.")
-        if seed >= 2**32:
-            raise SettingError("seed", f"is {seed}. Use at most 2^32 - 1.")
         self.sample_rate = sample_rate
         self.seconds = seconds
         self.counts = {"test": max(1, clips // 5), "valid": max(1, clips * 2 // 15)}
@@ -108,8 +111,11 @@ class Demo:
             DataError: the sounds cannot be written, or some are missing.
         """
         folder = data_folder() / "demo" / self._name
-        make_whole(folder, self._make)
         size = HEADER + 2 * self._samples
+        if not folder.is_dir():
+            needed, room = size * sum(1 for _ in self._takes()), disk_usage(nearest(folder)).free
+            expect("task.demo.clips", "bytes on the disk", needed, "Use fewer, or shorter ones.", room)
+        make_whole(folder, self._make)
         broken = [take.path for take in self._takes() if not _has_size(folder / take.path, size)]
         if broken:
             raise DataError(

@@ -10,7 +10,10 @@ from pathlib import Path
 import torch
 
 from mixkit.errors import RunError
+from mixkit.model.estimate import FLOAT
+from mixkit.model.classifier import Classifier
 from mixkit.recipe.schema import Train
+from mixkit.storage.capacity import expect, memory
 
 _SIGNS = ("DefaultCPUAllocator", "can't allocate memory", "out of memory")
 
@@ -31,6 +34,30 @@ def explained(settings: Train) -> Iterator[None]:
             f"Compute it in parts, train.accumulation = {2 * settings.accumulation}; keep fewer activations, "
             "train.checkpointing = True; or lower train.batch_size."
         ) from None
+
+
+def expect_training(model: Classifier, rows: int, device: torch.device) -> None:
+    """Refuses a training that cannot fit, by the least that it takes: weights, gradients, one value a branch and channel.
+
+    Args:
+        model: what is trained.
+        rows: clips that are computed at once.
+        device: that has to hold it all.
+
+    Raises:
+        SettingError: it has less memory, all of it.
+    """
+    weights = sum(p.numel() for p in model.mixer.parameters())
+    values = sum(
+        site.tokens * site.width * (1 if model.recipe.train.checkpointing else len(block.branches))
+        for site, block in zip(model.mixer.sites, model.mixer.layers, strict=True)
+    )
+    state, step = 2 * FLOAT * weights, FLOAT // 2 * rows * values  # bf16
+    most = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
+    setting, fix = ("train.batch_size", "Use less, or a larger train.accumulation.")
+    if state > step:
+        setting, fix = ("model.width", "Use less, or a smaller model.depth.")
+    expect(setting, "bytes of memory for a step", state + step, fix, most)
 
 
 def keep_freed() -> None:

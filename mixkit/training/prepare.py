@@ -23,6 +23,7 @@ from mixkit.training.budget import Budget, budget, in_words
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
+from mixkit.training.memory import expect_training
 from mixkit.training.precision import precision_of
 
 
@@ -109,6 +110,8 @@ def prepare(
     for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
     display.say(_lengths(splits, clips))
+    rows = min(recipe.train.batch_size, len(splits.clips["train"]))
+    expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
     display.say(in_words(recipe.train, len(splits.clips["train"])))

@@ -158,7 +158,8 @@ class Step:
         rows, own, ranks = len(target), self.processes.count(total), self.processes.ranks
         for norm in self.batch_norms:
             norm.counts = bool(own)
-        bounds = [rows * part // self.settings.accumulation for part in range(self.settings.accumulation + 1)]
+        parts = max(1, min(self.settings.accumulation, rows))
+        bounds = [rows * part // parts for part in range(parts + 1)]
         losses = []
         for start, stop in pairwise(bounds):
             if start == stop:

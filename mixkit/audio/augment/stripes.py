@@ -1,13 +1,15 @@
 """Stripes of a spectrogram that are hidden."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import Count, Whole
+from mixkit.values import Range, Whole
+
+Masks = Annotated[int, Range(least=1, most=1000)]
 
 
 @augmentation("spec_augment", on="features", scales=("frequency", "time"), paper="arXiv:1904.08779")
@@ -36,8 +38,8 @@ class SpecAugment(nn.Module):
         *,
         frequency: Whole = 48,
         time: Whole = 48,
-        frequency_masks: Count = 1,
-        time_masks: Count = 1,
+        frequency_masks: Masks = 1,
+        time_masks: Masks = 1,
         fill: Literal["mean", "silence"] = "mean",
     ):
         super().__init__()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mixkit.errors import DataError, MixkitError, SettingError
 from mixkit.linear import linear
+from mixkit.storage.capacity import expect
 
 FLOOR = torch.finfo(torch.float32).eps  # no energy is logged below this, so silence is -15.942
 PREEMPHASIS = 0.97
@@ -93,11 +94,8 @@ class MelFeatures(nn.Module):
     ):
         super().__init__()
         self.sample_rate, self.bins = sample_rate, bins or bands.bins
-        self.window, self.hop = int(sample_rate * bands.window_ms / 1000), int(sample_rate * bands.hop_ms / 1000)
-        for name, samples, least in (("window_ms", self.window, 2), ("hop_ms", self.hop, 1)):
-            if samples < least:
-                message = f"is {getattr(bands, name):g}, or {samples} samples at {sample_rate} Hz; it takes {least}."
-                raise SettingError(name, f"{message} Use {math.ceil(1e6 * least / sample_rate) / 1000:g} or more.")
+        self.window = _samples("window_ms", bands.window_ms, sample_rate, least=2)
+        self.hop = _samples("hop_ms", bands.hop_ms, sample_rate, least=1)
         held = round(seconds * sample_rate)
         if bands.frames is None and held < self.window:
             message = f"is {bands.window_ms:g}, longer than a clip of {seconds:g} s. Use {1000 * seconds:g} or less."
@@ -105,6 +103,10 @@ class MelFeatures(nn.Module):
         self.frames = bands.frames or 1 + (held - self.window) // self.hop
         # A clip of just these seconds keeps its last, partial hop: cutting it would shift all windows against Kaldi's.
         self.samples = held if bands.frames is None else (self.frames - 1) * self.hop + self.window
+        expect("frames", "samples of a clip", self.samples, "Use fewer.")
+        waves, size = self.window * self._size // 2, self._size // 2 + self.frames + (bins or 0)
+        expect("window_ms", "numbers for the features", waves, "Use less.")
+        expect("bands" if bins else "bins", "numbers for the features", waves + bands.bins * size, "Use fewer.")
         self._bands = (bands.bins, *_band(sample_rate, bands.low_hz, bands.high_hz))
         self.norm = norm
         if (mean is None) != (std is None):
@@ -200,9 +202,13 @@ class MelFeatures(nn.Module):
     def _constants(self) -> Mapping[str, Any]:
         """The fixed matrices, by the names of their buffers."""
         bands, low, high = self._bands
-        size = 1 << (self.window - 1).bit_length()
-        cosines, sines = _waves(self.window, size)
-        return {"cosines": cosines, "sines": sines, "mel": _mel(self.sample_rate, size, bands, low, high).T}
+        cosines, sines = _waves(self.window, self._size)
+        return {"cosines": cosines, "sines": sines, "mel": _mel(self.sample_rate, self._size, bands, low, high).T}
+
+    @property
+    def _size(self) -> int:
+        """Of the transform: a power of two, which holds a window."""
+        return 1 << (self.window - 1).bit_length()
 
     def _fill_constants(self, device: torch.device | None) -> None:
         for name, array in self._constants().items():
@@ -243,6 +249,15 @@ def _mean_and_std(sums: Tensor) -> tuple[Tensor, Tensor]:
 def _note_loaded(module: nn.Module, _: Any) -> None:
     assert isinstance(module, MelFeatures)
     module.needs_measuring = False
+
+
+def _samples(setting: str, milliseconds: float, sample_rate: int, least: int) -> int:
+    samples = sample_rate * milliseconds / 1000
+    expect(setting, "samples of a clip", samples, "Use less.")
+    if int(samples) < least:
+        message = f"is {milliseconds:g}, or {int(samples)} samples at {sample_rate} Hz; it takes {least}."
+        raise SettingError(setting, f"{message} Use {math.ceil(1e6 * least / sample_rate) / 1000:g} or more.")
+    return int(samples)
 
 
 def _band(sample_rate: int, low: float, high: float | None) -> tuple[float, float]:

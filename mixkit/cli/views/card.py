@@ -8,8 +8,9 @@ from rich.text import Text
 
 from mixkit.cli.views.terminal import print_json, stdout
 from mixkit.errors import printable
-from mixkit.explain.card import formulas, meanings, sections
+from mixkit.model.formulas import formulas
 from mixkit.registry import REGISTRIES, Entry
+from mixkit.registry.docstring import meanings, sections
 from mixkit.values import describe, show
 
 

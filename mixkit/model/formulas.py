@@ -1,18 +1,16 @@
-"""What the docstring of a registered thing says of it, section by section; and its cost by the formulas in there."""
+"""What an operator costs, by the formulas of its docstring: known before anything is built."""
 
 import ast
-import inspect
 import math
 import operator as arithmetic
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mixkit.errors import MixkitError
 from mixkit.registry import Entry, Grid, Site, Spec, operator
+from mixkit.registry.docstring import described, sections
 
-SECTIONS = ("Shape", "Equation", "Cost", "Args", "Raises", "Returns", "Paper", "Differs")
 COSTS = ("parameters", "FLOPs")
 SIGNS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: arithmetic.add,
@@ -36,32 +34,6 @@ class Formula:
     name: str
     text: str
     meaning: str = ""
-
-
-def sections(entry: Entry) -> dict[str, str]:
-    """The docstring by its sections; what stands ahead of them all has the name ''."""
-    return _sections(entry.target.__doc__)
-
-
-def meanings(entry: Entry) -> dict[str, str]:
-    """What is said of each setting under `Args:`; of those that a class takes from another, what is said there."""
-    classes = reversed(entry.target.__mro__) if inspect.isclass(entry.target) else [entry.target]
-    said = (described(_sections(owner.__doc__).get("Args", "")) for owner in classes)
-    return {name: text for of_one in said for name, text in of_one.items()}
-
-
-def _sections(docstring: str | None) -> dict[str, str]:
-    pieces = re.split(rf"^({'|'.join(SECTIONS)}):", inspect.cleandoc(docstring or ""), flags=re.M)
-    found = {"": pieces[0].strip()}
-    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        found[title] = inspect.cleandoc(f"\n{body}") if body.startswith("\n") else " ".join(body.split())
-    return found
-
-
-def described(section: str) -> dict[str, str]:
-    """What a section says of each name: `Args:` of settings, `Raises:` of errors, `Cost:` of letters."""
-    entries = re.split(r"^(\w+): ", section, flags=re.M)
-    return {name: " ".join(body.split()) for name, body in zip(entries[1::2], entries[2::2], strict=True)}
 
 
 def formulas(entry: Entry) -> tuple[Formula, ...]:
