@@ -48,6 +48,7 @@ class Called:
 
 Count = Annotated[int, Range(least=1)]
 Whole = Annotated[int, Range(least=0)]
+Side = Annotated[int, Range(least=1, most=1_000_000)]  # of a kernel or a patch: none is longer than a recording
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]  # what every generator takes, NumPy's too
 Positive = Annotated[float, Range(above=0)]
 NotNegative = Annotated[float, Range(least=0)]

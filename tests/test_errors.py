@@ -15,8 +15,10 @@ PACKAGE = Path(mixkit.__file__).parent
 
 # Errors of other packages, which say no more than their text.
 FOREIGN = {
+    "cli/__init__.py": "tempfile raises FileNotFoundError where no folder can be written, as for a missing file",
     "data/workers.py": "torch's loader raises RuntimeError for a wait that was too long, as for all else",
     "training/memory.py": "torch raises RuntimeError where the system gives no memory, as for all else",
+    "model/estimate.py": "torch raises RuntimeError or TypeError for a number that is too large for it",
     "recipe/limits.py": "tokenize.TokenError has a text and a place",
     "recipe/syntax.py": "gin's parser raises SyntaxError",
 }

@@ -117,9 +117,10 @@ NAMES = {
 KINDS = {
     "train.epochs = 'three'": "3: train.epochs is 'three' (a str). It takes an int, at least 1 or None.",
     "train.batch_size = 0": "3: train.batch_size is 0. It takes an int, at least 1.",
-    "train.seed = True": "3: train.seed is True (a bool). It takes an int, at least 0.",
+    "train.seed = True": "3: train.seed is True (a bool). It takes an int, at least 0 and at most 4294967295.",
     "stem.patches.size = [16]": (
-        "3: stem.patches.size is [16] (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1."
+        "3: stem.patches.size is [16] (1 of them). It takes a list of 2: an int, at least 1 and at most "
+        "1000000; an int, at least 1 and at most 1000000."
     ),
     "model.pool = 'max'": "3: model.pool is 'max' (a str). It takes @pool.NAME().",
     "operator.channel.expansion = 'x'": ("3: operator.channel.expansion is 'x' (a str). It takes a float, above 0."),
@@ -238,7 +239,7 @@ def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
         for line in (
             "--set \"nonsense\": no '=' stands behind nonsense. Write key = value.",
             "--set \"train.best = 'x'; 3\": ; 3 stands behind the value. Write one value; there is no arithmetic.",
-            '--set "train.workers = -1": train.workers is -1. It takes an int, at least 0.',
+            '--set "train.workers = -1": train.workers is -1. It takes an int, at least 0 and at most 1024.',
             "recipes/mine.gin:2: include 'none.gin' is no file, here or among the shipped recipes. "
             "Write the path from the folder of this file.",
             "recipes/mine.gin:3: train.epochs is 'x' (a str). It takes an int, at least 1 or None.",
@@ -246,7 +247,7 @@ def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
             "recipes/mine.gin:5: model.width is 3.5 (a float). It takes an int, at least 1.",
             "recipes/mine.gin:6: + stands behind the value. Write one value; there is no arithmetic.",
             "recipes/mine.gin:7: no section or kind named 'los'. Did you mean 'loss'? {words}",
-            "recipes/part.gin:1: train.seed is 'x' (a str). It takes an int, at least 0.",
+            "recipes/part.gin:1: train.seed is 'x' (a str). It takes an int, at least 0 and at most 4294967295.",
             "recipes/part.gin:3: no section or kind named 'trian'. Did you mean 'train'? {words}",
         )
     ]

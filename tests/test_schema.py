@@ -45,7 +45,8 @@ def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
         (lambda: Model(()), "model.pattern is empty. Name at least one block."),
         (
             lambda: stem.spec("patches", size=(16,)),
-            "stem.patches.size is (16,) (1 of them). It takes a list of 2: an int, at least 1; an int, at least 1.",
+            "stem.patches.size is (16,) (1 of them). It takes a list of 2: an int, at least 1 and at most 1000000; an "
+            "int, at least 1 and at most 1000000.",
         ),
         (
             lambda: Model(stages=(Stage((Block((CHANNEL,)),), width=8), Stage((Block((CHANNEL,)),), width=16))),

@@ -17,11 +17,11 @@ from mixkit.registry import Grid, Site, Spec, downsample, head, operator, pool, 
 from mixkit.storage.capacity import count, expect, memory
 
 FLOAT = 4  # bytes
-FIX = "Use a smaller model.width or model.depth, or fewer hidden units."
+FIX = "Make it smaller, or set a smaller model.width or model.depth."
 
 
-class Part(NamedTuple):
-    """Some of a network: the key that asks for it, and its parameters."""
+class Demand(NamedTuple):
+    """Parameters of a part of a network, and the key that asks for them."""
 
     setting: str
     parameters: float
@@ -61,7 +61,7 @@ def expect_network(model: Model, bins: int, frames: int, classes: int) -> None:
         expect(largest, "bytes of memory for parameters", FLOAT * needed, FIX, memory())
 
 
-def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Part]:
+def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Demand]:
     """All parts in the order of the data flow, but for norms and gains, which are small beside them."""
     stages = model.pyramid
     made, first = _measured(model.stem, lambda: stem.build(model.stem, bins, frames, stages[0].width))
@@ -70,7 +70,7 @@ def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Part]:
         return parts
     grid, before = made.grid, stages[0].width
     expect(f"stem.{model.stem.name}", "values of a clip in a layer", _values(made, bins, frames), "Use less.")
-    parts.append(Part("model.prefix", (model.prefix + grid.tokens * (model.positional != "none")) * before))
+    parts.append(Demand("model.prefix", (model.prefix + grid.tokens * (model.positional != "none")) * before))
     for stage in stages:
         if stage.downsample is not None:
             made, part = _downsample(stage.downsample, grid, before, stage.width)
@@ -85,13 +85,13 @@ def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Part]:
         repeats = -(-stage.depth // len(stage.pattern))
         for block in stage.pattern:
             for spec in (spec for branch in block.branches for spec in branch.operators):
-                parts.append(Part(f"operator.{spec.name}", repeats * _parameters(spec, site)))
+                parts.append(Demand(f"operator.{spec.name}", repeats * _parameters(spec, site)))
     parts.append(_measured(model.pool, lambda: pool.build(model.pool, site))[1])
     parts.append(_measured(model.head, lambda: head.build(model.head, model.width, classes))[1])
     return parts
 
 
-def _downsample(spec: Spec, grid: Grid, before: int, width: int) -> tuple[Any, Part]:
+def _downsample(spec: Spec, grid: Grid, before: int, width: int) -> tuple[Any, Demand]:
     return _measured(spec, lambda: downsample.build(spec, grid, before, width))
 
 
@@ -108,7 +108,7 @@ def _parameters(spec: Spec, site: Site) -> float:
         return 0
 
 
-def _measured(spec: Spec, build: Callable[[], object]) -> tuple[Any, Part]:
+def _measured(spec: Spec, build: Callable[[], object]) -> tuple[Any, Demand]:
     """A part on the meta device, and its parameters; None for one that has more than can be counted, or none there."""
     setting = f"{spec.kind}.{spec.name}"
     try:
@@ -117,8 +117,8 @@ def _measured(spec: Spec, build: Callable[[], object]) -> tuple[Any, Part]:
     except MixkitError:
         raise
     except Exception as error:
-        return None, Part(setting, float("inf") if _overflows(error) else 0)
-    return made, Part(setting, sum(parameter.numel() for parameter in made.parameters()))
+        return None, Demand(setting, float("inf") if _overflows(error) else 0)
+    return made, Demand(setting, sum(parameter.numel() for parameter in made.parameters()))
 
 
 def _values(made: nn.Module, bins: int, frames: int) -> float:

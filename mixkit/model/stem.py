@@ -11,9 +11,10 @@ from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.norms import norm_layer
 from mixkit.recipe.schema import Activation, Norm
 from mixkit.registry import Grid, stem
-from mixkit.values import Count, Positive
+from mixkit.storage.capacity import expect
+from mixkit.values import Count, Positive, Side
 
-Pair = tuple[Count, Count]
+Pair = tuple[Side, Side]
 
 
 @stem("patches", paper="arXiv:2104.01778, section 2")
@@ -88,7 +89,7 @@ class ConvolutionStem(nn.Module):
         activation: behind each norm.
 
     Raises:
-        SettingError: there are not as many kernels or strides as layers, or a kernel has no middle.
+        SettingError: there are too many layers, or not as many kernels or strides as layers, or a kernel has no middle.
 
     Paper: Xiao et al. 2021, arXiv:2106.14881: early convolutions help transformers train.
     """
@@ -108,6 +109,7 @@ class ConvolutionStem(nn.Module):
     ):
         super().__init__()
         layers = len(channels) + 1
+        expect("channels", "layers", layers, "Use fewer.")
         kernels, strides = _each(kernel, layers, "kernel"), _each(stride, layers, "stride")
         for pair in kernels:
             odd(pair)

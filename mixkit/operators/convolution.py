@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.registry import Site, operator
-from mixkit.values import Count
+from mixkit.values import Side
 
 
 def _axes(params: Mapping[str, Any]) -> set[str]:
@@ -51,8 +51,8 @@ class Convolution(nn.Module):
         self,
         site: Site,
         *,
-        kernel: tuple[Count, Count] = (5, 5),
-        dilation: tuple[Count, Count] = (1, 1),
+        kernel: tuple[Side, Side] = (5, 5),
+        dilation: tuple[Side, Side] = (1, 1),
         bias: bool = True,
     ):
         super().__init__()

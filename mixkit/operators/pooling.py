@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.registry import Site, operator
-from mixkit.values import Count
+from mixkit.values import Side
 
 
 @operator("pooling", mixes={"frequency", "time"}, paper="arXiv:2111.11418, eq. 4")
@@ -36,7 +36,7 @@ class Pooling(nn.Module):
     Paper: PoolFormer, Yu et al. 2022, arXiv:2111.11418, eq. 4. At the edge the mean is of the patches that are there.
     """
 
-    def __init__(self, site: Site, *, size: tuple[Count, Count] = (3, 3)):
+    def __init__(self, site: Site, *, size: tuple[Side, Side] = (3, 3)):
         super().__init__()
         grid = site.bare("pooling")
         if not all(side % 2 for side in size):

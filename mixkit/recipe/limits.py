@@ -25,7 +25,7 @@ _KNOWN_ESCAPES = frozenset("\n\\'\"abfnrtvxNuU01234567")
 _CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
-class StatementRefused(Exception):
+class LineFault(Exception):
     """A statement that cannot be taken: the line of the file, and why."""
 
     def __init__(self, line: int, message: str):
@@ -58,7 +58,7 @@ def check(statement: Chunk) -> tuple[int, list[int]]:
         How many there are, and the line of each reference and macro.
 
     Raises:
-        StatementRefused: a bound is passed, a bracket or quote does not close, or a literal has no place in a recipe.
+        LineFault: a bound is passed, a bracket or quote does not close, or a literal has no place in a recipe.
     """
     brackets: list[tuple[str, int]] = []
     marks: list[int] = []
@@ -71,13 +71,13 @@ def check(statement: Chunk) -> tuple[int, list[int]]:
             marks += [line] if token.string in ("@", "%") else []
             name = tokenize.tok_name[token.type]
             if count > TOKENS:
-                raise StatementRefused(line, f"a value of more than {TOKENS:,} tokens. Write less.")
+                raise LineFault(line, f"a value of more than {TOKENS:,} tokens. Write less.")
             strings = _adjacent(token, line, strings)
             part = name == "NAME" or token.string in ("/", ".")
             letters = (letters if token.start == end else 0) + len(token.string) if part else 0
             end = token.end
             if letters > NAME:
-                raise StatementRefused(line, f"a name of more than {NAME} characters. Write a shorter one.")
+                raise LineFault(line, f"a name of more than {NAME} characters. Write a shorter one.")
             if name == "ERRORTOKEN" or token.string in ("$", "?", "!", "`"):  # the marks: Python 3.12
                 _stray(token.string, line)
             elif name == "OP":
@@ -94,7 +94,7 @@ def check(statement: Chunk) -> tuple[int, list[int]]:
 def _adjacent(token: tokenize.TokenInfo, line: int, before: int) -> int:
     if token.type == tokenize.STRING:
         if before >= ADJACENT:
-            raise StatementRefused(line, f"more than {ADJACENT} strings stand side by side. Write one string.")
+            raise LineFault(line, f"more than {ADJACENT} strings stand side by side. Write one string.")
         return before + 1
     return before if token.type in (tokenize.NL, tokenize.COMMENT) else 0
 
@@ -103,45 +103,47 @@ def _match(mark: str, line: int, brackets: list[tuple[str, int]]) -> None:
     if mark in _CLOSES:
         brackets.append((mark, line))
         if len(brackets) > NESTING:
-            raise StatementRefused(line, f"brackets are nested more than {NESTING} deep. Write less in one value.")
+            raise LineFault(line, f"brackets are nested more than {NESTING} deep. Write less in one value.")
     elif mark in _CLOSES.values():
         if not brackets:
-            raise StatementRefused(line, f"{mark!r} closes no bracket. Remove it.")
+            raise LineFault(line, f"{mark!r} closes no bracket. Remove it.")
         opened, where = brackets.pop()
         if _CLOSES[opened] != mark:
-            raise StatementRefused(line, f"{mark!r} closes the {opened!r} of line {where}. Use {_CLOSES[opened]!r}.")
+            raise LineFault(line, f"{mark!r} closes the {opened!r} of line {where}. Use {_CLOSES[opened]!r}.")
 
 
 def _stray(mark: str, line: int) -> None:
     if mark in "'\"":
-        raise StatementRefused(line, "a quote is never closed. Close it.")
+        raise LineFault(line, "a quote is never closed. Close it.")
     if mark.strip(" \t"):
-        raise StatementRefused(line, f"{mark} has no place here. Put text in quotes.")
+        raise LineFault(line, f"{mark} has no place here. Put text in quotes.")
 
 
 def _number(text: str, line: int) -> None:
     if len(text) > DIGITS:
-        raise StatementRefused(line, f"a number of {len(text):,} digits. Numbers have at most {DIGITS}.")
+        raise LineFault(line, f"a number of {len(text):,} digits. Numbers have at most {DIGITS}.")
     value = ast.literal_eval(text)
     if isinstance(value, complex):
-        raise StatementRefused(line, f"{text} is a complex number. A recipe holds real ones.")
+        raise LineFault(line, f"{text} is a complex number. A recipe holds real ones.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise StatementRefused(line, f"{text} is too large to be a finite number. Use one below 1.8e308.")
+        raise LineFault(line, f"{text} is too large to be a finite number. Use one below 1.8e308.")
     if isinstance(value, int) and value > LARGEST:
-        raise StatementRefused(line, f"{text} does not fit into 64 bits. Use at most {LARGEST}.")
+        raise LineFault(line, f"{text} does not fit into 64 bits. Use at most {LARGEST}.")
 
 
 def _string(text: str, line: int) -> None:
     prefix = text[: min((text.find(quote) for quote in "'\"" if quote in text), default=0)].lower()
     if "b" in prefix:
-        raise StatementRefused(line, f"{show_token(text)} is bytes. Write text, without the b.")
+        raise LineFault(line, f"{show_token(text)} is bytes. Write text, without the b.")
     if "f" in prefix or "t" in prefix:
-        raise StatementRefused(line, f"an {prefix}-string is filled in by code. Write plain text.")
+        raise LineFault(line, f"an {prefix}-string is filled in by code. Write plain text.")
     if "r" in prefix:
         return
     for escape in _ESCAPE.finditer(text):
         if escape[1] not in _KNOWN_ESCAPES or _BEYOND_BYTE.match(text, escape.start()):
-            raise StatementRefused(line, f"{escape[0]} in {show_token(text)} is no escape. Write \\{escape[0]} for a backslash.")
+            raise LineFault(
+                line, f"{escape[0]} in {show_token(text)} is no escape. Write \\{escape[0]} for a backslash."
+            )
 
 
 def show_token(text: str) -> str:
@@ -149,13 +151,13 @@ def show_token(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _broken(error: tokenize.TokenError | SyntaxError, brackets: list[tuple[str, int]], first: int) -> StatementRefused:
+def _broken(error: tokenize.TokenError | SyntaxError, brackets: list[tuple[str, int]], first: int) -> LineFault:
     if brackets:
         mark, line = brackets[-1]
-        return StatementRefused(line, f"a {mark!r} is never closed. Close it with {_CLOSES[mark]!r}.")
+        return LineFault(line, f"a {mark!r} is never closed. Close it with {_CLOSES[mark]!r}.")
     line = first - 1 + ((error.lineno if isinstance(error, SyntaxError) else error.args[1][0]) or 1)
     if isinstance(error, IndentationError):
-        return StatementRefused(line, "this line is indented by another depth than the lines above. Align them.")
+        return LineFault(line, "this line is indented by another depth than the lines above. Align them.")
     if "string" in str(error.args[0]):
-        return StatementRefused(line, "a quote is never closed. Close it.")
-    return StatementRefused(line, f"cannot be read ({error.args[0]}). Write key = value.")
+        return LineFault(line, "a quote is never closed. Close it.")
+    return LineFault(line, f"cannot be read ({error.args[0]}). Write key = value.")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from gin import config_parser
 
 from mixkit.recipe.faults import Faults, Place
-from mixkit.recipe.limits import TOKENS, StatementRefused, check, decode, show_token
+from mixkit.recipe.limits import TOKENS, LineFault, check, decode, show_token
 from mixkit.recipe.splitter import Chunk, chunks
 from mixkit.recipe.statements import UNKNOWN, Binding, Import, Include, Macro, Reference, Statement, lost, split_key
 from mixkit.registry import REGISTRIES
@@ -51,7 +51,7 @@ def _read(chunk: Chunk, at: At, faults: Faults) -> tuple[list[Statement], int]:
     place = at(chunk.first)
     try:
         return _parse(chunk, at)
-    except StatementRefused as refused:
+    except LineFault as broken:
         if _IMPORT.match(chunk.text):
             return [Import("", chunk.lines[0].strip(), False, place)], 0
         block = _BLOCK.match(chunk.text)
@@ -60,7 +60,7 @@ def _read(chunk: Chunk, at: At, faults: Faults) -> tuple[list[Statement], int]:
             found = _read_lines(block[1], chunk, at, faults)
             if len(faults) > before:
                 return found, 0
-        faults.add(at(refused.line), refused.message)
+        faults.add(at(broken.line), broken.message)
         key = _KEY.match(chunk.text)
         if not key or key[0] == "include" or key[0].endswith((".", "/")) or (block and "." not in key[0]):
             return [lost(place)], 0
@@ -88,12 +88,12 @@ def _parse(chunk: Chunk, at: At) -> tuple[list[Statement], int]:
                 in_block = True
                 continue
             if not in_block and (found or chunk.text[0] in " \t"):
-                raise StatementRefused(line, "the line is indented, but belongs to no block. Start it at the margin.")
+                raise LineFault(line, "the line is indented, but belongs to no block. Start it at the margin.")
             found.append(_statement(statement, at(line)))
     except SyntaxError as error:
         raise _explained(error, chunk) from None
     except TypeError:
-        raise StatementRefused(chunk.first, "a dictionary has a list or a dictionary as a key. Use text or numbers.") from None
+        raise LineFault(chunk.first, "a dictionary has a list or a dictionary as a key. Use text or numbers.") from None
     return found, count
 
 
@@ -123,7 +123,7 @@ class _Inert:
         return Macro(name, next(self._lines))
 
 
-def _explained(error: SyntaxError, chunk: Chunk) -> StatementRefused:
+def _explained(error: SyntaxError, chunk: Chunk) -> LineFault:
     number = min(error.lineno or 1, len(chunk.lines))
     line, text = chunk.first + number - 1, chunk.lines[number - 1]
     here = show_token(text.strip() or "the line")
@@ -131,27 +131,27 @@ def _explained(error: SyntaxError, chunk: Chunk) -> StatementRefused:
     key, block = _KEY.match(chunk.text), _BLOCK.match(chunk.text)
     token = re.search(r"Failed to parse token '(.*)'$", error.msg, re.DOTALL)
     if token:
-        return StatementRefused(line, _no_value(token[1]))
+        return LineFault(line, _no_value(token[1]))
     if block:
         return _explained_block(block[1], chunk, block.end())
     if "file path" in error.msg:
-        return StatementRefused(line, f"{here} names no file. Write include 'size/tiny.gin'.")
+        return LineFault(line, f"{here} names no file. Write include 'size/tiny.gin'.")
     if "Couldn't parse statement" in error.msg and key:
-        return StatementRefused(line, f"no '=' stands behind {show_token(key[0])}. Write key = value.")
+        return LineFault(line, f"no '=' stands behind {show_token(key[0])}. Write key = value.")
     if "scope or selector" in error.msg:
-        return StatementRefused(line, f"{here} is no key. Write scope/section.setting = value, without spaces in the key.")
+        return LineFault(line, f"{here} is no key. Write scope/section.setting = value, without spaces in the key.")
     if "Expected newline" in error.msg:
-        return StatementRefused(line, f"{rest} stands behind the value. Write one value; there is no arithmetic.")
+        return LineFault(line, f"{rest} stands behind the value. Write one value; there is no arithmetic.")
     if "Unable to parse value" in error.msg:
-        return StatementRefused(line, f"{f'{rest} is no value' if rest else 'a value is missing'}. {_VALUES}")
-    return StatementRefused(line, f"{here} cannot be read. Write key = value. {_VALUES if '=' in here else ''}".rstrip())
+        return LineFault(line, f"{f'{rest} is no value' if rest else 'a value is missing'}. {_VALUES}")
+    return LineFault(line, f"{here} cannot be read. Write key = value. {_VALUES if '=' in here else ''}".rstrip())
 
 
-def _explained_block(name: str, chunk: Chunk, end: int) -> StatementRefused:
+def _explained_block(name: str, chunk: Chunk, end: int) -> LineFault:
     same_line = show_token(chunk.lines[0][end:].partition("#")[0].strip())
     if same_line and "." in name:
-        return StatementRefused(chunk.first, f"no '=' stands behind {name}. Write {name} = {same_line}")
-    return StatementRefused(chunk.first, f"the block {name} cannot be read. Write {name}: and, indented below, key = value.")
+        return LineFault(chunk.first, f"no '=' stands behind {name}. Write {name} = {same_line}")
+    return LineFault(chunk.first, f"the block {name} cannot be read. Write {name}: and, indented below, key = value.")
 
 
 def _no_value(word: str) -> str:

@@ -15,6 +15,7 @@ MOST = {
     "numbers for the features": 2**30,  # 4 GiB: matrices for windows of 2**15 samples are half of that
     "values of a clip in a layer": 2**30,  # 4 GiB: 2,000 times those of ASM-RH's base size
     "operators": 10_000,  # ten seconds of building: five times those of the deepest published, 1,000 blocks of two
+    "layers": 1_000,  # of one stem
     "parameters": 10**11,  # 400 GB
 }
 """The most of each that a recipe may ask for on any machine: what is more is a slip, or a stranger's."""

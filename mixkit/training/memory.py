@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from mixkit.errors import RunError
-from mixkit.model.estimate import FLOAT
 from mixkit.model.classifier import Classifier
+from mixkit.model.estimate import FLOAT
 from mixkit.recipe.schema import Train
 from mixkit.storage.capacity import expect, memory
 
@@ -37,7 +37,7 @@ def explained(settings: Train) -> Iterator[None]:
 
 
 def expect_training(model: Classifier, rows: int, device: torch.device) -> None:
-    """Refuses a training that cannot fit, by the least that it takes: weights, gradients, one value a branch and channel.
+    """Refuses a training that cannot fit, by the least that it takes: weights, gradients, one value a branch.
 
     Args:
         model: what is trained.
