@@ -234,7 +234,7 @@ def check(task: Task, name: str, progress: Callable[[str, int, int], None], sett
     Raises:
         MixkitError: the task cannot list its clips.
     """
-    splits = list_splits(task)
+    splits = list_splits(task, progress)
     # Of files and groups in two splits it is said clip by clip.
     refused = tuple(str(fault) for fault in faults_of(name, task, splits) if fault.kind not in ("file", "group"))
     total = sum(map(len, splits.values()))

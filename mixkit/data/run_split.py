@@ -22,6 +22,7 @@ from mixkit.runs.clips import KeptClips, RunClip
 from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS, some
 from mixkit.tasks.leakage import split_faults
+from mixkit.tasks.progress import LongListing, Progress, quiet
 
 _log = logging.getLogger(__name__)
 
@@ -158,8 +159,10 @@ def faults_of(name: str, source: Task, listed: Mapping[str, Sequence[Clip]]) -> 
     yield from split_faults(listed, source.labels, source.protocol)
 
 
-def list_splits(source: Task) -> dict[str, tuple[Clip, ...]]:
-    """The clips of a task, split by split."""
+def list_splits(source: Task, progress: Progress = quiet) -> dict[str, tuple[Clip, ...]]:
+    """The clips of a task, split by split; of a listing that takes long, it is told how far it is."""
+    if isinstance(source, LongListing):
+        source.list_clips(progress)
     return {split: tuple(source.clips(split)) for split in SPLITS}
 
 

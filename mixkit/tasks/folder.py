@@ -13,6 +13,7 @@ from mixkit.tasks.entry import SEPARATOR, ClipEntry, fold_name
 from mixkit.tasks.left_out import LeftOut, Tally
 from mixkit.tasks.listing import Skip, expect_found, find_audio
 from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
+from mixkit.tasks.progress import Patient, Progress
 from mixkit.tasks.split import Division, folds_of
 from mixkit.tasks.table import FOLLOW, read_table
 from mixkit.values import Count, Fold, Location, PathName, Positive, Share
@@ -93,6 +94,7 @@ class Folder:
         self.seconds = seconds
         self._pattern = None if pattern is None else compile_pattern(pattern)
         self._separator = separator if multi_label else None
+        self._patient = Patient()
         self._division = Division(
             None if fold is None else fold_name(str(fold)),
             tuple(map(nfc, valid_groups)),
@@ -162,8 +164,21 @@ class Folder:
         expect_split(split)
         return self._clips[split]
 
+    def list_clips(self, progress: Progress) -> None:
+        """Lists all clips now, so that the user can be told how far that is.
+
+        Raises:
+            MixkitError: as of `clips`.
+        """
+        self._patient = Patient(progress)
+        try:
+            self._clips  # noqa: B018 - kept from here on
+        finally:
+            self._patient = Patient()
+
     @cached_property
     def _clips(self) -> dict[str, tuple[Clip, ...]]:
+        self._patient.begin("dividing clips", len(self._entries))
         place = lru_cache(1)(self._root.joinpath)  # sections of a recording follow each other, and share its path
         return {
             split: tuple(Clip(place(one.path), one.label, one.group, one.start, one.stop, one.tags) for one in entries)
@@ -179,13 +194,13 @@ class Folder:
         skip = Skip(self.skip)
         left_out = Tally(FOLLOW)
         if self.table is None:
-            found = find_audio(self._root, FOLLOW, skip, self.follow_links)
+            found = find_audio(self._root, FOLLOW, skip, self.follow_links, self._patient)
             expect_found(self._root, found)
             left_out = found.left_out
             entries = read_names(self._root, found.files, self._pattern, self._separator)
             expect_classes(self._root, entries, left_out, self._pattern, self._separator)
         else:
-            entries = read_table(self._root, self.table, skip, self._separator, self.follow_links)
+            entries = read_table(self._root, self.table, skip, self._separator, self.follow_links, self._patient)
         skip.expect_used()
         return entries, left_out
 

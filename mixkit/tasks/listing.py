@@ -8,6 +8,7 @@ from pathlib import Path
 from mixkit.errors import DataError, SettingError
 from mixkit.tasks.clip import is_audio, nfc, suffixes
 from mixkit.tasks.left_out import Tally, left_out_kind, suffix_of
+from mixkit.tasks.progress import Patient
 
 
 class Skip:
@@ -53,7 +54,9 @@ class Found:
     left_out: Tally
 
 
-def find_audio(root: Path, follow: str, skip: Skip | None = None, follow_links: bool = False) -> Found:
+def find_audio(
+    root: Path, follow: str, skip: Skip | None = None, follow_links: bool = False, patient: Patient | None = None
+) -> Found:
     """Searches a folder, and all below it, for files that are named like recordings; none is opened.
 
     Names that begin with a dot are left out, and so are links that lead out of the folder, to a folder, to nothing, or
@@ -64,8 +67,10 @@ def find_audio(root: Path, follow: str, skip: Skip | None = None, follow_links: 
         follow: how links are followed, a sentence.
         skip: what the user leaves out.
         follow_links: whether links that lead out of the folder, or to folders, are followed.
+        patient: tells how many files and folders were looked at.
     """
-    search = _Search(root, Tally(follow), skip or Skip(()), follow_links)
+    search = _Search(root, Tally(follow), skip or Skip(()), follow_links, patient or Patient())
+    search.patient.begin("searching for recordings")
     search.visit("", search.real_root)
     search.look_at_links()
     search.note_empty_folders()
@@ -100,7 +105,8 @@ def inside(path: str, folder: str) -> bool:
 class _Search:
     """A search of one folder after the other; links wait until all else is found, so that they are no first names."""
 
-    def __init__(self, root: Path, left_out: Tally, skip: Skip, follow_links: bool):
+    def __init__(self, root: Path, left_out: Tally, skip: Skip, follow_links: bool, patient: Patient):
+        self.patient = patient
         self.root, self.left_out, self.skip, self.follow_links = root, left_out, skip, follow_links
         self.real_root = os.path.realpath(root)
         self.files: list[str] = []
@@ -127,6 +133,7 @@ class _Search:
             self.real[below] = real
             self.entered.add(real)
             for entry in entries:
+                self.patient.one()
                 if name := self._take(below, entry):
                     folders.append((f"{below}{name}/", os.path.join(real, name)))  # noqa: PTH118
 

@@ -15,6 +15,7 @@ from mixkit.tasks.clip import is_audio, nfc, some
 from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.left_out import why_unread
 from mixkit.tasks.listing import Skip, inside
+from mixkit.tasks.progress import Patient
 from mixkit.values import LONGEST
 
 WORDS = ("label", "split", "fold", "group")
@@ -22,7 +23,12 @@ FOLLOW = "To follow them, set task.folder.follow_links = True."
 
 
 def read_table(
-    root: Path, table: str, skip: Skip, separator: str | None = None, follow_links: bool = False
+    root: Path,
+    table: str,
+    skip: Skip,
+    separator: str | None = None,
+    follow_links: bool = False,
+    patient: Patient | None = None,
 ) -> list[ClipEntry]:
     """Entries from a table below the root, sorted by path and start.
 
@@ -32,6 +38,7 @@ def read_table(
         skip: which paths to leave out.
         separator: between several labels in a cell; None where a cell is one label.
         follow_links: whether links may lead out of the root.
+        patient: tells how many rows are read.
 
     Raises:
         DataError: the table, or a file in it, is missing or leaves the root; a column is missing or comes twice; or a
@@ -41,9 +48,14 @@ def read_table(
     name = below.name(table, "task.folder.table")
     path = root / name
     below.expect_inside(os.path.realpath(path), name, "task.folder.table")
+    patient = patient or Patient()
+    patient.begin("reading the table")
+    entries = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            entries = list(_entries(path, file, below, skip, separator))
+            for entry in _entries(path, file, below, skip, separator):
+                entries.append(entry)
+                patient.one()
     except OSError as error:
         raise DataError(f"{error.strerror}.", path, "task.folder.table names a CSV file below the root.") from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -1,9 +1,11 @@
 """What training tells while it goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mixkit.tasks.progress import Progress, quiet
 from mixkit.training.budget import Budget
 
 
@@ -12,6 +14,11 @@ class TrainingDisplay:
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
+
+    @contextmanager
+    def listing(self) -> Iterator[Progress]:
+        """The clips are being listed; what is given back is told how far that is."""
+        yield quiet
 
     def opened(self, folder: Path) -> None:
         """The run folder is there."""

@@ -88,7 +88,8 @@ def prepare(
     place = choose_device(device)
     source = task.build(recipe.task)
     expect_whole(source)
-    listed = list_splits(source)
+    with display.listing() as progress:
+        listed = list_splits(source, progress)
     found = None if kept is None else find_clips(kept, listed)
     if found is not None:
         listed = {split: tuple(clip for _, clip in found.of(split).there) for split in SPLITS}

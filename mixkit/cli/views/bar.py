@@ -46,18 +46,21 @@ class Bar:
         self.console.print(Text(printable(text)), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """So much of a piece of work is done."""
+        """So much of a piece of work is done; of a total of 0, nobody knows how much there is."""
         now, drawn = time.monotonic(), self._bars.live.is_started
         fresh = what != self._what
-        if not fresh and done < total and now - self._shown < (DRAW_SECONDS if drawn else LINE_SECONDS):
+        if not fresh and (done < total or not total) and now - self._shown < (DRAW_SECONDS if drawn else LINE_SECONDS):
             return
         self._what, self._shown = what, now
         if not drawn:
-            share = f" {done / total:.0%}" if total else ""
-            self.say(f"{what}{share} of {total / 1e6:,.1f} MB" if self._counts_bytes else f"{what}{share} of {total:,}")
+            if self._counts_bytes:
+                share = f" {done / total:.0%}" if total else ""
+                self.say(f"{what}{share} of {total / 1e6:,.1f} MB")
+            else:
+                self.say(f"{what} {done / total:.0%} of {total:,}" if total else f"{what}: {done:,} so far")
             return
         if fresh and self._bar is not None:
             self._bars.remove_task(self._bar)
         if fresh or self._bar is None:
-            self._bar = self._bars.add_task(what, total=total)
+            self._bar = self._bars.add_task(what, total=total or None)
         self._bars.update(self._bar, completed=done)

@@ -1,14 +1,18 @@
 """How training looks in a terminal, and in a log file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-from mixkit.cli.views.terminal import say
+from mixkit.cli.views.bar import Bar
+from mixkit.cli.views.terminal import say, stderr
 from mixkit.recipe.figures import LOSS, columns, figure, standard
+from mixkit.tasks.progress import Progress
 from mixkit.training.budget import Budget
 from mixkit.training.display import TrainingDisplay
 
@@ -20,18 +24,24 @@ class Live(TrainingDisplay):
         self.console = console
         self.budget = Budget(0, 1)
         self.best = ""
-        self.progress: Progress | None = None
+        self.progress: bars.Progress | None = None
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
         say(text, console=self.console)
+
+    @contextmanager
+    def listing(self) -> Iterator[Progress]:
+        """The clips are being listed: a bar beside the results, where that takes long."""
+        with Bar(stderr(), counts_bytes=False) as bar:
+            yield bar.progress
 
     def start(self, budget: Budget, best: str) -> None:
         """Training begins."""
         self.budget, self.best = budget, best
         if not self.console.is_terminal:
             return
-        self.progress = Progress(
+        self.progress = bars.Progress(
             TextColumn(f"epoch {{task.fields[epoch]}}/{budget.epochs}"),
             BarColumn(bar_width=24),
             TextColumn(f"batch {{task.fields[batch]}}/{budget.per_epoch}"),
