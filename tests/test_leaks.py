@@ -152,11 +152,11 @@ def kinds(report: Report) -> list[str]:
 
 
 def test_paper_random_lets_copies_through_and_says_so(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write(tmp_path / f"{name}.wav", noise(0))
+    for name, seed in (("a", 0), ("b", 0), ("c", 1), ("d", 2)):
+        write(tmp_path / f"{name}.wav", noise(seed))
     listed = {
-        "train": (Clip(tmp_path / "a.wav", "x", "1"),),
-        "valid": (),
+        "train": (Clip(tmp_path / "a.wav", "x", "1"), Clip(tmp_path / "c.wav", "y", "3")),
+        "valid": (Clip(tmp_path / "d.wav", "y", "4"),),
         "test": (Clip(tmp_path / "b.wav", "x", "2"),),
     }
 

@@ -7,7 +7,7 @@ from mixkit.audio.augment.recordings import read_folder
 from mixkit.draw import Draw
 from mixkit.errors import SettingError
 from mixkit.registry import augmentation
-from mixkit.values import Positive, Share
+from mixkit.values import Location, Positive, Share
 
 
 @augmentation("impulse_response", on="waveform", scales=("rate",))
@@ -33,7 +33,7 @@ class ImpulseResponse(nn.Module):
 
     responses: Tensor
 
-    def __init__(self, sample_rate: int, *, rate: Share = 0.5, folder: str | None = None, seconds: Positive = 1.0):
+    def __init__(self, sample_rate: int, *, rate: Share = 0.5, folder: Location | None = None, seconds: Positive = 1.0):
         super().__init__()
         if folder is None:
             raise SettingError("folder", "is None. Name a folder of impulse responses.")

@@ -52,6 +52,8 @@ def look(
     else:
         model = load_model(run, plugins, trust, settings=settings)
         features = _features(model)
+        if model.refit:
+            say("The clips it is shown are of validation, on which it was trained, too (train.refit).")
     depth = len(model.mixer.blocks)
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
     found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
