@@ -145,3 +145,18 @@ def test_the_same_study_has_the_same_results(tmp_path: Path) -> None:
     for one, other in zip(read_study(here).trials, read_study(there).trials, strict=True):
         assert one.state == "done"
         assert (one.folder / "results.json").read_bytes() == (other.folder / "results.json").read_bytes()
+
+
+def test_the_script_of_a_job_takes_no_module_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, says in (("sbatch", "Submitted batch job 12"), ("srun", ""), ("scancel", ""), ("sacct", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    engine = Slurm(tmp_path / "slurm", device="cpu")
+    engine.start(Job("x", ("list", "tasks"), tmp_path / "log"))
+    scripts = [path.read_text() for path in (tmp_path / "slurm").glob("*.sh")]
+    assert scripts
+    assert all(f"{sys.executable} -P -u -m submitit.core._submit" in script for script in scripts)
+    engine.close()

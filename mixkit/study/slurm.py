@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 JOBS = "jobs.json"  # what was submitted: a driver that is started anew ends the jobs of one that was killed
 MOST = 100  # jobs at once, unless asked for
 USUAL_MINUTES = 24 * 60
+PYTHON = f"{shlex.quote(sys.executable)} -P"  # a file of the working folder is not to be taken for a module
 
 
 class Slurm:
@@ -102,7 +105,7 @@ def _executor(folder: Path, device: str, minutes: float | None, cluster: str) ->
     except ImportError:
         raise MixkitError("--engine slurm needs submitit. Install it: pip install 'mixkit[slurm]'") from None
     try:
-        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_python": PYTHON})
     except RuntimeError:
         raise MixkitError(
             "--engine slurm finds no sbatch here. Log in to the cluster, or use --engine local."
