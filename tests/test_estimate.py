@@ -156,7 +156,7 @@ def test_no_number_takes_memory_or_time() -> None:
 
 def test_the_controls() -> None:
     with pytest.raises(MemoryError), limited():
-        bytearray(2 * MEMORY)
+        bytearray(8 * MEMORY)  # more than other tests of this process may give back meanwhile
     looked_over(*SMALL)
 
 

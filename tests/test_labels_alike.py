@@ -157,6 +157,6 @@ def test_a_separator_that_cannot_be_is_refused(tmp_path: Path, settings: dict[st
 def test_a_fold_that_is_a_number_with_a_point_is_written_as_text() -> None:
     with pytest.raises(SettingError) as caught:
         task.build(task.spec("folder", root="x", fold=1.0))
-    assert str(caught.value).endswith("is 1.0. It takes an int, at least 0 or a str or None. As text: '1.0'.")
+    assert str(caught.value).endswith("is 1.0 (a float). It takes an int, at least 0 or a str or None. As text: '1.0'.")
     with pytest.raises(SettingError, match=r"It takes a float, at least 0 and at most 1[.]$"):  # where text is no use
         task.build(task.spec("folder", root="x", test_share=2.0))

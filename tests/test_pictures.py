@@ -260,7 +260,7 @@ def test_a_command_whose_picture_fails_says_the_rest(
 
 
 def test_more_classes_than_a_run_can_tell_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixkit.training.prepare.CLASSES", 9)
+    monkeypatch.setattr("mixkit.data.run_split.CLASSES", 9)
     with pytest.raises(mixkit.MixkitError) as caught:
         mixkit.train(mixkit.load_recipe("asm_rh", settings=["task.demo.clips = 4"]), tmp_path)
     assert str(caught.value) == (

@@ -222,7 +222,7 @@ def test_several_labels_a_clip_are_compared_by_average_precision(tmp_path: Path)
     [
         ({"labels": "abc"}, "labels is 'abc' (a str). It takes a list, each a str"),
         ({"test": {}}, "'confusion' is missing"),
-        ({"fold": 3.5}, "fold is 3.5. It takes an int or a str or None. As text: '3.5'"),
+        ({"fold": 3.5}, "fold is 3.5 (a float). It takes an int or a str or None. As text: '3.5'"),
         ({"epochs": 0}, "epochs is 0. It takes an int, at least 1"),
     ],
 )

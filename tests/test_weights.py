@@ -197,7 +197,7 @@ def test_what_a_recipe_may_say() -> None:
     assert recipe_from_text(mixkit.to_gin(recipe), "again") == recipe
     for line, message in {
         "train.init = @operator.roll()": "train.init is @operator.roll(). It takes @weights.NAME() or None.",
-        "train.init = 'deit'": "train.init is 'deit'. It takes @weights.NAME() or None.",
+        "train.init = 'deit'": "train.init is 'deit' (a str). It takes @weights.NAME() or None.",
         "train.init = @weights.diet()": "no weights named 'diet'. Did you mean 'deit'? Known: ast, deit.",
     }.items():
         with pytest.raises(MixkitError) as caught:

@@ -40,11 +40,13 @@ class Info:
 
     Args:
         frames: that it says; None where it does not.
+        size: bytes of the stream that it says, this frame among them; None where it does not.
         content: its bytes.
         tag: where its tag begins.
     """
 
     frames: int | None
+    size: int | None
     content: bytes
     tag: int
 
@@ -93,10 +95,15 @@ def info_of(content: bytes, frame: Frame) -> Info | None:
     """What a frame says of those that follow, if it is one that does."""
     for tag in tag_places(content, frame):
         if content[tag : tag + 4] in XING and len(content) >= tag + _TAG:
-            says = content[tag + 7] & 1
-            return Info(int.from_bytes(content[tag + 8 : tag + 12], "big") if says else None, content, tag)
+            frames, size = content[tag + 7] & 1, content[tag + 7] & 3 == 3  # which stands behind the frames
+            return Info(
+                int.from_bytes(content[tag + 8 : tag + 12], "big") if frames else None,
+                int.from_bytes(content[tag + 12 : tag + 16], "big") if size else None,
+                content,
+                tag,
+            )
     if content[36:40] == VBRI and len(content) >= 54:
-        return Info(int.from_bytes(content[50:54], "big"), content, 36)
+        return Info(int.from_bytes(content[50:54], "big"), int.from_bytes(content[46:50], "big"), content, 36)
     return None
 
 
@@ -106,7 +113,7 @@ def made(like: bytes) -> Info:
     content = bytearray(head.ljust(frames()[head[:3]].size, b"\0"))
     tag = tag_places(head, frames()[head[:3]])[0]
     content[tag : tag + 8] = b"Info\0\0\0\3"
-    return Info(None, bytes(content), tag)
+    return Info(None, None, bytes(content), tag)
 
 
 def told(info: Info, count: int, size: int) -> bytes:
