@@ -193,6 +193,16 @@ def test_what_has_no_pseudo_code_is_refused() -> None:
     )
 
 
+def test_an_uneven_roll_has_no_pseudo_code() -> None:
+    mixer = build(tiny("operator.roll_time.groups = 7"), 5).mixer
+    with pytest.raises(MixkitError) as error:
+        plain(mixer)
+    assert str(error.value) == (
+        f"roll has 7 groups and 4 bands, which cut {mixer.stem.grid.tokens} tokens of width 16 unevenly, for which the "
+        "paper has no pseudo code. Leave --against out, or use divisors."
+    )
+
+
 def test_a_real_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mixkit.bench.measure.peak_memory", lambda *_: 3 * 2**20)
     forms = variants(against_plain=True, compiled=False)

@@ -12,20 +12,13 @@ BASE = Site(Grid(12, 50), width=768, depth=12)
 REFUSALS = [
     (
         operator.spec("roll"),
-        replace(BASE, prefix=2),
-        "operator.roll.bands is 4, which does not divide 602 tokens, 2 of them prefix. "
-        "Set model.prefix = 0, or use a divisor.",
+        replace(BASE, grid=Grid(1, 3)),
+        "operator.roll.bands is 4, more than the 3 tokens. Use 3 or fewer.",
     ),
     (
-        operator.spec("roll_time"),
-        replace(BASE, grid=Grid(3, 5)),
-        "operator.roll_time.bands is 4, which does not divide 15 tokens. Use a divisor.",
-    ),
-    (
-        operator.spec("roll", groups=5),
-        BASE,
-        "operator.roll.groups is 5, which does not divide bands x width, 4 x 768. "
-        "Use a width that 5 divides, such as 770, or other groups.",
+        operator.spec("roll_time", groups=65),
+        replace(BASE, width=16),
+        "operator.roll_time.groups is 65, more than bands x width, 4 x 16. Use 64 or fewer.",
     ),
     (
         operator.spec("time"),
@@ -76,10 +69,9 @@ REFUSALS = [
         "operator.hermit_frequency.variant is 'lossless', which needs 2 values or more, not 1. Use 'paper'.",
     ),
     (
-        operator.spec("hermit", around=(operator.spec("roll"),)),
+        operator.spec("hermit", around=(operator.spec("attention"),)),
         BASE,
-        "operator.roll.groups is 16, which does not divide bands x width, 4 x 385. "
-        "Use a width that 4 divides, such as 384, or other groups.",
+        "operator.attention.head_width is 64, which does not divide a width of 385. Use a divisor, such as 55.",
     ),
     (
         operator.spec("hermit", around=(Spec("head", "linear"),)),

@@ -9,10 +9,9 @@ from mixkit.registry import Grid, Site, operator
 BASE = Site(Grid(12, 50), width=768, depth=12)
 
 
-def listing(x: Tensor, alpha: int, depth: int) -> Tensor:
+def listing(x: Tensor, alpha: int, depth: int, groups: int = 16, bands: int = 4) -> Tensor:
     """RollBlock as ASM-RH prints it: in place, four sliced assignments. arXiv:2402.18007, II-B."""
     batch, tokens, width = x.shape
-    groups, bands = 16, 4
     gamma, step = 1 / (1 + alpha), depth - alpha
     table = x.reshape(batch, groups, tokens // bands, bands * width // groups)
     g = int(groups * gamma)
@@ -31,6 +30,17 @@ def test_roll_is_the_listing(layer: int) -> None:
     rolled = operator.build(operator.spec("roll"), site)(x)
     assert torch.equal(x, before)
     assert torch.equal(rolled, listing(x.clone(), layer, 12))
+
+
+@pytest.mark.parametrize("layer", range(6))
+@pytest.mark.parametrize(("tokens", "width", "groups", "bands"), [(12, 8, 4, 2), (15, 10, 5, 3), (7, 6, 3, 1)])
+def test_roll_is_the_listing_wherever_that_can_cut(
+    tokens: int, width: int, groups: int, bands: int, layer: int
+) -> None:
+    x = torch.randn(2, tokens, width)
+    site = Site(Grid(1, tokens), width, layer, depth=7)
+    rolled = operator.build(operator.spec("roll", groups=groups, bands=bands), site)(x)
+    assert torch.equal(rolled, listing(x.clone(), layer, 7, groups, bands))
 
 
 @pytest.mark.parametrize("layer", [0, 2, 11])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -90,16 +90,29 @@ def test_from_layer_groups_on_nothing_moves() -> None:
 
 
 @given(
-    quarter=st.integers(1, 6),
-    columns=st.integers(1, 6),
-    groups=st.integers(1, 8),
-    bands=st.integers(1, 4),
+    tokens=st.integers(1, 40),
+    width=st.integers(1, 30),
+    groups=st.integers(1, 20),
+    bands=st.integers(1, 6),
     layer=st.integers(0, 9),
     more=st.integers(1, 9),
 )
-def test_any_division_gives_a_permutation(
-    quarter: int, columns: int, groups: int, bands: int, layer: int, more: int
+def test_any_cut_gives_a_permutation_with_its_inverse(
+    tokens: int, width: int, groups: int, bands: int, layer: int, more: int
 ) -> None:
-    site = Site(Grid(bands, quarter), groups * columns, layer, layer + more)
+    assume(bands <= tokens and groups <= width * bands)
+    site, back = (Site(Grid(1, tokens), width, layer, layer + step) for step in (more, -more))
     x = torch.arange(site.tokens * site.width).view(1, site.tokens, site.width)
-    assert torch.equal(Roll(site, groups=groups, bands=bands)(x).flatten().sort().values, x.flatten())
+    slid = Roll(site, groups=groups, bands=bands)(x)
+    assert torch.equal(slid.flatten().sort().values, x.flatten())
+    assert torch.equal(Roll(back, groups=groups, bands=bands)(slid), x)
+
+
+def test_the_first_groups_have_one_row_more() -> None:
+    """63 tokens are 252 rows of a quarter token: 16 in each of 12 groups, 15 in each of 4."""
+    here = torch.arange(63 * 32)
+    source = Roll(Site(Grid(9, 7), 32, layer=3, depth=5))(here.view(1, 63, 32)).flatten()
+    jumps = (source - here).view(252, 8).split([16] * 12 + [15] * 4)
+    assert [int(jump[7, 4]) for jump in jumps] == [*[-2] * 4, *[2] * 4, *[-16] * 4, *[16] * 4]
+    assert [int(jump[0, 4]) for jump in jumps[8:12]] == [14 * 8] * 4  # from the end of its own group
+    assert [int(jump[-1, 4]) for jump in jumps[12:]] == [-13 * 8] * 4

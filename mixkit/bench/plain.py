@@ -46,7 +46,13 @@ class PlainRoll(nn.Module):
 
     def __init__(self, roll: Roll):
         super().__init__()
-        self.roll = (roll.view, roll.share, roll.step)
+        tokens, width, groups, bands = roll.site.tokens, roll.site.width, roll.groups, roll.bands
+        if tokens % bands or width * bands % groups:
+            raise MixkitError(
+                f"roll has {groups} groups and {bands} bands, which cut {tokens} tokens of width {width} unevenly, "
+                "for which the paper has no pseudo code. Leave --against out, or use divisors."
+            )
+        self.roll = ((groups, tokens // bands, width * bands // groups), roll.share, roll.step)
 
     def forward(self, x: Tensor) -> Tensor:
         """Slide."""

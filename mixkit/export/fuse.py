@@ -78,7 +78,7 @@ def _absorb(module: RollTime) -> None:
 
 def _order(roll: Roll, width: int) -> Tensor | None:
     """Which channel each channel comes from, where that is the same for all tokens; None where it is not."""
-    source: Tensor = roll(torch.arange(roll.tokens * width).view(1, roll.tokens, width))[0]
-    order = source - width * torch.arange(roll.tokens)[:, None]
+    source: Tensor = roll(torch.arange(roll.site.tokens * width).view(1, -1, width))[0]
+    order = source - width * torch.arange(roll.site.tokens)[:, None]
     own_token = bool((order == order[0]).all()) and int(order.min()) >= 0 and int(order.max()) < width
     return order[0] if own_token else None

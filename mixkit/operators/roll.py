@@ -1,7 +1,8 @@
 """RollBlock: a fixed permutation of the whole table of tokens and channels."""
 
 import copy
-import math
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -17,13 +18,15 @@ from mixkit.values import Count, Positive, Rate
 class Roll(nn.Module):
     """Slides runs of tokens along their own channels and along their neighbours in time, and learns nothing.
 
-    The table of n tokens and c channels is read in one line and cut in `groups`, each of n / bands rows; with 4 bands a
-    row is a quarter of a token. With g = groups // (1 + layer) and step = depth - layer, the first g groups slide
-    forward along the columns, the next g backward, the next g forward along the rows, the next g backward, each
-    in a circle; the others stay. Deeper layers move less and less far, and from layer `groups` on nothing moves.
+    The table of n tokens and c channels is read in one line and cut in rows of c · bands / groups values; with 4 bands
+    of 16 groups a row is a quarter of a token. The rows make `groups` groups. With g = groups // (1 + layer) and
+    step = depth - layer, the first g groups slide forward along the columns, the next g backward, the next g forward
+    along the rows, the next g backward, each in a circle; the others stay. Deeper layers move less and less far, and
+    from layer `groups` on nothing moves.
 
     A permutation, with the inverse that slides the other way. Tokens are read frequency-major, so that runs are mostly
-    runs in time. Layer 0 moves channels only, all tokens alike: the next linear map can absorb it.
+    runs in time. Where rows fill tokens evenly, layer 0 moves channels only, all tokens alike: the next linear map can
+    absorb it.
 
     Shape:
         `b n c -> b n c`, prefix tokens among the others
@@ -47,30 +50,26 @@ class Roll(nn.Module):
         bands: rows of a group are n / bands.
 
     Raises:
-        SettingError: `bands` does not divide the tokens, or `groups` does not divide width * bands.
+        SettingError: there are more `bands` than tokens, or more `groups` than width * bands.
 
     Paper: ASM-RH, arXiv:2402.18007, II-B, with C = 16 groups, C_a = 4 bands and gamma = 1 / (1 + layer).
 
     Differs: out of place (the paper's listing writes into its argument), and layers count from 0, which the paper
-    leaves open; from 1 the last layer would do nothing.
+    leaves open; from 1 the last layer would do nothing. The paper's table needs an n that `bands` divides and a
+    c · bands that `groups` divides. Elsewhere a row is c · bands // groups values, the first groups have one row more
+    than the others, what is left over is a shorter row at the end of the last group, and s rows along a group are
+    s · c · bands // groups values, so that nothing is lost there, either.
     """
 
     def __init__(self, site: Site, *, groups: Count = 16, bands: Count = 4):
         super().__init__()
-        if site.tokens % bands:
-            count = f"{site.tokens} tokens" + (f", {site.prefix} of them prefix" if site.prefix else "")
-            remedy = "Set model.prefix = 0, or use" if site.prefix else "Use"
-            raise SettingError("bands", f"is {bands}, which does not divide {count}. {remedy} a divisor.")
-        if site.width * bands % groups:
-            multiple = groups // math.gcd(groups, bands)
-            near = max(1, round(site.width / multiple)) * multiple
-            raise SettingError(
-                "groups",
-                f"is {groups}, which does not divide bands x width, {bands} x {site.width}. "
-                f"Use a width that {multiple} divides, such as {near}, or other groups.",
-            )
-        self.tokens = site.tokens
-        self.view = (groups, site.tokens // bands, site.width * bands // groups)
+        if bands > site.tokens:
+            fewer = f"Use {site.tokens} or fewer"
+            raise SettingError("bands", f"is {bands}, more than the {site.tokens} tokens. {fewer}.")
+        if groups > site.width * bands:
+            asked = f"is {groups}, more than bands x width, {bands} x {site.width}"
+            raise SettingError("groups", f"{asked}. Use {site.width * bands} or fewer.")
+        self.site, self.groups, self.bands = site, groups, bands
         self.share = groups // (1 + site.layer)
         self._move(site.depth - site.layer)
 
@@ -78,12 +77,13 @@ class Roll(nn.Module):
         """Slide."""
         if torch.compiler.is_compiling():
             return self._joined(x)
-        slid: Tensor = _Slide.apply(x, self.view, self._pieces)
+        slid: Tensor = _Slide.apply(x, self._runs)
         return slid
 
     def followed_by(self, other: "Roll") -> "Roll | None":
         """One roll for this one and the next; None where the two cut the table differently."""
-        if (self.view, self.share) != (other.view, other.share):
+        mine, theirs = ((r.site.tokens, r.site.width, r.groups, r.bands, r.share) for r in (self, other))
+        if mine != theirs:
             return None
         both = copy.copy(self)
         both._move(self.step + other.step)
@@ -91,69 +91,71 @@ class Roll(nn.Module):
 
     def _joined(self, x: Tensor) -> Tensor:
         # For compilers and exporters: plain slices, which a compiler makes one pass of by itself.
-        table = x.reshape(x.shape[0], *self.view)
-        parts, start = [], 0
-        for size, axis, shift in self._parts:
-            parts.append(_slid(table.narrow(1, start, size), axis, shift))
-            start += size
-        return torch.cat(parts, dim=1).view(x.shape)
+        slid = [_turned(stretch, run.shift).flatten(1) for stretch, run in _stretches(x.flatten(1), self._runs)]
+        return torch.cat(slid, dim=1).view(x.shape)
 
     def _move(self, step: int) -> None:
-        """Says what slides, by so many places, and the copies that it takes."""
-        groups, rows, columns = self.view
-        parts: list[tuple[int, int, int]] = []
-        pieces: list[_Piece] = []
-        start = 0
-        slides = ((3, step % columns), (3, -step % columns), (2, step % rows), (2, -step % rows), (3, 0))
-        for size, (axis, shift) in zip((*[self.share] * 4, groups), slides, strict=True):
-            size = min(size, groups - start)
-            if size:
-                length = self.view[axis - 1]
-                parts.append((size, axis, shift))
-                pieces.append(_Piece(start, size, axis, 0, shift, length - shift))
-                if shift:
-                    pieces.append(_Piece(start, size, axis, length - shift, 0, shift))
-                start += size
-        self.step, self._parts, self._pieces = step, tuple(parts), tuple(pieces)
+        """Says what slides, by so many places: runs of the line, each turned in a circle."""
+        columns = self.site.width * self.bands // self.groups
+        rows, rest = divmod(self.site.tokens * self.site.width, columns)
+        lengths = [columns * (rows // self.groups + (group < rows % self.groups)) for group in range(self.groups)]
+        lengths[-1] += rest
+        runs: list[_Run] = []
+        for part, shift in enumerate((step, -step, step * columns, -step * columns, 0)):
+            groups = lengths[part * self.share : (part + 1) * self.share if part < 4 else None]
+            if part < 2:  # every row turns; the shorter one, too
+                cuts = [(sum(groups) // columns, columns), (1, sum(groups) % columns)]
+            else:  # every group turns, by whole rows
+                cuts = [(len(list(same)), length) for length, same in groupby(groups)]
+            runs += [_Run(number, length, shift % length) for number, length in cuts if number * length]
+        self.step, self._runs = step, tuple(runs)
 
 
-class _Piece(NamedTuple):
-    """What moves together: groups `start` to `start + size`, of which `length` along an axis, from here to there."""
+class _Run(NamedTuple):
+    """Stretches of the line of values that lie side by side, `number` of a `length`, each turned by `shift` places."""
 
-    start: int
-    size: int
-    axis: int
-    source: int
-    target: int
+    number: int
     length: int
+    shift: int
 
 
 class _Slide(torch.autograd.Function):
     """Every value copied once to its place; backward, every gradient once to where its value came from."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, view: tuple[int, ...], pieces: tuple[_Piece, ...]) -> Tensor:
-        ctx.view, ctx.pieces = view, pieces
-        table = x.reshape(x.shape[0], *view)
-        slid = torch.empty_like(table)
-        for start, size, axis, source, target, length in pieces:
-            place = slid.narrow(1, start, size).narrow(axis, target, length)
-            place.copy_(table.narrow(1, start, size).narrow(axis, source, length))
+    def forward(ctx: Any, x: Tensor, runs: tuple[_Run, ...]) -> Tensor:
+        ctx.runs = runs
+        line = x.flatten(1)
+        slid = torch.empty_like(line)
+        for (stretch, run), (place, _) in zip(_stretches(line, runs), _stretches(slid, runs), strict=True):
+            kept = run.length - run.shift
+            place.narrow(2, run.shift, kept).copy_(stretch.narrow(2, 0, kept))
+            if run.shift:
+                place.narrow(2, 0, run.shift).copy_(stretch.narrow(2, kept, run.shift))
         return slid.view(x.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        back = tuple(piece._replace(source=piece.target, target=piece.source) for piece in ctx.pieces)
-        slid: Tensor = _Slide.apply(gradient, ctx.view, back)
-        return slid, None, None
+        back = tuple(run._replace(shift=-run.shift % run.length) for run in ctx.runs)
+        slid: Tensor = _Slide.apply(gradient, back)
+        return slid, None
 
 
-def _slid(part: Tensor, axis: int, shift: int) -> Tensor:
+def _stretches(line: Tensor, runs: Iterable[_Run]) -> Iterator[tuple[Tensor, _Run]]:
+    """The runs of a line of values, `b (number length) -> b number length`, one after the other."""
+    start = 0
+    for run in runs:
+        size = run.number * run.length
+        yield line.narrow(1, start, size).view(line.shape[0], run.number, run.length), run
+        start += size
+
+
+def _turned(stretch: Tensor, shift: int) -> Tensor:
     # Two slices rather than torch.roll: the compiler turns these into plain copies, torch.roll into indexing.
     if not shift:
-        return part
-    kept = part.shape[axis] - shift
-    return torch.cat((part.narrow(axis, kept, shift), part.narrow(axis, 0, kept)), dim=axis)
+        return stretch
+    kept = stretch.shape[2] - shift
+    return torch.cat((stretch.narrow(2, kept, shift), stretch.narrow(2, 0, kept)), dim=2)
 
 
 @operator("roll_time", mixes={"frequency", "time", "channel"}, paper="arXiv:2402.18007, II-B")
@@ -186,7 +188,7 @@ class RollTime(nn.Module):
         dropout: probability of silencing a value after the activation, and after the second map.
 
     Raises:
-        SettingError: `bands` does not divide the tokens, or `groups` does not divide width * bands.
+        SettingError: there are more `bands` than tokens, or more `groups` than width * bands.
 
     Paper: ASM-RH, arXiv:2402.18007, II-B. The number of hidden units, activation and dropout are not given there; ours
     are those of Mixer-B/16.
