@@ -59,6 +59,18 @@ REFUSALS = [
         "operator.perspective.axes is ['time', 'time']. Name at least one of frequency, time, channel, each once.",
     ),
     (
+        operator.spec("spatial_gate", hidden=7),
+        BASE,
+        "operator.spatial_gate.hidden is 7, and 7 hidden channels have no half. "
+        "Use an even number, such as operator.spatial_gate.hidden = 8.",
+    ),
+    (
+        operator.spec("spatial_gate", expansion=1.0),
+        replace(BASE, width=15),
+        "operator.spatial_gate.expansion is 1, and 15 hidden channels have no half. "
+        "Use an even number, such as operator.spatial_gate.hidden = 16.",
+    ),
+    (
         operator.spec("token", expansion=0.01),
         replace(BASE, width=16),
         "operator.token.expansion is 0.01, which leaves no hidden unit at a width of 16. Use more.",

@@ -12,11 +12,13 @@ from mixkit.errors import MixkitError
 from mixkit.operators import mixes_of
 from mixkit.registry import Grid, Site, Spec, operator
 from tests.reference.attention import attention
+from tests.reference.cross_patch import cross_patch
 from tests.reference.hermit import hermit
 from tests.reference.neighbours import convolution, pooling
 from tests.reference.perspective import perspective
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
+from tests.reference.spatial_gate import spatial_gate
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
 SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
@@ -25,6 +27,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "attention": attention,
     "channel": partial(perspective, axes=("channel",)),
     "convolution": convolution,
+    "cross_patch": cross_patch,
     "frequency": partial(perspective, axes=("frequency",)),
     "hermit": hermit,
     "hermit_frequency": hermit,
@@ -33,6 +36,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "roll": roll,
     "roll_time": roll_time,
     "shift": shift,
+    "spatial_gate": spatial_gate,
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
 }
@@ -54,6 +58,7 @@ SETTINGS = [
     operator.spec("pooling", size=(5, 3)),
     operator.spec("roll", groups=4, bands=2),
     operator.spec("shift", parts=4, wrap=True),
+    operator.spec("spatial_gate", hidden=6, activation="silu"),
 ]
 NESTED = [
     operator.spec("hermit", around=(operator.spec("token"), operator.spec("attention"))),
@@ -158,6 +163,8 @@ PARAMETERS = [
     (operator.spec("convolution"), 768 * 26),
     (operator.spec("convolution", kernel=(9, 9), bias=False), 768 * 81),
     (operator.spec("hermit"), 0),
+    (operator.spec("cross_patch"), 360_600),
+    (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
 ]
 
 

@@ -8,6 +8,7 @@ from mixkit.operators.axes import AXES as AXES
 from mixkit.operators.axes import Axis as Axis
 from mixkit.operators.axes import mixes_of as mixes_of
 from mixkit.operators.convolution import Convolution as Convolution
+from mixkit.operators.cross_patch import CrossPatch as CrossPatch
 from mixkit.operators.feed_forward import FeedForward as FeedForward
 from mixkit.operators.feed_forward import hidden_units as hidden_units
 from mixkit.operators.hermit import Hermit as Hermit
@@ -21,3 +22,4 @@ from mixkit.operators.pooling import Pooling as Pooling
 from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
 from mixkit.operators.shift import Shift as Shift
+from mixkit.operators.spatial_gate import SpatialGate as SpatialGate

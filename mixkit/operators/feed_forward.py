@@ -61,7 +61,7 @@ class FeedForward(nn.Module):
     def __init__(self, length: int, hidden: int, *, activation: Activation = "gelu", dropout: float = 0.0):
         super().__init__()
         self.expand = Linear(length, hidden)
-        self.activation = AconC(hidden) if activation == "acon_c" else ACTIVATIONS[activation]()
+        self.activation = activation_layer(activation, hidden)
         self.contract = Linear(hidden, length)
         self.dropout = nn.Dropout(dropout)
 
@@ -70,6 +70,11 @@ class FeedForward(nn.Module):
         units = self.dropout(self.activation(self.expand(x)))
         recombined: Tensor = self.dropout(self.contract(units))
         return recombined
+
+
+def activation_layer(activation: Activation, hidden: int) -> nn.Module:
+    """An activation of so many hidden units, by its name."""
+    return AconC(hidden) if activation == "acon_c" else ACTIVATIONS[activation]()
 
 
 def hidden_units(width: int, expansion: float, hidden: int | None) -> int:
