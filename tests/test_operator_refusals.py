@@ -49,6 +49,17 @@ REFUSALS = [
         "operator.attention.head_width is 64, which does not divide a width of 100. Use a divisor, such as 50.",
     ),
     (
+        operator.spec("broadcast_residual"),
+        replace(BASE, prefix=1),
+        "broadcast_residual mixes the 12 x 50 grid and has no place for 1 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("broadcast_residual", kernel=(3, 4)),
+        BASE,
+        "operator.broadcast_residual.kernel is [3, 4], which has no middle. Use odd numbers.",
+    ),
+    (
         operator.spec("perspective", axes=()),
         BASE,
         "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",

@@ -11,7 +11,9 @@ from mixkit.conformance import SITES, checks
 from mixkit.errors import MixkitError
 from mixkit.operators import mixes_of
 from mixkit.registry import Grid, Site, Spec, operator
+from tests.reference.activation import activation
 from tests.reference.attention import attention
+from tests.reference.broadcast_residual import broadcast_residual
 from tests.reference.cross_patch import cross_patch
 from tests.reference.hermit import hermit
 from tests.reference.neighbours import convolution, pooling
@@ -24,7 +26,9 @@ BASE = Site(Grid(12, 50), width=768, depth=12)
 SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
 
 TWINS: dict[str, Callable[..., np.ndarray]] = {
+    "activation": activation,
     "attention": attention,
+    "broadcast_residual": broadcast_residual,
     "channel": partial(perspective, axes=("channel",)),
     "convolution": convolution,
     "cross_patch": cross_patch,
@@ -42,7 +46,10 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 SETTINGS = [
+    operator.spec("activation", kind="mish"),
     operator.spec("attention", head_width=4, bias=False),
+    operator.spec("broadcast_residual", kernel=(1, 5), dilation=2, bands=1),
+    operator.spec("broadcast_residual", kernel=(5, 1), bands=4, dropout=0.0),
     operator.spec("channel", activation="mish"),
     operator.spec("convolution", kernel=(1, 3), bias=False),
     operator.spec("convolution", kernel=(3, 1)),
@@ -165,6 +172,7 @@ PARAMETERS = [
     (operator.spec("hermit"), 0),
     (operator.spec("cross_patch"), 360_600),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
+    (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),
 ]
 
 

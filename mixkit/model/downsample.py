@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from mixkit.errors import SettingError
 from mixkit.linear import Linear
 from mixkit.model.norms import norm_layer
 from mixkit.model.stem import Pair, odd
@@ -14,8 +15,6 @@ from mixkit.values import Positive
 class ConvolutionDownsample(nn.Module):
     """Describes each place of a coarser grid by the tokens around it, in one layer of filters.
 
-    Beyond the edge are zeros, half a kernel of them.
-
     Shape: `b (f t) c -> b (f' t') w`.
 
     Args:
@@ -24,8 +23,15 @@ class ConvolutionDownsample(nn.Module):
         wider: channels of a token afterwards, w.
         kernel: tokens along frequency and time, odd numbers; PoolFormer's are 3 x 3.
         stride: from one place to the next.
+        padding: along frequency, and along time: whether half a kernel of zeros lies beyond the edge; otherwise the
+            kernel stays on the grid.
+        separable: a depthwise convolution, and a linear map of its channels, in the place of one of both (MobileNet).
+        bias: add one to each channel.
         norm: ahead of it.
         norm_eps: added to the variance in that norm.
+
+    Raises:
+        SettingError: a side of the kernel has no middle, or is longer than a grid without padding.
 
     Paper: PoolFormer, Yu et al. 2022, arXiv:2111.11418 (3 x 3 every 2, no norm).
     """
@@ -38,21 +44,35 @@ class ConvolutionDownsample(nn.Module):
         *,
         kernel: Pair = (3, 3),
         stride: Pair = (2, 2),
+        padding: tuple[bool, bool] = (True, True),
+        separable: bool = False,
+        bias: bool = True,
         norm: Norm = "none",
         norm_eps: Positive = 1e-5,
     ):
         super().__init__()
         self._from = (grid.frequency, grid.time)
-        self.grid = Grid(-(-grid.frequency // stride[0]), -(-grid.time // stride[1]))
-        self.step, self.first = stride, (0.0, 0.0)
+        zeros = (padding[0] * (odd(kernel)[0] // 2), padding[1] * (kernel[1] // 2))
+        lost = (kernel[0] - 1 - 2 * zeros[0], kernel[1] - 1 - 2 * zeros[1])
+        left = (grid.frequency - lost[0], grid.time - lost[1])
+        if min(left) < 1:
+            message = f"is {list(kernel)}, and the grid {grid.frequency} x {grid.time}. Use padding, or a smaller one."
+            raise SettingError("kernel", message)
+        self.grid = Grid(-(-left[0] // stride[0]), -(-left[1] // stride[1]))
+        self.step, self.first = stride, (lost[0] / 2, lost[1] / 2)
         self.norm = norm_layer(norm, width, norm_eps)
-        padding = (odd(kernel)[0] // 2, kernel[1] // 2)
-        self.projection = nn.Conv2d(width, wider, kernel, stride, padding)
+        self.projection: nn.Module
+        if separable:
+            filters = nn.Conv2d(width, width, kernel, stride, zeros, groups=width, bias=False)
+            self.projection = nn.Sequential(filters, nn.Conv2d(width, wider, 1, bias=bias))
+        else:
+            self.projection = nn.Conv2d(width, wider, kernel, stride, zeros, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fewer tokens."""
         picture = self.norm(x).unflatten(1, self._from).permute(0, 3, 1, 2)
-        return self.projection(picture).permute(0, 2, 3, 1).flatten(1, 2)
+        described: Tensor = self.projection(picture)
+        return described.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 @downsample("patches", paper="arXiv:2103.14030, section 3.1")

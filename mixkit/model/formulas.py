@@ -46,7 +46,7 @@ def formulas(entry: Entry) -> tuple[Formula, ...]:
 def cost(spec: Spec, site: Site) -> dict[str, int]:
     """What an operator costs on a site for one clip forward, by the formulas of its docstring.
 
-    The formulas know f, t, n and c of the site, every setting by its name, `length(axes)`, `product(sizes)`, and
+    The formulas know f, t, n and c of the site, every setting by its name, `min`, `length(axes)`, `product(sizes)`, and
     `cost(specs)` of operators inside, there on a grid of one row `n` long or with a width `c` where it is given.
 
     Returns:
@@ -66,14 +66,14 @@ def cost(spec: Spec, site: Site) -> dict[str, int]:
 
 def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
     letters = {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
-    names: dict[str, Any] = {**spec.params, **letters, "round": round}
+    names: dict[str, Any] = {**spec.params, **letters, "round": round, "min": min}
     names |= {"length": _length(site), "product": math.prod, "cost": _inside(asked, site)}
     for line in sorted(lines, key=lambda line: line.name in COSTS):
         if line.name in COSTS and line.name != asked:
             continue
         try:
             names[line.name] = _value(ast.parse(line.text, mode="eval").body, names)
-        except (SyntaxError, NameError, TypeError, ArithmeticError) as error:
+        except (SyntaxError, NameError, TypeError, IndexError, ArithmeticError) as error:
             fault = error.msg if isinstance(error, SyntaxError) else error
             raise MixkitError(
                 f"operator {spec.name!r} has a formula that cannot be computed, {line.name}: {line.text} ({fault}). "
@@ -99,6 +99,8 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             return next((found for choice in choices if (found := _value(choice, names))), 0)
         case ast.IfExp(test=test, body=body, orelse=other):
             return _value(body if _value(test, names) else other, names)
+        case ast.Subscript(value=several, slice=ast.Constant(value=int(place))):
+            return _value(several, names)[place]
         case ast.Call(func=ast.Name(), args=arguments, keywords=named):
             settings = {str(one.arg): _value(one.value, names) for one in named}
             return _value(node.func, names)(*(_value(one, names) for one in arguments), **settings)

@@ -3,10 +3,12 @@
 Importing this registers them all.
 """
 
+from mixkit.operators.activation import Activation as Activation
 from mixkit.operators.attention import Attention as Attention
 from mixkit.operators.axes import AXES as AXES
 from mixkit.operators.axes import Axis as Axis
 from mixkit.operators.axes import mixes_of as mixes_of
+from mixkit.operators.broadcast_residual import BroadcastResidual as BroadcastResidual
 from mixkit.operators.convolution import Convolution as Convolution
 from mixkit.operators.cross_patch import CrossPatch as CrossPatch
 from mixkit.operators.feed_forward import FeedForward as FeedForward

@@ -14,6 +14,8 @@ def sigmoid(x: float) -> float:
 def bend(x: float, name: str, p1: float = 1.0, p2: float = 0.0, beta: float = 1.0) -> float:
     if name == "gelu":  # arXiv:1606.08415, eq. 1
         return x * 0.5 * (1 + math.erf(x / math.sqrt(2)))
+    if name == "relu":
+        return max(x, 0.0)
     if name == "silu":
         return x * sigmoid(x)
     if name == "mish":  # arXiv:1908.08681, eq. 1
