@@ -16,7 +16,7 @@ from mixkit.recipe.writer import to_gin
 from mixkit.registry import weights
 from mixkit.study.definition import Study
 from mixkit.study.plan import plan
-from mixkit.training.budget import Budget, budget, in_words, planned
+from mixkit.training.budget import Budget, budget, fixed, in_words, planned, strength
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.loop import train
 from mixkit.training.step import Step
@@ -168,3 +168,41 @@ def test_a_short_study_of_runs_in_updates(tmp_path: Path) -> None:
     arms = {"wide": ("train.steps = 90", "model.width = 32")}
     quick = plan(Study("x", "asm_rh", arms=arms, added=("train.steps = 60",)), tmp_path, quick=True)
     assert {(run.length, run.unit) for run in quick.runs.values()} == {(4, "epoch")}
+
+
+def test_length_and_strength_by_the_number_of_clips(mixkit_command: Command, tmp_path: Path) -> None:
+    """`auto`: more clips, more updates and the weaker augmentation; a refit keeps what the run had."""
+    auto = Train(steps="auto", augment_strength="auto", batch_size=16)
+    assert [budget(auto, clips).steps for clips in (10, 240, 960, 24_000)] == [1_800, 1_800, 3_600, 18_000]
+    assert [strength(auto, clips) for clips in (10, 400, 1_600, 40_000)] == [1.0, 1.0, 0.5, 0.1]
+    assert strength(Train(augment_strength=0.7), 40_000) == 0.7
+    kept = fixed(auto, 1_600)
+    assert (kept.steps, kept.augment_strength, fixed(kept, 10)) == (4_600, 0.5, kept)
+    assert in_words(auto, 960) == (
+        "3,600 updates: 60 epochs of 60, by the number of clips (960). "
+        "Augmentation at 0.65 times what it is set to, by the number of clips."
+    )
+    lines = [word for line in (*SMALL, "train.steps = 'auto'") for word in ("--set", line)]
+    said = mixkit_command("check", "asm_rh", *lines)
+    assert said.out.splitlines()[-1] == "1,800 updates: 600 epochs of 3, by the number of clips (40)."
+    study = Study("x", "asm_rh", arms={"more": ("train.steps = 'auto'",), "less": ("train.steps = 30",)}, seeds=(0,))
+    assert {(run.length, run.unit) for run in plan(study, tmp_path).runs.values()} == {
+        (20, "epoch"),
+        (None, "steps"),
+        (30, "steps"),
+    }
+
+
+def test_augmentations_of_the_task_and_of_the_training_add_up() -> None:
+    """Those of the task come first, whichever fragment is laid over which, and each list is set by itself."""
+    added = ("train.augmentations = [@augmentation.equalizer()]",)
+    for recipe in (
+        mixkit.load_recipe("asm_rh", settings=added),
+        mixkit.load_recipe("asm_rh", layers=["task/demo"], settings=added),
+    ):
+        assert [spec.name for spec in recipe.all_augmentations] == ["time_roll", "equalizer"]
+        assert recipe_from_text(to_gin(recipe), "asm_rh") == recipe
+    bare = mixkit.load_recipe("asm_rh", settings=["task.augmentations = []", *added])
+    assert [spec.name for spec in bare.all_augmentations] == ["equalizer"]
+    with pytest.raises(RecipeError, match=r"task\.augmentations .* It takes a list, each @augmentation\.NAME"):
+        mixkit.load_recipe("asm_rh", settings=["task.augmentations = [@operator.token()]"])

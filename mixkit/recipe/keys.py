@@ -104,7 +104,8 @@ def fitted(value: Any, annotation: Any, binding: Binding, shown: Any) -> Any:
         found = converted(value, annotation)
         kind = kind_of(binding.setting)
         for item in found if isinstance(found, tuple) else (found,):
-            if binding.selector in SECTIONS and kind and isinstance(item, Spec) and item.kind != kind:
+            of_section = binding.selector in SECTIONS or HOMES.get(binding.setting) == binding.selector
+            if of_section and kind and isinstance(item, Spec) and item.kind != kind:
                 raise Misfit
     except Misfit as misfit:
         message = (

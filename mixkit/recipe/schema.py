@@ -13,7 +13,8 @@ from mixkit.values import Aside, Count, NotNegative, Positive, Range, Rate, Seed
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
 
-HOMES: Mapping[str, str] = dict.fromkeys(("pad", "crop", "training_crop", "windows", "on_bad_file"), "task")
+OF_TASKS = ("augmentations", "pad", "crop", "training_crop", "windows", "on_bad_file")
+HOMES: Mapping[str, str] = dict.fromkeys(OF_TASKS, "task")
 """Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
 
 Pad = Literal["silence", "repeat", "centre"]
@@ -200,14 +201,16 @@ class Train(Section):
 
     Args:
         epochs: passes over the training split; 20 where neither this nor `steps` is set.
-        steps: updates, exactly so many; one that is left out counts. None for what `epochs` comes to.
+        steps: updates, exactly so many; one that is left out counts. `auto` goes by the number of training clips, the
+            more the more there are. None for what `epochs` comes to.
         batch_size: clips in a step.
         learning_rate: at its highest.
         optimizer: what turns gradients into steps.
         schedule: the learning rate over time.
         loss: what is minimised.
-        augmentations: applied in this order, in training only.
-        augment_strength: factor on all of them: each is as much stronger or weaker, and 0 turns them off.
+        augmentations: applied in this order, behind those of the task, in training only.
+        augment_strength: factor on all augmentations, those of the task too: each is as much stronger or weaker, and 0
+            turns them off. `auto` goes by the number of training clips: 1 up to 400, and the weaker the more there are.
         metrics: figures beside those that every run has, computed over a whole split.
         gradient_clip: largest norm of all gradients together; None for no limit.
         accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
@@ -231,14 +234,14 @@ class Train(Section):
     """
 
     epochs: Count | None = None
-    steps: Count | None = None
+    steps: Count | Literal["auto"] | None = None
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     optimizer: Spec = Spec("optimizer", "adamw")
     schedule: Spec = Spec("schedule", "cosine")
     loss: Spec = Spec("loss", "cross_entropy")
     augmentations: tuple[Spec, ...] = ()
-    augment_strength: NotNegative = 1.0
+    augment_strength: NotNegative | Literal["auto"] = 1.0
     metrics: tuple[Spec, ...] = ()
     gradient_clip: Positive | None = 1.0
     accumulation: Count = 1
@@ -263,7 +266,7 @@ class Train(Section):
         if self.steps is None and self.epochs is None:
             object.__setattr__(self, "epochs", 20)
         elif self.steps is not None and self.epochs is not None:
-            fault = f"is {self.steps}, and train.epochs is {self.epochs}: both say how long a run is."
+            fault = f"is {show(self.steps)}, and train.epochs is {self.epochs}: both say how long a run is."
             raise SettingError("train.steps", f"{fault} Set one of them to None.")
         for kind in ("optimizer", "schedule", "loss"):
             _expect_kind(getattr(self, kind), kind, f"train.{kind}")
@@ -295,8 +298,11 @@ class Recipe(Section):
         features: from waveform to log-mel.
         name: for folders and titles; at most 100 characters, none of them a slash.
         plugins: modules that the recipe imports; the user has to name each of them too.
+        augmentations: that fit the recordings, whatever else is varied in training: of sounds that have no beginning,
+            any moment may come first. They are applied ahead of those of `train`. Like the five that follow, the
+            setting is written as one of every task, `task.augmentations`.
         pad: what fills up a clip that is shorter than the network takes: silence behind it, silence on both sides, or
-            the clip again. Like the four that follow, it is written as `task.pad` and holds for every task.
+            the clip again.
         crop: which stretch of a longer clip is evaluated: the one in the centre, the first, or the loudest.
         training_crop: which one is trained on: any, drawn anew in each epoch, or the same.
         windows: what of a longer clip is evaluated: one stretch, or all of it in windows that overlap by half, whose
@@ -312,6 +318,7 @@ class Recipe(Section):
     features: Spec = Spec("features", "log_mel")
     name: str = "recipe"
     plugins: tuple[str, ...] = ()
+    augmentations: tuple[Spec, ...] = ()
     pad: Pad = "silence"
     crop: Crop = "centre"
     training_crop: Literal["random", "same"] = "random"
@@ -323,9 +330,16 @@ class Recipe(Section):
         super().__post_init__()
         _expect_kind(self.task, "task", "recipe.task")
         _expect_kind(self.features, "features", "recipe.features")
+        for spec in self.augmentations:
+            _expect_kind(spec, "augmentation", "task.augmentations")
         plain = self.name.isprintable() and not self.name.startswith(".") and not set(self.name) & {*"/\\"}
         if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
             raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
+
+    @property
+    def all_augmentations(self) -> tuple[Spec, ...]:
+        """Those of the task and of the training, in the order in which they are applied."""
+        return (*self.augmentations, *self.train.augmentations)
 
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -335,5 +349,7 @@ SECTIONS: Mapping[str, type[Section]] = {
 
 def _expect_kind(spec: Spec, kind: str, setting: str) -> None:
     if spec.kind != kind:
-        wanted = kind if kind in ("features", "weights") else f"a {kind}"
-        raise SettingError(setting, f"is the {spec.kind} {spec.name!r}. It takes {wanted}, such as @{kind}.NAME().")
+        article = "" if kind in ("features", "weights") else "an " if kind[0] in "aeiou" else "a "
+        raise SettingError(
+            setting, f"is the {spec.kind} {spec.name!r}. It takes {article}{kind}, such as @{kind}.NAME()."
+        )

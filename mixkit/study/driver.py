@@ -198,14 +198,15 @@ class _Drive:
         return (time.monotonic() - start) * (self.to_do - done) / done if done else None
 
     def _work(self, key: str) -> float:
-        """Of a run: its epochs, or its updates; where some say the one and some the other, a run is a run."""
-        alike = len({run.unit for run in self.plan.runs.values()}) == 1
-        return self.plan.runs[key].length if alike else 1.0
+        """Of a run: its epochs, or its updates; where some say the one and some the other, or none, a run is a run."""
+        runs, length = self.plan.runs.values(), self.plan.runs[key].length
+        alike = len({run.unit for run in runs}) == 1 and all(run.length for run in runs)
+        return length if alike and length else 1.0
 
     def _share(self, key: str) -> float:
         """How much of a run is trained."""
         planned, records = self.plan.runs[key], Run(self.record.folder / RUNS / key).metrics()
-        return records[-1][planned.unit] / planned.length if records else 0.0
+        return records[-1][planned.unit] / planned.length if records and planned.length else 0.0
 
 
 def log_of(folder: Path, key: str) -> Path:

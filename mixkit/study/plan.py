@@ -9,7 +9,7 @@ from pathlib import Path
 from mixkit.errors import RunError
 from mixkit.plugins.copies import sources
 from mixkit.recipe.identity import what
-from mixkit.recipe.schema import Recipe
+from mixkit.recipe.schema import Recipe, Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
 from mixkit.study.arms import Loader, arms_of, base_of, derived
@@ -27,13 +27,13 @@ class PlannedRun:
 
     Args:
         recipe: text that loads as it.
-        length: how long it trains, in the unit.
+        length: how long it trains, in the unit; None where that goes by the number of clips.
         unit: `epoch` or `steps`, as the records of its epochs call it.
         code: of its plugins: contents by file name.
     """
 
     recipe: str
-    length: int
+    length: int | None
     unit: str
     code: Mapping[str, bytes]
 
@@ -95,8 +95,7 @@ def plan(
     unseen: set[str] = set()
     for arm, of, seed, fold in runs:
         recipe = _recipe(of.recipe, seed, fold)
-        length, unit = (steps, "steps") if (steps := recipe.train.steps) else (recipe.train.epochs or 0, "epoch")
-        run = PlannedRun(to_gin(recipe), length, unit, sources(recipe.plugins))
+        run = PlannedRun(to_gin(recipe), *_length(recipe.train), sources(recipe.plugins))
         unseen |= set() if run.code else set(recipe.plugins)
         key = _key(run)
         if key in made:
@@ -129,6 +128,12 @@ def plan(
 def _order(trial: ArmRun) -> tuple[int, int, str]:
     """By seed, then fold: numbers ahead of words."""
     return (trial.seed, 2**63, trial.fold) if isinstance(trial.fold, str) else (trial.seed, trial.fold or 0, "")
+
+
+def _length(settings: Train) -> tuple[int | None, str]:
+    if settings.steps is None:
+        return settings.epochs, "epoch"
+    return None if settings.steps == "auto" else settings.steps, "steps"
 
 
 def _key(run: PlannedRun) -> str:

@@ -1,10 +1,21 @@
-"""How long a run is: its updates, and the epochs that they fill."""
+"""How long a run is, its updates and the epochs that they fill, and how strongly it varies its clips.
 
-from dataclasses import dataclass
+Both may go by the number of training clips, `auto`: the updates grow with its square root, and augmentations get the
+weaker the more clips there are. docs/small_data.md has what this was found on.
+"""
+
+import math
+from dataclasses import dataclass, replace
 
 from mixkit.errors import MixkitError
 from mixkit.recipe.schema import Recipe, Train
 from mixkit.registry import Counted, task
+
+AUTO_CLIPS, AUTO_STEPS = 240, 1_800
+"""Training clips, and the updates that `auto` makes for so many; the least, too."""
+
+STRONG_CLIPS = 400
+"""Training clips up to which `auto` leaves augmentations as strong as they are set."""
 
 FEW = 1_000
 """Updates below which a network with fresh weights has learned little, however small its data set."""
@@ -45,21 +56,38 @@ class Budget:
 def budget(settings: Train, clips: int) -> Budget:
     """How long a run over so many training clips is."""
     per_epoch = -(-clips // settings.batch_size)
+    if settings.steps == "auto":
+        return Budget(100 * round(AUTO_STEPS / 100 * max(1.0, math.sqrt(clips / AUTO_CLIPS))), per_epoch)
     steps = settings.steps if settings.epochs is None else settings.epochs * per_epoch
     assert steps is not None, "train.epochs or train.steps says how long a run is"
     return Budget(steps, per_epoch)
 
 
+def strength(settings: Train, clips: int) -> float:
+    """How strong augmentations are with so many training clips: a factor on all of them."""
+    if settings.augment_strength == "auto":
+        return round(min(1.0, math.sqrt(STRONG_CLIPS / clips)), 2)
+    return settings.augment_strength
+
+
+def fixed(settings: Train, clips: int) -> Train:
+    """The settings with what goes by the number of clips as it is for so many."""
+    settings = replace(settings, augment_strength=strength(settings, clips))
+    return replace(settings, steps=budget(settings, clips).steps) if settings.steps == "auto" else settings
+
+
 def in_words(settings: Train, clips: int) -> str:
     """How long a run over so many training clips is, and what to set where that is too short to learn from."""
     whole = budget(settings, clips)
-    text = f"{whole}."
+    text = f"{whole}{f', by the number of clips ({clips:,})' if settings.steps == 'auto' else ''}."
     if whole.steps < FEW and settings.init is None:
         epochs = Budget(FEW, whole.per_epoch).epochs
         text += (
             f" Fewer than {FEW:,} teach a network with fresh weights little: set train.steps = {FEW} or more "
             f"({epochs:,} epochs)."
         )
+    if settings.augment_strength == "auto":
+        text += f" Augmentation at {strength(settings, clips):g} times what it is set to, by the number of clips."
     if settings.refit:
         text += " The refit follows, for as long as the best epoch took."
     return text
@@ -71,6 +99,8 @@ def planned(recipe: Recipe) -> str:
         source = task.build(recipe.task)
         clips = source.count("train") if isinstance(source, Counted) else len(source.clips("train"))
     except MixkitError as error:
-        known = recipe.train.steps
-        return f"{known:,} updates." if known else f"How many updates a run makes is not known: {error}"
+        steps = recipe.train.steps
+        return (
+            f"{steps:,} updates." if isinstance(steps, int) else f"How many updates a run makes is not known: {error}"
+        )
     return in_words(recipe.train, clips)

@@ -19,7 +19,7 @@ from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
 from mixkit.runs.clips import RunClip
 from mixkit.tasks.clip import SPLITS, expect_whole
-from mixkit.training.budget import Budget, budget, in_words
+from mixkit.training.budget import Budget, budget, in_words, strength
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.labels import check_labels
@@ -104,13 +104,14 @@ def prepare(
         display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
-    augmentations = _augmentations(recipe, model)
+    _expect_power(recipe, model)
     splits, clips = usable_splits(model, source, listed, display.say)
     if found is not None:
         splits = replace(splits, differ=compare_content(found, splits.waveforms.cache).differ)
     for note in refuse_leaks(clips, splits.protocol):
         display.say(note)
     display.say(_lengths(splits, clips))
+    augmentations = _augmentations(recipe, len(splits.clips["train"]), model.sample_rate)
     rows = min(recipe.train.batch_size, len(splits.clips["train"]))
     expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
@@ -119,13 +120,18 @@ def prepare(
     return prepared
 
 
-def _augmentations(recipe: Recipe, model: Classifier) -> list[Augmentation]:
-    chosen = [scaled(spec, recipe.train.augment_strength) for spec in recipe.train.augmentations]
-    for spec in chosen:
-        if augmentation.entry(spec.name).facts["on"] == "power" and not isinstance(model.features, PowerFeatures):
-            message = f"names {spec.name}, which varies power spectra, and features {recipe.features.name!r} have none."
-            raise SettingError("train.augmentations", f"{message} Leave it out, or take features such as log_mel.")
-    return [augmentation.build(spec, model.sample_rate) for spec in chosen]
+def _expect_power(recipe: Recipe, model: Classifier) -> None:
+    for home, specs in (("task", recipe.augmentations), ("train", recipe.train.augmentations)):
+        for spec in specs:
+            if augmentation.entry(spec.name).facts["on"] == "power" and not isinstance(model.features, PowerFeatures):
+                fault = f"names {spec.name}, which varies power spectra, and features {recipe.features.name!r} have "
+                fix = "none. Leave it out, or take features such as log_mel."
+                raise SettingError(f"{home}.augmentations", fault + fix)
+
+
+def _augmentations(recipe: Recipe, clips: int, sample_rate: int) -> list[Augmentation]:
+    factor = strength(recipe.train, clips)
+    return [augmentation.build(scaled(spec, factor), sample_rate) for spec in recipe.all_augmentations]
 
 
 def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mixkit.runs.folder import REFIT, Run
 from mixkit.storage.atomic import writing
-from mixkit.training.budget import Budget
+from mixkit.training.budget import Budget, fixed
 from mixkit.training.prepare import Prepared, starting_network
 
 
@@ -27,7 +27,10 @@ def joined(prepared: Prepared, fresh: bool) -> Prepared:
     splits = prepared.splits
     model, given = starting_network(prepared.recipe, prepared.model.labels, fresh)
     clips = {"train": (*splits.clips["train"], *splits.clips["valid"])}
-    return replace(prepared, model=model, splits=replace(splits, network=model, clips=clips), start=given)
+    settings = fixed(prepared.recipe.train, len(splits.clips["train"]))  # as it was when the epoch was chosen
+    recipe = replace(prepared.recipe, train=settings)
+    splits = replace(splits, network=model, clips=clips)
+    return replace(prepared, recipe=recipe, model=model, splits=splits, start=given)
 
 
 def until(prepared: Prepared, both: Prepared, epoch: int) -> Budget:

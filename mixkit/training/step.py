@@ -48,7 +48,7 @@ class Step:
     """
 
     def __init__(self, prepared: Prepared, processes: Processes | None = None, class_weights: Tensor | None = None):
-        settings = prepared.recipe.train
+        settings, chosen = prepared.recipe.train, prepared.recipe.all_augmentations
         self.settings = settings
         self.model = prepared.model.to(prepared.device)
         self.precision = prepared.precision
@@ -59,7 +59,7 @@ class Step:
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
             (augmentation.entry(spec.name).facts, made, CROP_STREAM + 1 + index)
-            for index, (spec, made) in enumerate(zip(settings.augmentations, prepared.augmentations, strict=True))
+            for index, (spec, made) in enumerate(zip(chosen, prepared.augmentations, strict=True))
         ]
         self.model.mixer.checkpointing = settings.checkpointing
         self.batch_norms = [part for part in self.model.mixer.modules() if isinstance(part, BatchNorm)]
