@@ -97,6 +97,19 @@ def test_all_of_it_is_told(file: Path) -> None:
     assert json.loads(json.dumps(start.to_json()))["resized"] == ["positions 4 x 4 to 12 x 19 (frequency x time)"]
 
 
+def test_positions_of_the_axes_are_means(file: Path) -> None:
+    axes = ("weights.deit.position = True", "model.positional = 'axes'", "weights.deit.channel = False")
+    mixer, start = started("asm", file, *axes)
+    whole, _ = started("asm", file, *axes[::2])
+    assert whole.position is not None
+    assert whole.prefix is not None
+    table = whole.position[0, 2:].unflatten(0, (12, 19))
+    torch.testing.assert_close(mixer.frequencies, table.mean(1)[None])
+    torch.testing.assert_close(mixer.times, (table.mean(0) - table.mean((0, 1)))[None])
+    torch.testing.assert_close(mixer.prefix, whole.prefix + whole.position[:, :2])
+    assert start.resized[1:] == ("positions of every place averaged to those of each frequency and each time",)
+
+
 def test_of_a_deeper_file_the_first_blocks(tmp_path: Path) -> None:
     state = timm_state(blocks=12)
     save_file(state, tmp_path / "deep.safetensors")
@@ -198,7 +211,7 @@ def test_what_a_recipe_may_say() -> None:
     for line, message in {
         "train.init = @operator.roll()": "train.init is @operator.roll(). It takes @weights.NAME() or None.",
         "train.init = 'deit'": "train.init is 'deit' (a str). It takes @weights.NAME() or None.",
-        "train.init = @weights.diet()": "no weights named 'diet'. Did you mean 'deit'? Known: ast, deit.",
+        "train.init = @weights.diet()": "no weights named 'diet'. Did you mean 'deit'? Known: ast, deit, run.",
     }.items():
         with pytest.raises(MixkitError) as caught:
             mixkit.load_recipe("asm_rh", settings=[line])

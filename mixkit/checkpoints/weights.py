@@ -70,6 +70,27 @@ def saved_epoch(run: Run, file: str = BEST) -> int | None:
         return None
 
 
+def located(run: str | Path) -> tuple[Path, Run | None]:
+    """The file of weights that a run is taken for, and its folder, if that is what was named.
+
+    Args:
+        run: a run folder, or its `best.safetensors`. Of a folder with a refit, that network is taken, which is the one
+            that was tested.
+
+    Raises:
+        RunError: there is no such run, or it has no weights yet.
+    """
+    path = Path(run)
+    if path.suffix == ".safetensors":
+        return path, None
+    owner = Run.open(path)
+    refitted = owner.folder / REFITTED
+    path = refitted if refitted.is_file() else owner.folder / BEST
+    if not path.is_file():
+        raise RunError(f"{path} is missing: no epoch of that run has ended yet.")
+    return path, owner
+
+
 @torch_defaults()
 def load(
     run: str | Path,
@@ -80,8 +101,7 @@ def load(
     """A trained network with its labels and sample rate, ready to listen.
 
     Args:
-        run: a run folder, or its `best.safetensors`, which is complete by itself. Of a folder with a refit, that
-            network is taken, which is the one that was tested.
+        run: a run folder, or its `best.safetensors`, which is complete by itself; see `located`.
         device: where to put it.
         plugins: modules already loaded that the recipe may import.
         settings: lines over its recipe that say where data lie, `task.folder.root = 'moved'`.
@@ -95,13 +115,7 @@ def load(
         TrustError: the recipe in it would run code.
         SettingError: one of the settings says what the run is.
     """
-    path, owner = Path(run), None
-    if path.suffix != ".safetensors":
-        owner = Run.open(path)
-        refitted = owner.folder / REFITTED
-        path = refitted if refitted.is_file() else owner.folder / BEST
-        if not path.is_file():
-            raise RunError(f"{path} is missing: no epoch of that run has ended yet.")
+    path, owner = located(run)
     header, tensors = read_weights(path, owner)
     recipe = _recipe(path, header, owner, plugins, settings)
     labels = read_labels(path, header["labels"])

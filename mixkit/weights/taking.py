@@ -12,7 +12,7 @@ from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.registry import Grid
 from mixkit.weights.names import recognise
-from mixkit.weights.positions import fitted
+from mixkit.weights.positions import AVERAGED, every_place, fitted, placed, resizing
 from mixkit.weights.start import Start, groups
 from mixkit.weights.tensors import Tensors
 
@@ -88,30 +88,29 @@ class Taking:
             rows: of the file's grid along frequency; None for a square one.
         """
         mixer = self.mixer
-        if mixer.position is None:
+        own = every_place(mixer)
+        if own is None:
             raise self._no_place("position", "no positional embedding", "model.positional = 'whole'")
-        width = mixer.position.shape[-1]
-        own = 0 if mixer.prefix is None else mixer.prefix.shape[1]
+        ahead, width = own[0].clone(), own[1].shape[1]
         tokens = [part for part in ("class", "distillation") if part in self.parts]
         held = self._count_positions()
         before = self._grid(held - len(tokens), rows, len(tokens))
         learned = self._read("positions", (1, held, width), f"Take a file of width {width}")[0]
         places = fitted(learned[len(tokens) :], before, mixer.stem.grid)
-        kept = tokens[:own]
-        ahead = mixer.position.detach()[0, :own].clone()
+        kept = tokens[: len(ahead)]
         ahead[: len(kept)] = learned[: len(kept)]
-        self._copies["position"] = torch.cat([ahead, places])[None]
         self._taken.append("positional embedding")
+        prefix = None
         if kept and mixer.prefix is not None:
-            prefix = mixer.prefix.detach().clone()
+            prefix = mixer.prefix.detach()[0].clone()
             for place, part in enumerate(kept):
-                prefix[0, place] = self._read(part, (1, 1, width), f"Take a file of width {width}")[0, 0]
-            self._copies["prefix"] = prefix
+                prefix[place] = self._read(part, (1, 1, width), f"Take a file of width {width}")[0, 0]
             self._taken.append(f"{' and '.join(kept)} token")
+        self._copies |= placed(mixer, places, ahead, prefix)
         if before != mixer.stem.grid:
-            now = mixer.stem.grid
-            sizes = f"{before.frequency} x {before.time} to {now.frequency} x {now.time}"
-            self._resized.append(f"positions {sizes} (frequency x time)")
+            self._resized.append(resizing(before, mixer.stem.grid))
+        if mixer.position is None:
+            self._resized.append(AVERAGED)
 
     def channels(self) -> None:
         """The feed-forward over channels of each block, and its norm."""
