@@ -221,6 +221,7 @@ def test_layers_are_counted_over_all_stages() -> None:
         (2, 4, Grid(4, 5), 16),
         (3, 4, Grid(4, 3), 16),
     ]
+    assert [site.layer_in_stage for site in mixer.sites] == [0, 1, 0, 0]
     assert mixer.columns == (16, 4.0)
     assert [row.name for row in costs(pyramid(), 32, 40, 3)] == [
         *("stem", "0.0 convolution", "0.1 channel", "1.0 convolution", "1.1 channel"),

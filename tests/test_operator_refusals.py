@@ -60,6 +60,28 @@ REFUSALS = [
         "operator.broadcast_residual.kernel is [3, 4], which has no middle. Use odd numbers.",
     ),
     (
+        operator.spec("window_attention"),
+        replace(BASE, prefix=1),
+        "window_attention mixes the 12 x 50 grid and has no place for 1 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("window_attention", window=(1, 1)),
+        BASE,
+        "operator.window_attention.window is [1, 1], in which each token is alone. Use more, such as (7, 7).",
+    ),
+    (
+        operator.spec("window_attention", window=(10_000, 10_000)),
+        replace(BASE, grid=Grid(200, 200)),
+        "operator.window_attention.window asks for 38,400,000,000 values of a clip in a layer, "
+        "where 1,073,741,824 are the most. Use a smaller one.",
+    ),
+    (
+        operator.spec("window_attention", head_width=36),
+        replace(BASE, width=100),
+        "operator.window_attention.head_width is 36, which does not divide a width of 100. Use a divisor, such as 25.",
+    ),
+    (
         operator.spec("perspective", axes=()),
         BASE,
         "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",

@@ -21,6 +21,7 @@ from tests.reference.perspective import perspective
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
 from tests.reference.spatial_gate import spatial_gate
+from tests.reference.window_attention import window_attention
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
 SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
@@ -43,6 +44,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "spatial_gate": spatial_gate,
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
+    "window_attention": window_attention,
 }
 
 SETTINGS = [
@@ -66,6 +68,9 @@ SETTINGS = [
     operator.spec("roll", groups=4, bands=2),
     operator.spec("shift", parts=4, wrap=True),
     operator.spec("spatial_gate", hidden=6, activation="silu"),
+    operator.spec("window_attention", window=(2, 3), head_width=4, bias=False),
+    operator.spec("window_attention", window=(1, 4), head_width=1),
+    operator.spec("window_attention", window=(3, 3), shift=False),
 ]
 NESTED = [
     operator.spec("hermit", around=(operator.spec("token"), operator.spec("attention"))),
@@ -173,6 +178,7 @@ PARAMETERS = [
     (operator.spec("cross_patch"), 360_600),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
     (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),
+    (operator.spec("window_attention", window=(6, 10), head_width=64), 2_364_876),
 ]
 
 
@@ -187,6 +193,8 @@ def test_mixes_follow_the_settings() -> None:
     assert mixes_of(operator.spec("hermit_frequency")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("hermit_frequency", axis="token")) == {"frequency", "time"}
     assert mixes_of(operator.spec("convolution", kernel=(1, 3))) == {"time"}
+    assert mixes_of(operator.spec("window_attention")) == {"frequency", "time", "channel"}
+    assert mixes_of(operator.spec("window_attention", window=(1, 7))) == {"time", "channel"}
     assert mixes_of(operator.spec("hermit")) == {"channel"}
     assert mixes_of(operator.spec("hermit", variant="lossless")) == set()
     assert mixes_of(operator.spec("hermit", around=(operator.spec("time"),))) == {"time", "channel"}

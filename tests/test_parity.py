@@ -104,10 +104,11 @@ def test_the_spectrum_is_a_cosine_transform(width: int) -> None:
         torch.testing.assert_close(pair.signal(expected)[..., :used], back, rtol=1e-10, atol=1e-10)
 
 
-def take(ours: nn.Module, theirs: nn.Module, names: dict[str, str]) -> None:
-    """Give ours the weights of theirs."""
+def take(ours: nn.Module, theirs: nn.Module, names: dict[str, str], **tables: str) -> None:
+    """Give ours the weights of theirs: maps of theirs by the names of ours, and other tensors by ours of theirs."""
     state = theirs.state_dict()
-    ours.load_state_dict({ours_name + part: state[name + part] for name, ours_name in names.items() for part in PARTS})
+    maps = {ours_name + part: state[name + part] for name, ours_name in names.items() for part in PARTS}
+    ours.load_state_dict(maps | {name: state[name_of_theirs] for name, name_of_theirs in tables.items()})
 
 
 PARTS = (".weight", ".bias")

@@ -91,6 +91,8 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             if name not in names:
                 raise NameError(f"name {name!r} is not defined")
             return names[name]
+        case ast.Subscript(value=row, slice=ast.Constant(value=place)):
+            return _value(row, names)[place]
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in SIGNS:
             return SIGNS[type(sign)](_value(left, names), _value(right, names))
         case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):

@@ -53,8 +53,9 @@ class Mixer(nn.Module):
                 coarser = downsample.build(stage.downsample, grid, before.width, stage.width)
                 self.downsamples[str(len(sites))] = cast(nn.Module, coarser)
                 grid = coarser.grid
+            first = len(sites)
             for number in range(stage.depth):
-                site = Site(grid, stage.width, len(sites), model.depth, model.prefix)
+                site = Site(grid, stage.width, first + number, model.depth, model.prefix, first)
                 sites.append(site)
                 self.blocks.append(MixerBlock(stage.pattern[number % len(stage.pattern)], site, model.norm_eps))
         self.sites = tuple(sites)

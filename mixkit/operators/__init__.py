@@ -25,3 +25,4 @@ from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
 from mixkit.operators.shift import Shift as Shift
 from mixkit.operators.spatial_gate import SpatialGate as SpatialGate
+from mixkit.operators.window_attention import WindowAttention as WindowAttention

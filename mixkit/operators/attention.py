@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mixkit.errors import SettingError
 from mixkit.linear import Linear
+from mixkit.operators.heads import split_heads
 from mixkit.registry import Site, operator
 from mixkit.values import Count, Rate
 
@@ -40,17 +40,10 @@ class Attention(nn.Module):
 
     def __init__(self, site: Site, *, head_width: Count = 64, bias: bool = True, dropout: Rate = 0.0):
         super().__init__()
-        head_width = min(head_width, site.width)
-        if site.width % head_width:
-            divisor = next(width for width in range(head_width, 0, -1) if site.width % width == 0)
-            raise SettingError(
-                "head_width",
-                f"is {head_width}, which does not divide a width of {site.width}. Use a divisor, such as {divisor}.",
-            )
         self.qkv = Linear(site.width, 3 * site.width, bias=bias)
         self.projection = Linear(site.width, site.width)
         self.dropout = nn.Dropout(dropout)
-        self._heads = (3, site.width // head_width, head_width)
+        self._heads = (3, *split_heads(site.width, head_width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend."""

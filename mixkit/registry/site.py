@@ -32,6 +32,7 @@ class Site:
         layer: which block, counted from 0.
         depth: number of blocks.
         prefix: class tokens ahead of the grid; operators that need the bare grid refuse them.
+        first: which block its stage begins with.
     """
 
     grid: Grid
@@ -39,11 +40,17 @@ class Site:
     layer: int = 0
     depth: int = 1
     prefix: int = 0
+    first: int = 0
 
     @property
     def tokens(self) -> int:
         """Prefix and grid tokens together."""
         return self.prefix + self.grid.tokens
+
+    @property
+    def layer_in_stage(self) -> int:
+        """Which block of its stage, counted from 0."""
+        return self.layer - self.first
 
     def bare(self, name: str) -> Grid:
         """The grid, for an operator that cannot place prefix tokens on it.
