@@ -1,5 +1,7 @@
 """Networks have the sizes that papers state, the parts that recipes name, and the same weights for the same seed."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -145,16 +147,33 @@ def test_branches_add_or_replace(doubling: str) -> None:
     spec = operator.spec(doubling)
     site = Site(Grid(2, 2), width=4)
     x = torch.randn(2, 4, 4)
+    normed = partial(torch.nn.functional.layer_norm, normalized_shape=(4,), eps=1e-6)
     for branch, expected in [
         (Branch((spec,), norm="none"), 3 * x),
         (Branch((spec, spec), norm="none"), 5 * x),
         (Branch((spec,), norm="none", residual=False), 2 * x),
-        (Branch((spec,)), x + 2 * torch.nn.functional.layer_norm(x, (4,), eps=1e-6)),
+        (Branch((spec,)), x + 2 * normed(x)),
+        (Branch((spec,), norm_place="res_post"), x + normed(2 * x)),
+        (Branch((spec,), norm_place="post"), normed(3 * x)),
+        (Branch((spec,), residual=False, norm_place="post"), normed(2 * x)),
     ]:
         block = MixerBlock(Block((branch,)), site, 1e-6)
         torch.testing.assert_close(block(x), expected)
     scaled = MixerBlock(Block((Branch((spec,), norm="none"),), layer_scale=0.25), site, 1e-6)
     torch.testing.assert_close(scaled(x), 1.5 * x)
+
+
+def test_a_block_may_have_one_residual_for_all_of_its_branches(doubling: str) -> None:
+    bare = Branch((operator.spec(doubling),), norm="none", residual=False)
+    x = torch.randn(64, 4, 4)
+    block = MixerBlock(
+        Block((bare, bare), drop_path=0.5, layer_scale=0.25, residual=True), Site(Grid(2, 2), 4, 1, 2), 1e-6
+    )
+    torch.testing.assert_close(block.eval()(x), 2 * x)
+    assert [name for name, _ in block.named_parameters()] == ["branches.1.scale.gain"]
+    dropped = block.train()(x)
+    assert {round(float(ratio), 5) for ratio in (dropped.detach() / x).unique()} <= {1.0, 3.0}
+    assert not torch.allclose(dropped, x)
 
 
 def test_drop_path_grows_with_the_layer_and_keeps_the_mean(doubling: str) -> None:

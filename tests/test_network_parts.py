@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import timm.models.swin_transformer as swin
+import timm.models.swin_transformer_v2 as swin_v2
 import torch
 from torch import Tensor, nn
 
@@ -169,6 +170,15 @@ def test_merging_is_swins(grid: Grid) -> None:
     torch.testing.assert_close(ours(x), expected.flatten(1, 2))
 
 
+def test_merging_is_swin_v2s() -> None:
+    ours, theirs = PatchMerging(Grid(5, 6), 6, 12, norm_place="merged"), swin_v2.PatchMerging(6, 12)
+    settled(theirs)
+    ours.norm.load_state_dict(theirs.norm.state_dict())
+    ours.projection.load_state_dict(theirs.reduction.state_dict())
+    x = torch.randn(2, 30, 6)
+    torch.testing.assert_close(ours(x), theirs(x.unflatten(1, (5, 6))).flatten(1, 2))
+
+
 def test_max_pool_keeps_the_strongest() -> None:
     made = downsample.build(downsample.spec("max_pool", size=(2, 3)), Grid(3, 5), 2, 2)
     x = torch.randn(1, 15, 2)
@@ -245,7 +255,7 @@ def shiftvit_tiny() -> Model:
     """arXiv:2201.10801, table 2, with an expansion of 2; the authors' code."""
     wide = Spec("operator", "channel", operator.spec("channel", expansion=2.0).params)
     pattern = Block((Branch((operator.spec("shift"),), "none", False), Branch((wide,), "group")))
-    way = downsample.spec("patches", norm="group", norm_first=True)
+    way = downsample.spec("patches", norm="group", norm_place="token")
     widths, depths = (96, 192, 384, 768), (6, 8, 18, 6)
     stages = [Stage((pattern,), width, depth, way) for width, depth in zip(widths, depths, strict=True)]
     first = stem.spec("patches", size=(4, 4), stride=(4, 4), norm="group")

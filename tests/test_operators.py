@@ -21,7 +21,7 @@ from tests.reference.perspective import perspective
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
 from tests.reference.spatial_gate import spatial_gate
-from tests.reference.window_attention import window_attention
+from tests.reference.window_attention import window_attention, window_attention_v2
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
 SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
@@ -45,6 +45,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
     "window_attention": window_attention,
+    "window_attention_v2": window_attention_v2,
 }
 
 SETTINGS = [
@@ -71,6 +72,8 @@ SETTINGS = [
     operator.spec("window_attention", window=(2, 3), head_width=4, bias=False),
     operator.spec("window_attention", window=(1, 4), head_width=1),
     operator.spec("window_attention", window=(3, 3), shift=False),
+    operator.spec("window_attention_v2", window=(2, 3), head_width=4, bias=False, hidden=6),
+    operator.spec("window_attention_v2", window=(4, 2), head_width=8, pretrained_window=(6, 1)),
 ]
 NESTED = [
     operator.spec("hermit", around=(operator.spec("token"), operator.spec("attention"))),

@@ -15,11 +15,13 @@ from mixkit.model.mixer import Mixer
 
 timm = pytest.importorskip("timm", reason="extra mixkit[parity] is not installed")
 
-# A recipe, its published size, timm's name for it, and its parameters for 1,000 classes at 224 x 224 in three colours.
+# A recipe, its published size, timm's name for it, and its parameters for 1,000 classes in three colours.
 PUBLISHED = [
     ("gmlp", "size/gmlp_s16", "gmlp_s16_224", 19_422_656),
     ("resmlp", "size/resmlp_s12", "resmlp_12_224", 15_350_872),
     ("resmlp", "size/resmlp_s24", "resmlp_24_224", 30_020_680),
+    ("swin", "size/swin_tiny", "swin_tiny_patch4_window7_224", 28_288_354),
+    ("swin_v2", "size/swin_v2_tiny", "swinv2_tiny_window8_256", 28_347_154),
 ]
 
 
@@ -32,7 +34,8 @@ def test_published_sizes(recipe: str, size: str, name: str, published: int) -> N
     """With the stem's weights for two colours more than a spectrogram has."""
     model = mixkit.load_recipe(recipe, layers=[size]).model
     with torch.device("meta"):
-        ours, theirs = Mixer(model, 224, 224, 1000), timm.create_model(name)
+        theirs = timm.create_model(name)
+        ours = Mixer(model, *theirs.default_cfg["input_size"][1:], 1000)
     first = next(part for part in ours.stem.modules() if isinstance(part, nn.Conv2d))  # type: ignore[attr-defined]
     assert parameters(ours) + 2 * first.weight.numel() == published == parameters(theirs)
 

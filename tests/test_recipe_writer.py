@@ -77,12 +77,14 @@ branches = st.builds(
     st.lists(operators, min_size=1, max_size=2).map(tuple),
     st.sampled_from(["layer", "group", "none", "batch", "affine"]),
     st.booleans(),
+    st.sampled_from(["pre", "res_post", "post"]),
 )
 blocks = st.builds(
     Block,
     st.lists(branches, min_size=1, max_size=3).map(tuple),
     st.sampled_from([0.0, 0.1]),
     st.sampled_from([None, 1e-6]),
+    st.booleans(),
 )
 patterns = st.lists(blocks, min_size=1, max_size=3).map(tuple)
 parts = st.fixed_dictionaries(
@@ -147,7 +149,8 @@ def test_every_default_is_written() -> None:
     written = {line.partition(" = ")[0] for line in text.split("\n") if " = " in line}
     for spec in specs_of(recipe):
         assert {f"{spec.kind}.{spec.name}.{name}" for name in spec.params} <= written
-    assert {"train.seed", "model.norm_eps", "block.layer_scale", "branch.norm", "branch.residual"} <= written
+    assert {"train.seed", "model.norm_eps", "block.layer_scale"} <= written
+    assert {"branch.norm", "branch.residual", "branch.norm_place"} <= written
     assert len(written) > 45
 
 

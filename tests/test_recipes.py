@@ -18,7 +18,8 @@ SMALL = ["model.width = 16", "model.depth = 2", "operator.attention.head_width =
 def small(path: Path) -> list[str]:
     """The settings that make a recipe quick, without those that it does not use."""
     text = path.read_text()
-    unused = [*(["attention"] if "attention" not in text else []), *(["model."] if "model.stages" in text else [])]
+    attention = [] if "operator.attention(" in text else ["operator.attention"]
+    unused = [*attention, *(["model."] if "model.stages" in text else [])]
     return [line for line in SMALL if not any(part in line for part in unused)]
 
 

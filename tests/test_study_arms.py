@@ -91,6 +91,8 @@ wide/block.layer_scale = 0.1
 narrow/block.branches = [@bare/branch(), @operator.channel()]
 bare/branch.operators = [@operator.shift(), @operator.token()]
 bare/branch.norm = 'none'
+bare/branch.norm_place = 'post'
+narrow/block.residual = True
 wide/operator.channel.expansion = 8.0
 operator.channel.expansion = 2.0
 operator.roll_time.groups = 4
@@ -115,6 +117,8 @@ def test_settings_of_what_stays_are_kept(tmp_path: Path) -> None:
         assert wide.branches[0].operators[0].params["expansion"] == 8.0
         assert narrow.branches[1].operators[0].params["expansion"] == 2.0
         assert (narrow.branches[0].norm, narrow.branches[1].norm) == ("none", "layer")
+        assert (narrow.branches[0].norm_place, narrow.branches[1].norm_place) == ("post", "pre")
+        assert (wide.residual, narrow.residual) == (False, True)
     exchanged = recipes["shift -> roll_time"].model.pattern[1].branches[0]
     assert [spec.name for spec in exchanged.operators] == ["roll_time", "token"]
     assert exchanged.operators[0].params["groups"] == 4  # as the recipe has it, not the default

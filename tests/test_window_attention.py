@@ -1,19 +1,36 @@
 """Attention in windows against Swin as timm and transformers have it, with the same weights."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import mixkit
+from mixkit.model.mixer import Mixer
 from mixkit.registry import Grid, Site, operator
 from tests.test_parity import MLP, noise, take
 
 swin = pytest.importorskip("timm.models.swin_transformer", reason="extra mixkit[parity] is not installed")
+swin_v2 = pytest.importorskip("timm.models.swin_transformer_v2", reason="extra mixkit[parity] is not installed")
 
 # Grids that windows of 4 x 3 divide, or that are no larger than one along an axis; straight, and shifted.
 WHOLE = [Site(Grid(*grid), 16, layer, 2) for grid in ((8, 9), (4, 6), (8, 2), (3, 3)) for layer in (0, 1)]
 PARTS = {"attn.qkv": "qkv", "attn.proj": "projection"}
+
+
+V2 = {
+    "qkv.weight": "qkv.weight",
+    "query_bias": "q_bias",
+    "value_bias": "v_bias",
+    "expand.weight": "cpb_mlp.0.weight",
+    "expand.bias": "cpb_mlp.0.bias",
+    "contract.weight": "cpb_mlp.2.weight",
+    "projection.weight": "proj.weight",
+    "projection.bias": "proj.bias",
+    "scale": "logit_scale",
+}
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
@@ -96,3 +113,108 @@ def test_window_attention_is_transformers(layer: int) -> None:
     expected, _ = block(x, (8, 12))
     # Its softmax is taken in float32.
     torch.testing.assert_close(y + channel(block.layernorm_after(y)), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pretrained", [None, (6, 6)])
+@pytest.mark.parametrize("site", WHOLE, ids=str)
+def test_version_2_is_timms(site: Site, pretrained: tuple[int, int] | None) -> None:
+    shift = (2, 1) if site.layer else (0, 0)
+    grid = (site.grid.frequency, site.grid.time)
+    block = noise(
+        swin_v2.SwinTransformerV2Block(16, grid, 4, (4, 3), shift, pretrained_window_size=pretrained or (0, 0))
+    )
+    # Straight, some are above the most that is allowed; shifted, they are less than the masks of theirs, -100.
+    nn.init.normal_(block.attn.logit_scale, 2.0 if site.layer else 4.5)
+    spec = operator.spec("window_attention_v2", window=(4, 3), head_width=4, pretrained_window=pretrained)
+    ours = operator.build(spec, site).double()
+    state = block.attn.state_dict()
+    ours.load_state_dict({name: state[theirs].view_as(ours.get_parameter(name)) for name, theirs in V2.items()})
+    channel = operator.build(operator.spec("channel"), site).double()
+    take(channel, block.mlp, MLP)
+    far = ours.windows.distances(pretrained or ours.windows.size, torch.float64)
+    torch.testing.assert_close(far.view_as(block.attn.relative_coords_table), block.attn.relative_coords_table)
+    block.attn.relative_coords_table.copy_(far.view_as(block.attn.relative_coords_table))  # theirs is of float32
+    x = tokens(site)
+    y = x + block.norm1(ours(x))
+    close(y + block.norm2(channel(y)), block(x.unflatten(1, grid)).flatten(1, 2))
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_version_2_is_transformers(layer: int) -> None:
+    theirs = pytest.importorskip("transformers.models.swinv2.modeling_swinv2", reason="mixkit[parity] is not installed")
+    site = Site(Grid(8, 12), 16, layer, 2)
+    block = noise(theirs.Swinv2Layer(theirs.Swinv2Config(window_size=4), 16, (8, 12), 4, shift_size=2 * layer))
+    ours = operator.build(operator.spec("window_attention_v2", window=(4, 4), head_width=4), site).double()
+    attention = block.attention.self
+    state = attention.state_dict()
+    ours.load_state_dict(
+        {
+            "qkv.weight": torch.cat([state[f"{part}.weight"] for part in ("query", "key", "value")]),
+            "query_bias": state["query.bias"],
+            "value_bias": state["value.bias"],
+            "scale": state["logit_scale"].flatten(),
+            "expand.weight": state["continuous_position_bias_mlp.0.weight"],
+            "expand.bias": state["continuous_position_bias_mlp.0.bias"],
+            "contract.weight": state["continuous_position_bias_mlp.2.weight"],
+            **{f"projection.{part}": tensor for part, tensor in block.attention.output.dense.state_dict().items()},
+        }
+    )
+    far = ours.windows.distances(ours.windows.size, torch.float64)
+    attention.relative_coords_table.copy_(far.view_as(attention.relative_coords_table))
+    x = tokens(site)
+    y = x + block.layernorm_before(ours(x))
+    expected = y + block.layernorm_after(block.output(block.intermediate(y)))
+    close(expected, block(x, (8, 12))[0])
+
+
+RENAMED = (
+    (r"^stem\.projection", "patch_embed.proj"),
+    (r"^stem\.norm", "patch_embed.norm"),
+    (r"^head\.linear", "head.fc"),
+    (r"^(downsamples\.\d+)\.projection", r"\1.reduction"),
+    (r"\.branches\.0\.norm", ".norm1"),
+    (r"\.branches\.1\.norm", ".norm2"),
+    (r"\.branches\.1\.operators\.0\.feed_forward\.expand", ".mlp.fc1"),
+    (r"\.branches\.1\.operators\.0\.feed_forward\.contract", ".mlp.fc2"),
+    (r"\.branches\.0\.operators\.0\.table", ".attn.relative_position_bias_table"),
+    (r"\.branches\.0\.operators\.0\.projection", ".attn.proj"),
+    *((rf"\.branches\.0\.operators\.0\.{re.escape(ours)}$", f".attn.{theirs}") for ours, theirs in V2.items()),
+    (r"\.branches\.0\.operators\.0\.", ".attn."),
+    (r"^(?:blocks|downsamples)\.(\d+)", lambda found: f"layers.{int(found[1]) // 2}.blocks.{int(found[1]) % 2}"),
+    (r"^(layers\.\d+)\.blocks\.0\.(?=reduction|norm\.)", r"\1.downsample."),
+)
+
+
+@pytest.mark.parametrize(("recipe", "operator"), [("swin", "window_attention"), ("swin_v2", "window_attention_v2")])
+def test_the_pyramid_is_timms(recipe: str, operator: str) -> None:
+    """Every part in its place: stages, merging, norms ahead or behind, and where windows begin to shift."""
+    sizes = {"img_size": 64, "in_chans": 1, "num_classes": 5, "embed_dim": 8, "depths": (2, 2, 2, 2)}
+    kind = swin.SwinTransformer if recipe == "swin" else swin_v2.SwinTransformerV2
+    theirs = noise(kind(**sizes, num_heads=(1, 2, 4, 8), window_size=4))
+    settings = [f"stage_{stage}/stage.width = {4 * 2**stage}" for stage in (1, 2, 3, 4)]
+    settings += [
+        "stage_3/stage.depth = 2",
+        f"operator.{operator}.window = (4, 4)",
+        f"operator.{operator}.head_width = 8",
+    ]
+    model = mixkit.load_recipe(recipe, layers=[f"size/{recipe}_tiny"], settings=settings).model
+    ours = Mixer(model, 64, 64, 5).double().eval()
+    state = theirs.state_dict()
+
+    def found(name: str) -> Tensor:
+        for pattern, instead in RENAMED:
+            name = re.sub(pattern, instead, name)
+        return state.pop(name)
+
+    ours.load_state_dict({name: found(name).view_as(tensor) for name, tensor in ours.state_dict().items()})
+    assert not state
+    for block in theirs.modules():
+        if isinstance(block, swin_v2.WindowAttention):
+            unit = block.window_size
+            far = next(part for part in ours.modules() if getattr(part, "size", 0) == unit).distances(
+                unit, torch.float64
+            )
+            block.relative_coords_table.copy_(far.view_as(block.relative_coords_table))
+    x = torch.randn(2, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x[:, None]), rtol=1e-11, atol=1e-11)

@@ -54,6 +54,8 @@ class LayerScale(nn.Module):
 class MixerBranch(nn.Module):
     """`x + drop_path(scale * operators(norm(x)))`, or the operators alone where there is no residual.
 
+    The norm may also stand behind the operators, or behind the sum.
+
     Shape: `b n c -> b n c`.
     """
 
@@ -64,11 +66,14 @@ class MixerBranch(nn.Module):
         self.scale = nn.Identity() if layer_scale is None else LayerScale(site.width, layer_scale)
         self.drop_path = DropPath(drop_path) if branch.residual else nn.Identity()
         self.residual = branch.residual
+        self.norm_place = branch.norm_place
 
     def forward(self, x: Tensor) -> Tensor:
         """The branch applied to a batch of tokens."""
-        change: Tensor = self.drop_path(self.scale(self.operators(self.norm(x))))
-        return x + change if self.residual else change
+        change: Tensor = self.operators(self.norm(x) if self.norm_place == "pre" else x)
+        change = self.drop_path(self.scale(self.norm(change) if self.norm_place == "res_post" else change))
+        out = x + change if self.residual else change
+        return self.norm(out) if self.norm_place == "post" else out
 
 
 def build_operators(specs: Iterable[Spec], site: Site) -> nn.Sequential:
@@ -77,7 +82,7 @@ def build_operators(specs: Iterable[Spec], site: Site) -> nn.Sequential:
 
 
 class MixerBlock(nn.Module):
-    """A row of branches at one layer.
+    """A row of branches at one layer, or `x + drop_path(branches(x))` where the block has a residual.
 
     Shape: `b n c -> b n c`.
 
@@ -92,11 +97,15 @@ class MixerBlock(nn.Module):
         drop_path = block.drop_path * site.layer / max(1, site.depth - 1)
         self.names = tuple(tuple(spec.name for spec in branch.operators) for branch in block.branches)
         """What the operators of each branch are called."""
-        self.branches = nn.Sequential(
-            *(MixerBranch(branch, site, drop_path, block.layer_scale, norm_eps) for branch in block.branches)
-        )
+        self.residual = block.residual
+        self.drop_path = DropPath(drop_path) if block.residual else nn.Identity()
+        self.branches = nn.Sequential()
+        for place, branch in enumerate(block.branches, start=1):
+            gain = block.layer_scale if not block.residual or place == len(block.branches) else None
+            rate = 0.0 if block.residual else drop_path
+            self.branches.append(MixerBranch(branch, site, rate, gain, norm_eps))
 
     def forward(self, x: Tensor) -> Tensor:
         """The branches, one after another."""
-        out: Tensor = self.branches(x)
-        return out
+        change: Tensor = self.drop_path(self.branches(x))
+        return x + change if self.residual else change

@@ -1,5 +1,7 @@
 """Downsampling between two stages: from a grid of tokens to a coarser one, of another width."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
@@ -88,8 +90,9 @@ class PatchMerging(nn.Module):
         width: channels of a token, c.
         wider: channels of a token afterwards, w.
         size: tokens of a patch along frequency and time, which is the step to the next as well.
-        norm: ahead of the map.
-        norm_first: norm each token by itself (ShiftViT), and not a patch's values together.
+        norm: ahead of the map, or behind it.
+        norm_place: of what the norm is: of each `token` by itself (ShiftViT), of a `patch`, its values together (Swin),
+            or behind the map, of what is `merged` (Swin V2).
         norm_eps: added to the variance in that norm.
         bias: add one to each channel.
 
@@ -104,7 +107,7 @@ class PatchMerging(nn.Module):
         *,
         size: Pair = (2, 2),
         norm: Norm = "layer",
-        norm_first: bool = False,
+        norm_place: Literal["token", "patch", "merged"] = "patch",
         norm_eps: Positive = 1e-5,
         bias: bool = False,
     ):
@@ -115,19 +118,19 @@ class PatchMerging(nn.Module):
         self.grid = Grid(frequency, time)
         self.step, self.first = size, ((size[0] - 1) / 2, (size[1] - 1) / 2)
         values = size[0] * size[1] * width
-        self.norm_first = norm_first
-        self.norm = norm_layer(norm, width if norm_first else values, norm_eps)
+        self._norm_place = norm_place
+        self.norm = norm_layer(norm, {"token": width, "patch": values, "merged": wider}[norm_place], norm_eps)
         self.projection = Linear(values, wider, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fewer tokens."""
-        x = self.norm(x) if self.norm_first else x
+        x = self.norm(x) if self._norm_place == "token" else x
         cube = nn.functional.pad(x.unflatten(1, self._from), (0, 0, 0, self._rest[1], 0, self._rest[0]))
         patches = cube.unflatten(2, (-1, self._size[1])).unflatten(1, (-1, self._size[0]))
         # Within a patch as Swin has it: frequency runs fastest, then time.
         joined = patches.permute(0, 1, 3, 4, 2, 5).flatten(3).flatten(1, 2)
-        merged: Tensor = self.projection(joined if self.norm_first else self.norm(joined))
-        return merged
+        merged: Tensor = self.projection(self.norm(joined) if self._norm_place == "patch" else joined)
+        return self.norm(merged) if self._norm_place == "merged" else merged
 
 
 @downsample("max_pool")

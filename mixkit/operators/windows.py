@@ -1,4 +1,4 @@
-"""Windows on a grid of tokens for attention: which tokens stand together, and how far from each other."""
+"""Windows on a grid of tokens, for attention in them: which tokens stand together, and how far from each other."""
 
 import math
 from collections.abc import Callable
@@ -86,6 +86,15 @@ class Windows(nn.Module):
         if self._masked:
             windows = windows.masked_fill(self.apart.unsqueeze(1), float("-inf"))
         return windows.flatten(0, 1)
+
+    def distances(self, unit: Pair, dtype: torch.dtype) -> Tensor:
+        """How far each offset leads along frequency and time, by the logarithm, in windows of a size: `o 2`."""
+        along = []
+        for side, whole in zip(self.size, unit, strict=True):
+            steps = torch.arange(1 - side, side, device=self.offset.device, dtype=dtype)
+            along.append(8 * steps / max(1, whole - 1))
+        far = torch.stack(torch.meshgrid(*along, indexing="ij"), dim=-1).flatten(0, 1)
+        return far.sign() * (far.abs() + 1).log2() / 3  # 1 at a whole window
 
     def _made(self) -> dict[str, Tensor]:
         """Of each place of a window: its token, and which others it does not hear; of each token: its place."""

@@ -11,6 +11,7 @@ from mixkit.registry import Spec
 from mixkit.values import Aside, Count, NotNegative, Positive, Range, Rate, Seed, Whole, fit, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
+NormPlace = Literal["pre", "res_post", "post"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
 
 OF_TASKS = ("augmentations", "pad", "crop", "training_crop", "windows", "on_bad_file")
@@ -49,14 +50,17 @@ class Branch(Section):
 
     Args:
         operators: operators in the order they are applied.
-        norm: ahead of the operators. `layer`: LayerNorm over channels; `group`: GroupNorm with one group, over tokens
+        norm: `layer`: LayerNorm over channels; `group`: GroupNorm with one group, over tokens
             and channels; `batch`: BatchNorm; `affine`: a learned gain and bias per channel alone; or `none`.
         residual: add the input; without it the branch replaces its input (ShiftViT's shift).
+        norm_place: where the norm stands. `pre`: ahead of the operators; `res_post`: behind them, ahead of the sum with
+            the input (Swin V2); `post`: behind the sum (FNet, and Transformers at first).
     """
 
     operators: tuple[Spec, ...]
     norm: Norm = "layer"
     residual: bool = True
+    norm_place: NormPlace = "pre"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +69,15 @@ class Branch(Section):
         for spec in self.operators:
             if spec.kind != "operator":
                 raise SettingError("branch.operators", f"holds the {spec.kind} {spec.name!r}. It takes operators.")
+
+    @property
+    def around(self) -> dict[str, Any]:
+        """Its settings, but for the operators."""
+        return {name: getattr(self, name) for name in PLAIN}
+
+
+PLAIN: Mapping[str, Any] = {part.name: part.default for part in fields(Branch) if part.name != "operators"}
+"""Settings of a branch that is written as its operators alone."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +88,14 @@ class Block(Section):
         branches: each a `Branch`; an operator alone, or a list of operators, is a branch with the defaults.
         drop_path: probability that a sample skips a branch, growing linearly from 0 at the first layer.
         layer_scale: start value of a learned gain per channel on each branch; None for no gain.
+        residual: add the input of the block to what comes out of its branches, which then have one drop path together,
+            and one gain, on the last of them (GFNet). Its branches are meant to have no residual of their own.
     """
 
     branches: tuple[Branch, ...]
     drop_path: Rate = 0.0
     layer_scale: Positive | None = None
+    residual: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.branches, list | tuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 from mixkit.errors import SettingError, printable
 from mixkit.recipe.keys import section_fields
-from mixkit.recipe.schema import OF_STAGES, Block, Branch, Model, Recipe, Section, home_of
+from mixkit.recipe.schema import OF_STAGES, PLAIN, Block, Branch, Model, Recipe, Section, home_of
 from mixkit.registry import Spec
 
 
@@ -49,7 +49,7 @@ class _Writer:
     def __init__(self, recipe: Recipe):
         self._recipe = recipe
         self._known: dict[str, list[Section | Spec]] = {}
-        self._plain_branch = _most_common(recipe)
+        self._usual = _most_common(recipe)
         for part in _parts(recipe):
             if isinstance(part, Branch) and self._is_plain(part):
                 continue
@@ -65,8 +65,7 @@ class _Writer:
         for selector in sorted(self._known, key=_order):
             paragraphs += [self._settings(part) for part in self._known[selector] if _values(part)]
             if selector == "block":
-                norm, residual = self._plain_branch
-                paragraphs.append(f"branch.norm = {norm!r}\nbranch.residual = {residual!r}")
+                paragraphs.append("\n".join(f"branch.{name} = {value!r}" for name, value in self._usual.items()))
         return "\n\n".join(paragraphs) + "\n"
 
     def _settings(self, part: Section | Spec) -> str:
@@ -106,15 +105,14 @@ class _Writer:
         return f"{name}_{variants.index(part) + 1}/"
 
     def _is_plain(self, branch: Branch) -> bool:
-        return (branch.norm, branch.residual) == self._plain_branch
+        return branch.around == self._usual
 
 
-def _most_common(recipe: Recipe) -> tuple[str, bool]:
+def _most_common(recipe: Recipe) -> Mapping[str, Any]:
     """Norm and residual of most branches: those are written once, and their operators without a reference."""
     blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
-    kinds = [(branch.norm, branch.residual) for block in blocks for branch in block.branches]
-    usual = (Branch.norm, Branch.residual)
-    return max(dict.fromkeys(kinds), key=lambda kind: (kinds.count(kind), kind == usual))
+    kinds = [branch.around for block in blocks for branch in block.branches]
+    return max(kinds, key=lambda kind: (kinds.count(kind), kind == PLAIN))
 
 
 def _selector(part: Section | Spec) -> str:

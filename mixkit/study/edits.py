@@ -4,11 +4,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from mixkit.errors import MixkitError
-from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage
+from mixkit.recipe.schema import PLAIN, Block, Branch, Model, Recipe, Stage
 from mixkit.registry import Spec, operator
 from mixkit.study.definition import Edit
-
-PLAIN = (Branch.norm, Branch.residual)
 
 
 @dataclass(frozen=True)
@@ -133,17 +131,18 @@ def _block_lines(block: Block, name: str, several: bool, new: Collection[str], e
             row.append(f"@{own}operator.{spec.name}()")
             if own:
                 lines += [f"{own}operator.{spec.name}.{key} = {value!r}" for key, value in spec.params.items()]
-        if (branch.norm, branch.residual) == PLAIN and not every:
+        if branch.around == PLAIN and not every:
             branches.append(f"[{', '.join(row)}]" if len(row) > 1 else row[0])
             continue
         branches.append(f"@{scope}/branch()")
         lines.append(f"{scope}/branch.operators = [{', '.join(row)}]")
-        lines += [f"{scope}/branch.norm = {branch.norm!r}", f"{scope}/branch.residual = {branch.residual!r}"]
+        lines += [f"{scope}/branch.{key} = {value!r}" for key, value in branch.around.items()]
     prefix = f"{name}/" if several else ""
     lines.append(f"{prefix}block.branches = [{', '.join(branches)}]")
     if every:
         lines.append(f"{prefix}block.drop_path = {block.drop_path!r}")
         lines.append(f"{prefix}block.layer_scale = {block.layer_scale!r}")
+        lines.append(f"{prefix}block.residual = {block.residual!r}")
     return lines
 
 

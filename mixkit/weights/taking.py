@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from mixkit.errors import MixkitError, SettingError, printable
+from mixkit.model.block import MixerBranch
 from mixkit.model.mixer import Mixer
 from mixkit.registry import Grid
 from mixkit.weights.names import recognise
@@ -158,7 +160,8 @@ class Taking:
             self._copies[f"{inside}.{part}.weight"] = self._read(f"{layer}.{part}.weight", shape, advice)
             self._copies[f"{inside}.{part}.bias"] = self._read(f"{layer}.{part}.bias", shape[:1], advice)
         # The norm is that of the feed-forward only where nothing stands between the two.
-        if operator == 0 and isinstance(self._blocks[layer].get_submodule(f"branches.{branch}.norm"), nn.LayerNorm):
+        own = cast(MixerBranch, self._blocks[layer].get_submodule(f"branches.{branch}"))
+        if operator == 0 and own.norm_place == "pre" and isinstance(own.norm, nn.LayerNorm):
             for part in ("weight", "bias"):
                 self._copies[f"{place}.norm.{part}"] = self._read(f"{layer}.norm.{part}", (width,), advice)
 

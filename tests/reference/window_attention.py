@@ -1,4 +1,4 @@
-"""Attention in windows of the grid, token by token. Swin, arXiv:2103.14030, section 3.2."""
+"""Attention in windows of the grid, token by token. Swin, arXiv:2103.14030, section 3.2, and Swin V2."""
 
 import math
 from collections.abc import Callable
@@ -24,6 +24,37 @@ def window_attention(
 
     qkv = x @ weights["qkv.weight"].T + weights.get("qkv.bias", np.zeros(3 * site.width))
     heard = attended(qkv, site, window, shift, size, score)
+    return heard @ weights["projection.weight"].T + weights["projection.bias"]
+
+
+def window_attention_v2(
+    x: np.ndarray,
+    site: Site,
+    weights: Weights,
+    window: Pair,
+    shift: bool,
+    head_width: int,
+    pretrained_window: Pair | None,
+    **_: object,
+) -> np.ndarray:
+    """Swin V2, arXiv:2111.09883, equations 2 to 4; the bias is 16 times the sigmoid of G, as in its authors' code."""
+    unit = pretrained_window or clipped(site, window)
+
+    def far(step: int, whole: int) -> float:
+        scaled = 8 * step / max(1, whole - 1)
+        return math.copysign(math.log2(1 + abs(scaled)) / math.log2(8), scaled)
+
+    def score(head: int, query: np.ndarray, key: np.ndarray, up: int, later: int) -> float:
+        distance = np.array([far(up, unit[0]), far(later, unit[1])])
+        units = np.maximum(weights["expand.weight"] @ distance + weights["expand.bias"], 0)
+        bias = 16 / (1 + math.exp(-weights["contract.weight"][head] @ units))
+        cosine = query @ key / math.sqrt((query @ query) * (key @ key))
+        return float(min(math.exp(weights["scale"][head]), 100) * cosine + bias)
+
+    none = np.zeros(site.width)
+    biases = [weights.get("query_bias", none), none, weights.get("value_bias", none)]
+    qkv = x @ weights["qkv.weight"].T + np.concatenate(biases)
+    heard = attended(qkv, site, window, shift, min(head_width, site.width), score)
     return heard @ weights["projection.weight"].T + weights["projection.bias"]
 
 
