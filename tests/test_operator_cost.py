@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+import mixkit.model.cost  # noqa: F401 - it tells the counter of transforms
 from mixkit.conformance import SITES
 from mixkit.errors import MixkitError
 from mixkit.model.formulas import Formula, cost, formulas

@@ -82,6 +82,23 @@ REFUSALS = [
         "operator.window_attention.head_width is 36, which does not divide a width of 100. Use a divisor, such as 25.",
     ),
     (
+        operator.spec("global_filter"),
+        replace(BASE, prefix=2),
+        "global_filter mixes the 12 x 50 grid and has no place for 2 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("frequency_filter"),
+        replace(BASE, prefix=2),
+        "frequency_filter mixes the 12 x 50 grid and has no place for 2 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
+        operator.spec("frequency_filter"),
+        replace(BASE, width=100),
+        "operator.frequency_filter.blocks is 8, which does not divide a width of 100. Use a divisor, such as 5.",
+    ),
+    (
         operator.spec("perspective", axes=()),
         BASE,
         "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",

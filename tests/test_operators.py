@@ -15,6 +15,7 @@ from tests.reference.activation import activation
 from tests.reference.attention import attention
 from tests.reference.broadcast_residual import broadcast_residual
 from tests.reference.cross_patch import cross_patch
+from tests.reference.fourier import fourier, frequency_filter, global_filter
 from tests.reference.hermit import hermit
 from tests.reference.neighbours import convolution, pooling
 from tests.reference.perspective import perspective
@@ -34,6 +35,9 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "convolution": convolution,
     "cross_patch": cross_patch,
     "frequency": partial(perspective, axes=("frequency",)),
+    "fourier": fourier,
+    "frequency_filter": frequency_filter,
+    "global_filter": global_filter,
     "hermit": hermit,
     "hermit_frequency": hermit,
     "perspective": perspective,
@@ -57,6 +61,9 @@ SETTINGS = [
     operator.spec("convolution", kernel=(1, 3), bias=False),
     operator.spec("convolution", kernel=(3, 1)),
     operator.spec("convolution", kernel=(3, 3), dilation=(1, 2)),
+    operator.spec("fourier", norm="backward"),
+    operator.spec("fourier", norm="forward"),
+    operator.spec("frequency_filter", blocks=1, activation="silu", shrink=0.3, skip=False),
     operator.spec("hermit", axis="token", norm="forward"),
     operator.spec("hermit", variant="lossless", axis="token"),
     operator.spec("hermit_frequency", axis="token"),
@@ -178,6 +185,9 @@ PARAMETERS = [
     (operator.spec("convolution"), 768 * 26),
     (operator.spec("convolution", kernel=(9, 9), bias=False), 768 * 81),
     (operator.spec("hermit"), 0),
+    (operator.spec("fourier"), 0),
+    (operator.spec("global_filter"), 479_232),
+    (operator.spec("frequency_filter"), 297_984),
     (operator.spec("cross_patch"), 360_600),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
     (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),

@@ -11,6 +11,7 @@ from matplotlib.style import context
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
+import mixkit.model.cost  # it tells the counter of transforms
 from mixkit.conformance import checks
 from mixkit.explain.influence import Influence, influences
 from mixkit.explain.plots import mixing, shares

@@ -1,5 +1,6 @@
 """What a network costs: parameters and floating-point operations, operator by operator."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from mixkit.linear import OPERATION
+from mixkit.model.formulas import fft
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Model
 
@@ -15,6 +17,15 @@ from mixkit.recipe.schema import Model
 @register_flop_formula(OPERATION)
 def _operations(x_shape: torch.Size, weight_shape: torch.Size, *_: object, **__: object) -> int:
     return 2 * x_shape.numel() * weight_shape[0]
+
+
+@register_flop_formula([torch.ops.aten._fft_r2c, torch.ops.aten._fft_c2r])
+def _transforms(
+    x_shape: torch.Size, axes: list[int], *_: object, out_shape: torch.Size | None = None, **__: object
+) -> int:
+    real = max(x_shape, out_shape or x_shape, key=torch.Size.numel)  # half of the frequencies are kept
+    lengths = [real[axis] for axis in axes]
+    return torch.Size(real).numel() // math.prod(lengths) * fft(*lengths)
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,9 @@ def formulas(entry: Entry) -> tuple[Formula, ...]:
 def cost(spec: Spec, site: Site) -> dict[str, int]:
     """What an operator costs on a site for one clip forward, by the formulas of its docstring.
 
-    The formulas know f, t, n and c of the site, every setting by its name, `min`, `length(axes)`, `product(sizes)`, and
-    `cost(specs)` of operators inside, there on a grid of one row `n` long or with a width `c` where it is given.
+    The formulas know f, t, n and c of the site, every setting by its name, `min`, `length(axes)`, `product(sizes)`,
+    `fft(lengths)` of a transform of real values, and `cost(specs)` of operators inside, there on a grid of one row `n`
+    long or with a width `c` where it is given.
 
     Returns:
         Numbers for `parameters` and `FLOPs`.
@@ -64,10 +65,25 @@ def cost(spec: Spec, site: Site) -> dict[str, int]:
     return {name: _computed(name, lines, spec, site) for name in COSTS}
 
 
+def fft(*lengths: int) -> int:
+    """FLOPs of a Fourier transform of real values: 5/2 m log₂ m for a row m long along the last axis.
+
+    Along the others it is 5 m log₂ m, as usual for complex values, for half of the frequencies of the last one.
+
+    Args:
+        lengths: of the axes.
+    """
+    *others, last = lengths
+    rows = math.prod(others)
+    half = last // 2 + 1
+    along_others = sum(half * rows // length * round(5 * length * math.log2(length)) for length in others)
+    return rows * round(2.5 * last * math.log2(last)) + along_others
+
+
 def _computed(asked: str, lines: Iterable[Formula], spec: Spec, site: Site) -> int:
     letters = {"f": site.grid.frequency, "t": site.grid.time, "n": site.tokens, "c": site.width}
     names: dict[str, Any] = {**spec.params, **letters, "round": round, "min": min}
-    names |= {"length": _length(site), "product": math.prod, "cost": _inside(asked, site)}
+    names |= {"length": _length(site), "product": math.prod, "fft": fft, "cost": _inside(asked, site)}
     for line in sorted(lines, key=lambda line: line.name in COSTS):
         if line.name in COSTS and line.name != asked:
             continue

@@ -13,6 +13,9 @@ from mixkit.operators.convolution import Convolution as Convolution
 from mixkit.operators.cross_patch import CrossPatch as CrossPatch
 from mixkit.operators.feed_forward import FeedForward as FeedForward
 from mixkit.operators.feed_forward import hidden_units as hidden_units
+from mixkit.operators.fourier import Fourier as Fourier
+from mixkit.operators.frequency_filter import FrequencyFilter as FrequencyFilter
+from mixkit.operators.global_filter import GlobalFilter as GlobalFilter
 from mixkit.operators.hermit import Hermit as Hermit
 from mixkit.operators.hermit import HermitFrequency as HermitFrequency
 from mixkit.operators.perspective import Channel as Channel
