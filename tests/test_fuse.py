@@ -12,18 +12,28 @@ import mixkit
 import mixkit.model.cost
 from mixkit import linear
 from mixkit.export.fuse import fuse
-from mixkit.model.classifier import build
+from mixkit.model.classifier import Classifier, build
 from mixkit.model.mixer import Mixer
 from mixkit.operators import Roll, RollTime
 from mixkit.recipe import catalog
 from mixkit.registry import Grid, Site
+from tests.test_recipes import small
 
 SMALL = ("model.width = 32", "model.depth = 3", "task.demo.seconds = 0.5")
 SHAPES = [((7, 12), 5), ((2, 3, 12), 5), ((600, 96), 384), ((1, 4), 1)]
 
 
 def network(recipe: str) -> Mixer:
-    return build(mixkit.load_recipe(recipe, settings=SMALL), 5).mixer.eval()
+    return classifier(recipe).mixer.eval()
+
+
+def classifier(recipe: str) -> Classifier:
+    return build(mixkit.load_recipe(recipe, settings=small(catalog.find(recipe), SMALL)), 5)
+
+
+def spectrograms(recipe: str, dtype: torch.dtype = torch.float32) -> Tensor:
+    heard = classifier(recipe).features
+    return torch.randn(2, heard.bins, heard.frames, dtype=dtype)
 
 
 @pytest.fixture
@@ -146,7 +156,7 @@ def test_a_fused_network_gives_the_same_scores(recipe: str) -> None:
     model = network(recipe).double()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fused = fuse(model.train())
-    x = torch.randn(2, 128, 48, dtype=torch.float64)
+    x = spectrograms(recipe, torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(fused(x), model.eval()(x), rtol=1e-10, atol=1e-10)
     assert not fused.training
@@ -177,7 +187,7 @@ def test_the_order_matters() -> None:
 def test_every_recipe_compiles_whole(recipe: str) -> None:
     model = network(recipe)
     torch._dynamo.reset()
-    x = torch.randn(2, 128, 48)
+    x = spectrograms(recipe)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager", dynamic=False)
     found, expected = compiled(x), model(x)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

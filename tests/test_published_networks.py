@@ -22,6 +22,7 @@ PUBLISHED = [
     ("resmlp", "size/resmlp_s24", "resmlp_24_224", 30_020_680),
     ("swin", "size/swin_tiny", "swin_tiny_patch4_window7_224", 28_288_354),
     ("swin_v2", "size/swin_v2_tiny", "swinv2_tiny_window8_256", 28_347_154),
+    ("poolformer", "size/poolformer_s12", "poolformer_s12", 11_915_176),
 ]
 
 
@@ -38,6 +39,14 @@ def test_published_sizes(recipe: str, size: str, name: str, published: int) -> N
         ours = Mixer(model, *theirs.default_cfg["input_size"][1:], 1000)
     first = next(part for part in ours.stem.modules() if isinstance(part, nn.Conv2d))  # type: ignore[attr-defined]
     assert parameters(ours) + 2 * first.weight.numel() == published == parameters(theirs)
+
+
+def test_shiftvit_is_as_large_as_published() -> None:
+    """28.57 M by its authors' code, of which there is no package."""
+    model = mixkit.load_recipe("shiftvit", layers=["size/shiftvit_tiny"]).model
+    with torch.device("meta"):
+        count = parameters(Mixer(model, 224, 224, 1000)) + 2 * 96 * 4 * 4
+    assert round(count / 1e6, 2) == 28.57
 
 
 class Network(NamedTuple):
@@ -88,23 +97,58 @@ NETWORKS = {
 }
 
 
-def renamed(name: str, names: Mapping[str, str]) -> str:
-    for pattern, ours in {**ENDS, **names}.items():
-        name = re.sub(pattern, ours, name)
-    return name
+POOLFORMER = {
+    r"^stages\.(\d)\.blocks\.0": r"blocks.\1",
+    r"^stages\.(\d)\.downsample\.conv": r"downsamples.\1.projection",
+    r"\.norm1": ".branches.0.norm",
+    r"\.norm2": ".branches.1.norm",
+    r"\.layer_scale1\.scale": ".branches.0.scale.gain",
+    r"\.layer_scale2\.scale": ".branches.1.scale.gain",
+    r"\.mlp\.fc1": ".branches.1.operators.0.feed_forward.expand",
+    r"\.mlp\.fc2": ".branches.1.operators.0.feed_forward.contract",
+}
+
+
+def noise(network: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return network.double().eval()
+
+
+def take(ours: nn.Module, theirs: nn.Module, names: Mapping[str, str]) -> set[str]:
+    """Gives ours the weights of theirs; which of ours there are none for."""
+    state = ours.state_dict()
+    for name, tensor in theirs.state_dict().items():
+        for pattern, replacement in {**ENDS, **names}.items():
+            name = re.sub(pattern, replacement, name)
+        state[name].copy_(tensor.view_as(state[name]))
+        del state[name]
+    return set(state)
 
 
 @pytest.mark.parametrize("recipe", NETWORKS)
 def test_the_network_is_timms(recipe: str) -> None:
     network = NETWORKS[recipe]
-    torch.manual_seed(0)
-    theirs = network.theirs(timm.models).double().eval()
-    for parameter in theirs.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    model = mixkit.load_recipe(recipe, settings=network.settings).model
-    ours = Mixer(model, 32, 48, 5).double().eval()
-    weights = {renamed(name, network.names): tensor for name, tensor in theirs.state_dict().items()}
-    ours.load_state_dict({name: tensor.view_as(ours.state_dict()[name]) for name, tensor in weights.items()})
+    theirs = noise(network.theirs(timm.models))
+    ours = Mixer(mixkit.load_recipe(recipe, settings=network.settings).model, 32, 48, 5).double().eval()
+    assert not take(ours, theirs, network.names)
     x = torch.randn(3, 32, 48, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x[:, None]), rtol=1e-12, atol=1e-12)
+
+
+def test_poolformer_is_timms_between_its_ends() -> None:
+    """timm's stem has fewer zeros beyond the edge, and its last norm stands behind the pool, not ahead of it."""
+    metaformer, widths = timm.models.metaformer, (32, 64, 96, 128)
+    settings = {"mlp_act": nn.GELU, "mlp_bias": True, "downsample_norm": None, "norm_layers": timm.layers.GroupNorm1}
+    scales = {"layer_scale_init_values": 1e-5, "res_scale_init_values": None}
+    theirs = noise(metaformer.MetaFormer(depths=(1, 1, 1, 1), dims=widths, **settings, **scales).stages)
+    recipe = mixkit.load_recipe("poolformer", settings=["stage_3/stage.depth = 1"])
+    ours = noise(Mixer(recipe.model, 68, 60, 5))
+    left = take(ours, nn.ModuleDict({"stages": theirs}), POOLFORMER)
+    assert {name.partition(".")[0] for name in left} == {"stem", "norm", "head"}
+    x = torch.randn(2, 68, 60, dtype=torch.float64)
+    with torch.no_grad():
+        expected = ours.norm(theirs(ours.stem(x).unflatten(1, (17, 15)).permute(0, 3, 1, 2)).flatten(2).mT)
+        torch.testing.assert_close(ours.tokens(x), expected, rtol=1e-12, atol=1e-12)

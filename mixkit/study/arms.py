@@ -86,9 +86,14 @@ class Arms:
 
 
 def derived(recipe: Recipe) -> dict[str, Edit]:
-    """The arms that a plain recipe is compared with: each operator left out, and what is ASM-RH's own replaced."""
+    """The arms that a plain recipe is compared with: each operator left out, and what is ASM-RH's own replaced.
+
+    What is all of a block is not left out.
+    """
     known = operators_of(recipe.model)
-    found = drops(known) if len(known) > 1 else {}
+    blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
+    rows = [{spec.name for branch in block.branches for spec in branch.operators} for block in blocks]
+    found = drops(name for name in known if {name} not in rows)
     own = {name: other for name, other in MIXER.items() if name in known and other not in known}
     found |= swaps({name: [other] for name, other in own.items()})
     if len(own) > 1:
