@@ -35,7 +35,7 @@ SMALL = (
     "train.epochs = 1",
     "train.batch_size = 8",
     "train.precision = 'float32'",
-    "train.augmentations = []",
+    "task.augmentations = []",
 )
 
 

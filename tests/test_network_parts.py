@@ -1,6 +1,7 @@
 """Stems, stages, norms and pools against torch's and timm's own, and the sizes of published pyramids."""
 
 import copy
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,9 @@ from mixkit.model.downsample import PatchMerging
 from mixkit.model.mixer import Mixer
 from mixkit.model.norms import Affine, BatchNorm, norm_layer
 from mixkit.model.stem import ConvolutionStem
+from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Block, Branch, Model, Stage
+from mixkit.recipe.writer import to_gin
 from mixkit.registry import Grid, Site, downsample, operator, pool, stem
 from mixkit.training.prepare import Prepared
 from mixkit.training.step import Step
@@ -118,7 +121,7 @@ def test_a_step_that_is_left_out_leaves_no_trace() -> None:
     task = [
         "recipe.task = @task.demo()",
         "task.demo.seconds = 0.5",
-        "train.augmentations = []",
+        "task.augmentations = []",
         "train.on_bad_number = 'skip'",
     ]
     recipe = mixkit.load_recipe(
@@ -157,6 +160,31 @@ def test_the_stem_of_convolutions_is_torchs() -> None:
     assert (ours.grid, ours.step) == (Grid(5, 5), (4, 8))
     assert expected.shape[2:] == (5, 5)
     torch.testing.assert_close(ours(x), expected.flatten(2).transpose(1, 2))
+
+
+def test_a_stem_with_max_pooling_is_a_cnn() -> None:
+    """Filters at every place, then the strongest of each 2 x 2; what is left over at an edge counts, too."""
+    ours = settled(ConvolutionStem(20, 33, 8, channels=(4,), coarsen="max_pool")).double().eval()
+    assert isinstance(ours, ConvolutionStem)
+    x = torch.randn(2, 20, 33, dtype=torch.float64)
+    picture = x[:, None]
+    for layer, norm in zip(ours.layers, ours.norms, strict=True):
+        filtered = nn.functional.conv2d(picture, layer.weight, padding=1).permute(0, 2, 3, 1)
+        picture = norm(filtered.flatten(1, 2)).relu().unflatten(1, filtered.shape[1:3]).permute(0, 3, 1, 2)
+        picture = nn.functional.pad(picture, (0, picture.shape[3] % 2, 0, picture.shape[2] % 2), value=-math.inf)
+        picture = picture.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+    assert (ours.grid, ours.step, ours.first) == (Grid(5, 9), (4, 4), (1.5, 1.5))
+    torch.testing.assert_close(ours(x), picture.flatten(2).mT, rtol=1e-12, atol=1e-12)
+
+
+def test_a_network_of_stem_and_pool_alone() -> None:
+    """Its recipe is written and read again, and it is what its parts make of a clip."""
+    lines = ["block.branches = []", "model.depth = 1", "model.norm = 'none'", "model.stem = @stem.convolution()"]
+    recipe = mixkit.load_recipe("asm_rh", settings=[*lines, "model.width = 8", "task.demo.seconds = 0.5"])
+    assert recipe_from_text(to_gin(recipe), "asm_rh") == recipe
+    mixer = mixkit.build(recipe, 3).mixer.eval()
+    x = torch.randn(2, mixkit.build(recipe, 3).features.bins, mixkit.build(recipe, 3).features.frames)
+    torch.testing.assert_close(mixer(x), mixer.head(mixer.stem(x).mean(1)))
 
 
 @pytest.mark.parametrize("grid", [Grid(4, 6), Grid(5, 7)])

@@ -125,7 +125,7 @@ def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: 
     if start is not None:
         assert any("feed-forward" in text for text in start.taken)
         assert ("positional embedding" in start.taken) == (arm == "ASM-I")
-    made = [augmentation.build(spec, model.sample_rate) for spec in found.train.augmentations]
+    made = [augmentation.build(spec, model.sample_rate) for spec in found.all_augmentations]
     splits = RunSplits(model, "", {"train": (Clip(Path("a.wav"), "a", "a"),)}, (), Waveforms(16_000))
     step = Step(Prepared(found, torch.device("cpu"), "float32", model, splits, made))
     target = torch.eye(classes)[torch.arange(4) % classes]

@@ -136,7 +136,6 @@ KINDS = {
     "block.branches = ['x']": (
         "2: block.branches is ['x'] (a str). It takes a list, each @operator.NAME() or @branch()."
     ),
-    "block.branches = []": "2: block.branches is empty. Name at least one operator.",
     "block.branches = [[]]": "2: branch.operators is empty. Name at least one operator.",
     "block.branches = [@head.linear()]": "2: branch.operators holds the head 'linear'. It takes operators.",
     "W = 'wide'\nmodel.width = %W": "4: model.width is 'wide' (a str). It takes an int, at least 1.",
@@ -230,7 +229,7 @@ def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
     Path("recipes").mkdir()
     Path("recipes/part.gin").write_text("train.seed = 'x'\n\ntrian.seed = 2\n")
     lines = told(
-        "include 'part.gin'\ninclude 'none.gin'\ntrain.epochs = 'x'\nblock.branches = [@operator.chanel()\n"
+        "include 'part.gin'\ninclude 'quite_elsewhere.gin'\ntrain.epochs = 'x'\nblock.branches = [@operator.chanel()\n"
         "model.width = 3.5\nmodel.depth = 4 +\nlos.bce.x = 3\n",
         settings=("train.workers = -1", "nonsense", "train.best = 'x'; 3"),
     )
@@ -240,7 +239,7 @@ def test_all_faults_of_all_files_come_at_once_and_in_order() -> None:
             "--set \"nonsense\": no '=' stands behind nonsense. Write key = value.",
             "--set \"train.best = 'x'; 3\": ; 3 stands behind the value. Write one value; there is no arithmetic.",
             '--set "train.workers = -1": train.workers is -1. It takes an int, at least 0 and at most 1024.',
-            "recipes/mine.gin:2: include 'none.gin' is no file, here or among the shipped recipes. "
+            "recipes/mine.gin:2: include 'quite_elsewhere.gin' is no file, here or among the shipped recipes. "
             "Write the path from the folder of this file.",
             "recipes/mine.gin:3: train.epochs is 'x' (a str). It takes an int, at least 1 or None.",
             "recipes/mine.gin:4: a '[' is never closed. Close it with ']'.",

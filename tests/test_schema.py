@@ -31,7 +31,6 @@ def test_an_operator_alone_and_a_row_of_them_are_branches() -> None:
             "train.loss is the optimizer 'adam'. It takes a loss, such as @loss.NAME().",
         ),
         (lambda: Train(loss="evil:go"), "train.loss is 'evil:go' (a str). It takes a reference, written @KIND.NAME()."),
-        (lambda: Block(()), "block.branches is empty. Name at least one operator."),
         (lambda: Branch(()), "branch.operators is empty. Name at least one operator."),
         (lambda: Branch((TASK,)), "branch.operators holds the task 'demo'. It takes operators."),
         (

@@ -57,7 +57,7 @@ def step_of(name: str, *lines: str) -> tuple[Step, Batch]:
     small = ["task.demo.seconds = 0.5", "model.width = 32", "model.depth = 2", "train.batch_size = 4"]
     recipe = mixkit.load_recipe(name, settings=[*small, "augmentation.time_roll.frames = 40", *lines])
     model = mixkit.build(recipe, 3)
-    augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.train.augmentations]
+    augmentations = [augmentation.build(spec, model.sample_rate) for spec in recipe.all_augmentations]
     splits = RunSplits(model, "", {"train": (Clip(Path("a.wav"), "a", "a"),) * 40}, (), Waveforms(16_000))
     step = Step(Prepared(recipe, torch.device("cpu"), "bf16", model, splits, augmentations))
     step.looks = False

@@ -84,6 +84,8 @@ class ConvolutionStem(nn.Module):
         channels: of each layer but the last.
         kernel: bins and frames of each layer's filters, odd numbers; one pair holds for all.
         stride: steps along frequency and time of each layer; one pair holds for all.
+        coarsen: how a layer takes those steps: its convolution does (`stride`), or every convolution goes step by step,
+            and of each step's activations the largest is taken (`max_pool`, as in VGG; the last ones may have fewer).
         norm: behind each convolution.
         norm_eps: added to the variance in the norms.
         activation: behind each norm; None for none (PoolFormer's one layer).
@@ -103,6 +105,7 @@ class ConvolutionStem(nn.Module):
         channels: tuple[Count, ...] = (24, 48),
         kernel: tuple[Pair, ...] = ((3, 3),),
         stride: tuple[Pair, ...] = ((2, 2),),
+        coarsen: Literal["stride", "max_pool"] = "stride",
         norm: Norm = "batch",
         norm_eps: Positive = 1e-5,
         activation: Activation | None = "relu",
@@ -114,25 +117,28 @@ class ConvolutionStem(nn.Module):
         for pair in kernels:
             odd(pair)
         sizes = zip((1, *channels), (*channels, width), kernels, strides, strict=True)
+        pools = coarsen == "max_pool"
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, size, step, (size[0] // 2, size[1] // 2), bias=norm == "none")
+            nn.Conv2d(before, after, size, 1 if pools else step, (size[0] // 2, size[1] // 2), bias=norm == "none")
             for before, after, size, step in sizes
         )
+        self.pools = nn.ModuleList(nn.MaxPool2d(step, ceil_mode=True) if pools else nn.Identity() for step in strides)
         self.norms = nn.ModuleList(norm_layer(norm, after, norm_eps) for after in (*channels, width))
         self.activation = nn.Identity() if activation is None else ACTIVATIONS[activation]()
         frequency, time, step = bins, frames, (1, 1)
         for along_frequency, along_time in strides:
             frequency, time = -(-frequency // along_frequency), -(-time // along_time)
             step = (step[0] * along_frequency, step[1] * along_time)
-        self.grid, self.step, self.first = Grid(frequency, time), step, (0.0, 0.0)
+        self.grid, self.step = Grid(frequency, time), step
+        self.first = ((step[0] - 1) / 2, (step[1] - 1) / 2) if pools else (0.0, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens of a batch of spectrograms."""
         x = x.unsqueeze(-1)  # channels last, so that tokens and pictures are two looks at one piece of memory
-        for layer, norm in zip(self.layers, self.norms, strict=True):
+        for layer, norm, pool in zip(self.layers, self.norms, self.pools, strict=True):
             picture = layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             tokens = self.activation(norm(picture.flatten(1, 2)))
-            x = tokens.unflatten(1, picture.shape[1:3])
+            x = pool(tokens.unflatten(1, picture.shape[1:3]).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return x.flatten(1, 2)
 
 

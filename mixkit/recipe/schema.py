@@ -85,7 +85,8 @@ class Block(Section):
     """A row of branches.
 
     Args:
-        branches: each a `Branch`; an operator alone, or a list of operators, is a branch with the defaults.
+        branches: each a `Branch`; an operator alone, or a list of operators, is a branch with the defaults. With an
+            empty list nothing is mixed: the network is its stem and its pool.
         drop_path: probability that a sample skips a branch, growing linearly from 0 at the first layer.
         layer_scale: start value of a learned gain per channel on each branch; None for no gain.
         residual: add the input of the block to what comes out of its branches, which then have one drop path together,
@@ -101,8 +102,6 @@ class Block(Section):
         if isinstance(self.branches, list | tuple):
             object.__setattr__(self, "branches", tuple(_branch(entry) for entry in self.branches))
         super().__post_init__()
-        if not self.branches:
-            raise SettingError("block.branches", "is empty. Name at least one operator.")
 
 
 def _branch(entry: Any) -> Any:

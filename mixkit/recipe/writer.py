@@ -64,7 +64,7 @@ class _Writer:
         paragraphs = ["\n".join(head)]
         for selector in sorted(self._known, key=_order):
             paragraphs += [self._settings(part) for part in self._known[selector] if _values(part)]
-            if selector == "block":
+            if selector == "block" and self._usual:
                 paragraphs.append("\n".join(f"branch.{name} = {value!r}" for name, value in self._usual.items()))
         return "\n\n".join(paragraphs) + "\n"
 
@@ -109,10 +109,10 @@ class _Writer:
 
 
 def _most_common(recipe: Recipe) -> Mapping[str, Any]:
-    """Norm and residual of most branches: those are written once, and their operators without a reference."""
+    """What most branches have around their operators, written once, the operators without a reference; {} of none."""
     blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
     kinds = [branch.around for block in blocks for branch in block.branches]
-    return max(kinds, key=lambda kind: (kinds.count(kind), kind == PLAIN))
+    return max(kinds, key=lambda kind: (kinds.count(kind), kind == PLAIN), default={})
 
 
 def _selector(part: Section | Spec) -> str:
