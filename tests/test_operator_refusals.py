@@ -99,6 +99,12 @@ REFUSALS = [
         "operator.frequency_filter.blocks is 8, which does not divide a width of 100. Use a divisor, such as 5.",
     ),
     (
+        operator.spec("state_space"),
+        replace(BASE, prefix=2),
+        "state_space mixes the 12 x 50 grid and has no place for 2 prefix tokens. "
+        "Set model.prefix = 0, or use an operator over all tokens.",
+    ),
+    (
         operator.spec("perspective", axes=()),
         BASE,
         "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",

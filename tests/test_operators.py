@@ -22,6 +22,7 @@ from tests.reference.perspective import perspective
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
 from tests.reference.spatial_gate import spatial_gate
+from tests.reference.state_space import state_space
 from tests.reference.window_attention import window_attention, window_attention_v2
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
@@ -46,6 +47,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "roll_time": roll_time,
     "shift": shift,
     "spatial_gate": spatial_gate,
+    "state_space": state_space,
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
     "window_attention": window_attention,
@@ -81,6 +83,8 @@ SETTINGS = [
     operator.spec("window_attention", window=(3, 3), shift=False),
     operator.spec("window_attention_v2", window=(2, 3), head_width=4, bias=False, hidden=6),
     operator.spec("window_attention_v2", window=(4, 2), head_width=8, pretrained_window=(6, 1)),
+    operator.spec("state_space", axis="token", expansion=0.5, states=3, kernel=2, rank=2),
+    operator.spec("state_space", directions="forward", states=2),
 ]
 NESTED = [
     operator.spec("hermit", around=(operator.spec("token"), operator.spec("attention"))),
@@ -190,6 +194,7 @@ PARAMETERS = [
     (operator.spec("frequency_filter"), 297_984),
     (operator.spec("cross_patch"), 360_600),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
+    (operator.spec("state_space", directions="forward"), 3_770_880),
     (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),
     (operator.spec("window_attention", window=(6, 10), head_width=64), 2_364_876),
 ]
@@ -209,6 +214,8 @@ def test_mixes_follow_the_settings() -> None:
     assert mixes_of(operator.spec("window_attention")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("window_attention", window=(1, 7))) == {"time", "channel"}
     assert mixes_of(operator.spec("hermit")) == {"channel"}
+    assert mixes_of(operator.spec("state_space")) == {"time", "channel"}
+    assert mixes_of(operator.spec("state_space", axis="token")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("hermit", variant="lossless")) == set()
     assert mixes_of(operator.spec("hermit", around=(operator.spec("time"),))) == {"time", "channel"}
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mixkit.operators.state_space import remembered
 from mixkit.registry import Grid, Site, operator
 
 BASE = Site(Grid(12, 50), width=768, depth=12)
@@ -159,3 +160,53 @@ def test_default_heads_are_those_of_vit(width: int, heads: int) -> None:
     take(ours, theirs, {"qkv": "qkv", "proj": "projection"})
     x = torch.randn(2, 3, width, dtype=torch.float64)
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-10, atol=1e-10)
+
+
+def mamba_mixer(width: int) -> nn.Module:
+    mamba = pytest.importorskip("transformers.models.mamba", reason="extra mixkit[parity] is not installed")
+    settings = mamba.MambaConfig(hidden_size=width, state_size=5, num_hidden_layers=1, use_bias=False)
+    made: nn.Module = mamba.modeling_mamba.MambaMixer(settings, 0)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return made.double().eval()
+
+
+def take_mamba(ours: nn.Module, theirs: nn.Module, direction: str) -> None:
+    names = {"conv1d": "convolution", "x_proj": "select", "dt_proj": "step", "A_log": "log_decay", "D": "skip"}
+    own = {"in_proj.weight": "expand.weight", "out_proj.weight": "contract.weight"}
+    for name, value in theirs.state_dict().items():
+        part, dot, rest = name.partition(".")
+        ours.get_parameter(own.get(name) or f"{direction}.{names[part]}{dot}{rest}").data.copy_(value)
+
+
+@pytest.mark.parametrize("axis", ["time", "token"])
+def test_state_space_is_mamba_in_each_direction(axis: str) -> None:
+    """The reference rounds its states to float32 whatever it is given, so that it agrees no closer."""
+    torch.manual_seed(0)
+    site = Site(Grid(3, 7), width=32)
+    forwards, backwards = mamba_mixer(32), mamba_mixer(32)
+    for part in ("in_proj", "out_proj"):
+        backwards.get_submodule(part).load_state_dict(forwards.get_submodule(part).state_dict())
+    x = torch.randn(2, site.tokens, 32, dtype=torch.float64)
+    rows = x if axis == "token" else x.unflatten(1, (3, 7)).flatten(0, 1)
+    expected = {"forward": forwards(rows)}
+    expected["both"] = expected["forward"] + backwards(rows.flip(1)).flip(1)
+    for directions, wanted in expected.items():
+        spec = operator.spec("state_space", axis=axis, directions=directions, states=5)
+        ours = operator.build(spec, site).double()
+        take_mamba(ours, forwards, "forwards")
+        if directions == "both":
+            take_mamba(ours, backwards, "backwards")
+        torch.testing.assert_close(ours(x), wanted.reshape(x.shape), rtol=1e-5, atol=1e-6)
+        assert ours(x).std() > 0.1
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 10, 50, 101])
+def test_a_memory_in_chunks_is_the_recurrence(length: int) -> None:
+    step = torch.rand(2, length, 3, dtype=torch.float64) * 50
+    rate, added = -torch.rand(3, 4, dtype=torch.float64), torch.randn(2, length, 3, 4, dtype=torch.float64)
+    states = [torch.zeros(2, 3, 4, dtype=torch.float64)]
+    for t in range(length):
+        states.append(torch.exp(step[:, t, :, None] * rate) * states[-1] + added[:, t])
+    torch.testing.assert_close(remembered(step, rate, added), torch.stack(states[1:], 1), rtol=1e-12, atol=1e-12)

@@ -28,5 +28,6 @@ from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
 from mixkit.operators.shift import Shift as Shift
 from mixkit.operators.spatial_gate import SpatialGate as SpatialGate
+from mixkit.operators.state_space import StateSpace as StateSpace
 from mixkit.operators.window_attention import WindowAttention as WindowAttention
 from mixkit.operators.window_attention_v2 import WindowAttentionV2 as WindowAttentionV2
