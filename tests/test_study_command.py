@@ -42,7 +42,7 @@ MISTAKES = {
     "a line that is none": (
         ["study/perspectives", "--set", "block.droppath = 0.1"],
         "error: --set \"block.droppath = 0.1\": block.droppath is no setting. Did you mean 'drop_path'? "
-        "Known: branches, drop_path, layer_scale.\n",
+        "Known: branches, drop_path, layer_scale, residual.\n",
     ),
 }
 

@@ -160,13 +160,13 @@ ARM_FAULTS = {
     "a line that is none": (
         BASE + "study.arms = {'A': ['block.brnches = []'], 'B': ['train.epochs = 0']}\n",
         "{file}:2: arm 'A': --set \"block.brnches = []\": block.brnches is no setting. Did you mean 'branches'? "
-        "Known: branches, drop_path, layer_scale.\n"
+        "Known: branches, drop_path, layer_scale, residual.\n"
         "{file}:2: arm 'B': --set \"train.epochs = 0\": train.epochs is 0. It takes an int, at least 1 or None.",
     ),
     "a line for all that is none": (
         BASE + ARMS + "study.set = ['block.droppath = 0.1']\n",
         "{file}:3: --set \"block.droppath = 0.1\": block.droppath is no setting. Did you mean 'drop_path'? "
-        "Known: branches, drop_path, layer_scale.",
+        "Known: branches, drop_path, layer_scale, residual.",
     ),
     "a line that no arm uses": (
         BASE + ARMS + "study.set = ['operator.shift.wrap = True']\n",
