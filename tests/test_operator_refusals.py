@@ -105,6 +105,11 @@ REFUSALS = [
         "Set model.prefix = 0, or use an operator over all tokens.",
     ),
     (
+        operator.spec("active_token"),
+        replace(BASE, width=15),
+        "operator.active_token.share is 4, which does not divide a width of 15. Use a divisor, such as 3.",
+    ),
+    (
         operator.spec("perspective", axes=()),
         BASE,
         "operator.perspective.axes is []. Name at least one of frequency, time, channel, each once.",

@@ -12,6 +12,7 @@ from mixkit.errors import MixkitError
 from mixkit.operators import mixes_of
 from mixkit.registry import Grid, Site, Spec, operator
 from tests.reference.activation import activation
+from tests.reference.active_token import active_token
 from tests.reference.attention import attention
 from tests.reference.broadcast_residual import broadcast_residual
 from tests.reference.cross_patch import cross_patch
@@ -30,6 +31,7 @@ SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
 
 TWINS: dict[str, Callable[..., np.ndarray]] = {
     "activation": activation,
+    "active_token": active_token,
     "attention": attention,
     "broadcast_residual": broadcast_residual,
     "channel": partial(perspective, axes=("channel",)),
@@ -56,6 +58,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
 
 SETTINGS = [
     operator.spec("activation", kind="mish"),
+    operator.spec("active_token", share=1),
     operator.spec("attention", head_width=4, bias=False),
     operator.spec("broadcast_residual", kernel=(1, 5), dilation=2, bands=1),
     operator.spec("broadcast_residual", kernel=(5, 1), bands=4, dropout=0.0),
@@ -195,6 +198,7 @@ PARAMETERS = [
     (operator.spec("cross_patch"), 360_600),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
     (operator.spec("state_space", directions="forward"), 3_770_880),
+    (operator.spec("active_token"), 2_953_920 + 296_832),
     (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),
     (operator.spec("window_attention", window=(6, 10), head_width=64), 2_364_876),
 ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mixkit.operators.active_token import fetched
 from mixkit.operators.state_space import remembered
 from mixkit.registry import Grid, Site, operator
 
@@ -210,3 +211,20 @@ def test_a_memory_in_chunks_is_the_recurrence(length: int) -> None:
     for t in range(length):
         states.append(torch.exp(step[:, t, :, None] * rate) * states[-1] + added[:, t])
     torch.testing.assert_close(remembered(step, rate, added), torch.stack(states[1:], 1), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("grid", [Grid(3, 7), Grid(5, 1)])
+def test_what_is_fetched_is_a_deformable_convolution(grid: Grid) -> None:
+    ops = pytest.importorskip("torchvision.ops", reason="extra mixkit[parity] is not installed")
+    torch.manual_seed(0)
+    x = torch.randn(2, grid.frequency, grid.time, 4, dtype=torch.float64, requires_grad=True)
+    distance = (4 * torch.randn(x.shape, dtype=torch.float64)).requires_grad_()
+    weights = torch.randn(x.shape, dtype=torch.float64)
+    for axis in (1, 2):
+        offsets = torch.stack([distance * (axis == 1), distance * (axis == 2)], -1).flatten(3)  # of rows, of columns
+        identity = torch.eye(4, dtype=torch.float64)[:, :, None, None]
+        pictures = (part.permute(0, 3, 1, 2).contiguous() for part in (x, offsets))
+        outs = fetched(x, distance, axis), ops.deform_conv2d(*pictures, identity).permute(0, 2, 3, 1)
+        torch.testing.assert_close(*outs, rtol=1e-12, atol=1e-12)
+        gradients = [torch.autograd.grad((out * weights).sum(), [x, distance]) for out in outs]
+        torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)

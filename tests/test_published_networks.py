@@ -49,6 +49,22 @@ def test_shiftvit_is_as_large_as_published() -> None:
     assert round(count / 1e6, 2) == 28.57
 
 
+def test_active_mlp_is_as_large_as_published() -> None:
+    """15.35 M by its authors' code, of which there is no package.
+
+    There every second block, and the last of a stage, has neither distances of its own nor a convolution ahead, and the
+    convolutions of a stage share their weights.
+    """
+    model = mixkit.load_recipe("active_mlp", layers=["size/active_mlp_xtiny"]).model
+    shares = {64: 2, 128: 4, 320: 4, 512: 8}
+    own = {width: 2 * width + (width + 1) * 2 * width // share for width, share in shares.items()}
+    without = [64, 128, 320, 320, 512]
+    more = sum(own[width] + 10 * width for width in without) + 10 * 320
+    with torch.device("meta"):
+        count = parameters(Mixer(model, 224, 224, 1000)) - more + 2 * 64 * 7 * 7
+    assert count == 15_349_128
+
+
 class Network(NamedTuple):
     """One of timm's, for 32 x 48 values and 5 classes; how our recipe becomes as small; and our names for its names."""
 

@@ -4,6 +4,7 @@ Importing this registers them all.
 """
 
 from mixkit.operators.activation import Activation as Activation
+from mixkit.operators.active_token import ActiveToken as ActiveToken
 from mixkit.operators.attention import Attention as Attention
 from mixkit.operators.axes import AXES as AXES
 from mixkit.operators.axes import Axis as Axis

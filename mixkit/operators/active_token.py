@@ -1,0 +1,101 @@
+"""Active token mixing: each channel of each token is fetched from where the token says, in time and in frequency."""
+
+import torch
+from torch import Tensor, nn
+
+from mixkit.errors import SettingError
+from mixkit.linear import Linear
+from mixkit.operators.precision import without_autocast
+from mixkit.registry import Site, operator
+from mixkit.values import Count
+
+
+@operator("active_token", mixes={"frequency", "time", "channel"}, paper="arXiv:2203.06108, section 3.2")
+class ActiveToken(nn.Module):
+    """Lets every place choose, feature by feature, how far to look in time and how far in frequency.
+
+    From each token come two distances for every channel: how far off in time, and how far off in frequency, its value
+    is fetched. What is fetched each way, and the token itself, are weighed channel by channel.
+
+    Shape:
+        `b (f t) c -> b (f t) c`
+
+    Equation:
+        o, s = LN(x) W₁ + b₁, each number for share channels
+        u[p, q, j] = x[p, q + o[p, q, j], j]  in time
+        v[p, q, j] = x[p + s[p, q, j], q, j]  in frequency
+        u, v, w = u W₂ + b₂, v W₃ + b₃, x W₄
+        a = softmax over the three of MLP(mean of u + v + w)
+        y = (a₁ u + a₂ v + a₃ w) W₅ + b₅
+        between two patches by linear interpolation
+        beyond the edge x = 0
+
+    Cost:
+        parameters: 4*c**2 + 8*c + (c + 1)*m + (4*c + 1)*h
+        FLOPs: 2*n*c*m + 8*n*c**2 + 8*c*h
+        m: 2*c//share  # distances of a token
+        h: c//4 or 1  # hidden units of what weighs
+
+    Args:
+        site: where it stands; it needs the bare grid.
+        share: channels that have one distance.
+
+    Raises:
+        SettingError: `share` does not divide the width.
+        MixkitError: the model has prefix tokens.
+
+    Paper: ActiveMLP, Wei et al. 2022, arXiv:2203.06108, section 3.2; in later versions Active Token Mixer.
+
+    Differs: each block makes distances of its own, from the tokens under the branch's norm and LayerNorm once more. The
+    authors' code makes them of the block's input, and in most blocks takes those of a block ahead.
+    """
+
+    def __init__(self, site: Site, *, share: Count = 4):
+        super().__init__()
+        grid = site.bare("active_token")
+        width = site.width
+        if width % share:
+            divisor = next(size for size in range(min(share, width), 0, -1) if width % size == 0)
+            message = f"is {share}, which does not divide a width of {width}. Use a divisor, such as {divisor}."
+            raise SettingError("share", message)
+        self._grid, self._share, hidden = (grid.frequency, grid.time), share, max(width // 4, 1)
+        self.norm = nn.LayerNorm(width, eps=1e-5)
+        self.distances = Linear(width, 2 * width // share)
+        self.time, self.frequency = Linear(width, width), Linear(width, width)
+        self.channel = Linear(width, width, bias=False)
+        self.weigh = nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, 3 * width))
+        self.projection = Linear(width, width)
+        nn.init.trunc_normal_(self.distances.weight, std=0.02)
+        nn.init.zeros_(self.distances.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fetch and weigh."""
+        cube = x.unflatten(1, self._grid)
+        with without_autocast(x.device):  # half precision knows a place only to a fraction of a patch
+            distances = self.distances(self.norm(cube.to(self.norm.weight.dtype)))
+        in_time, in_frequency = distances.repeat_interleave(self._share, dim=-1).chunk(2, dim=-1)
+        time = self.time(fetched(cube, in_time, 2))
+        frequency = self.frequency(fetched(cube, in_frequency, 1))
+        channel = self.channel(cube)
+        weights = self.weigh((time + frequency + channel).mean((1, 2))).unflatten(1, (-1, 3)).softmax(2)
+        first, second, third = weights[:, None, None].unbind(-1)
+        mixed: Tensor = self.projection(time * first + frequency * second + channel * third)
+        return mixed.flatten(1, 2)
+
+
+def fetched(x: Tensor, distance: Tensor, axis: int) -> Tensor:
+    """Each value from so far off along an axis, between two by linear interpolation, and 0 beyond the edge.
+
+    Shape: `b f t c` and `b f t c -> b f t c`.
+    """
+    length = x.shape[axis]
+    places = torch.arange(length, device=x.device, dtype=distance.dtype).view(-1, *[1] * (x.ndim - axis - 1))
+    place = (places + distance).clamp(-1, length)
+    before = place.detach().floor()
+    share = place - before
+
+    def at(index: Tensor) -> Tensor:
+        inside = (index >= 0) & (index < length)
+        return x.gather(axis, index.clamp(0, length - 1).long()) * inside
+
+    return (at(before) * (1 - share) + at(before + 1) * share).to(x.dtype)
