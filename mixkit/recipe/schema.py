@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.registry import Spec
-from mixkit.values import Aside, Count, NotNegative, Positive, Range, Rate, Seed, Whole, fit, show
+from mixkit.values import Aside, Count, Positive, Range, Rate, Seed, Whole, fit, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 NormPlace = Literal["pre", "res_post", "post"]
@@ -256,7 +256,7 @@ class Train(Section):
     schedule: Spec = Spec("schedule", "cosine")
     loss: Spec = Spec("loss", "cross_entropy")
     augmentations: tuple[Spec, ...] = ()
-    augment_strength: NotNegative | Literal["auto"] = 1.0
+    augment_strength: Annotated[float, Range(least=0, most=1000)] | Literal["auto"] = 1.0
     metrics: tuple[Spec, ...] = ()
     gradient_clip: Positive | None = 1.0
     accumulation: Count = 1

@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.augment.shares import Shares
+from mixkit.audio.augment.shares import Alpha, Shares
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import Positive, Share
+from mixkit.values import Share
 
 EPSILON = 1e-6  # added to a variance
 
@@ -37,7 +37,7 @@ class CutMix(nn.Module):
         sample_rate: int,
         *,
         rate: Share = 0.5,
-        alpha: Positive = 1.0,
+        alpha: Alpha = 1.0,
         axes: Literal["both", "time"] = "both",
     ):
         super().__init__()
@@ -77,7 +77,7 @@ class FreqMixStyle(nn.Module):
     Differs: they vary a whole batch or none of it, each clip of ours is drawn by itself.
     """
 
-    def __init__(self, sample_rate: int, *, rate: Share = 0.4, alpha: Positive = 0.4):
+    def __init__(self, sample_rate: int, *, rate: Share = 0.4, alpha: Alpha = 0.4):
         super().__init__()
         self.rate = rate
         self.shares = Shares(alpha)

@@ -1,11 +1,16 @@
 """Spectra raised here and lowered there."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import Count, NotNegative
+from mixkit.values import Range
+
+Swing = Annotated[float, Range(least=0, most=120)]  # in decibels
+Stretches = Annotated[int, Range(least=1, most=1000)]
 
 
 @augmentation("equalizer", on="power", scales=("decibels",), paper="arXiv:2110.03282")
@@ -26,7 +31,7 @@ class Equalizer(nn.Module):
     Differs: they draw the number of stretches, too, and keep them from being narrow; ours are as many as are set.
     """
 
-    def __init__(self, sample_rate: int, *, decibels: NotNegative = 6.0, bands: Count = 4):
+    def __init__(self, sample_rate: int, *, decibels: Swing = 6.0, bands: Stretches = 4):
         super().__init__()
         self.decibels, self.bands = decibels, bands
 

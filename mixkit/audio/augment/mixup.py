@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from mixkit.audio.augment.shares import Shares
+from mixkit.audio.augment.shares import Alpha, Shares
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import Positive, Share
+from mixkit.values import Share
 
 
 @augmentation("mixup", on="waveform", mixes=True, scales=("rate",), paper="arXiv:1710.09412")
@@ -28,7 +28,7 @@ class Mixup(nn.Module):
     Differs: AST draws the partner from the whole training set.
     """
 
-    def __init__(self, sample_rate: int, *, rate: Share = 0.5, alpha: Positive = 10.0):
+    def __init__(self, sample_rate: int, *, rate: Share = 0.5, alpha: Alpha = 10.0):
         super().__init__()
         self.rate = rate
         self.shares = Shares(alpha)

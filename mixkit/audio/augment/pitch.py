@@ -1,11 +1,15 @@
 """Clips played at another speed."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
-from mixkit.values import NotNegative
+from mixkit.values import Range
+
+Semitones = Annotated[float, Range(least=0, most=120)]  # ten octaves, all that is heard
 
 BITS = 32  # of a place between two samples
 
@@ -26,7 +30,7 @@ class Pitch(nn.Module):
         and the length varies with the pitch, by 6 % a semitone. Samples are interpolated by cubics (Catmull and Rom).
     """
 
-    def __init__(self, sample_rate: int, *, semitones: NotNegative = 2.0):
+    def __init__(self, sample_rate: int, *, semitones: Semitones = 2.0):
         super().__init__()
         self.semitones = semitones
 

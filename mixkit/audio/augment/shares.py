@@ -1,7 +1,14 @@
 """Shares of two clips that are mixed."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
+
+from mixkit.values import Range
+
+Alpha = Annotated[float, Range(above=0, most=1e6)]
+"""Of the Beta distribution; with more, all shares are one half in float32."""
 
 
 class Shares(nn.Module):

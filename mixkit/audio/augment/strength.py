@@ -32,9 +32,9 @@ def scaled(spec: Spec, strength: float) -> Spec:
 
 def _times(value: float, strength: float, annotation: Any) -> float:
     """The product, whole where the value is, and no more than the setting takes."""
-    product = round(value * strength) if isinstance(value, int) else value * strength
+    product = value * strength
     for bound in typing.get_args(annotation)[1:]:
         if isinstance(bound, Range):
-            product = product if bound.most is None else min(product, type(value)(bound.most))
-            product = product if bound.least is None else max(product, type(value)(bound.least))
-    return product
+            product = product if bound.most is None else min(product, bound.most)
+            product = product if bound.least is None else max(product, bound.least)
+    return round(product) if isinstance(value, int) else float(product)

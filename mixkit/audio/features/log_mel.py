@@ -1,13 +1,16 @@
 """The log-mel spectrogram, as Kaldi computes it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
 from mixkit.audio.features.mel import FLOOR, Bands, MelFeatures, Norm
 from mixkit.registry import features
-from mixkit.values import Count, NotNegative, Positive
+from mixkit.values import Count, NotNegative, Positive, Range
 
+Floor = Annotated[float, Range(above=0, most=300)]  # float32 ends at 379 dB
+Mean = Annotated[float, Range(least=-1000, most=1000)]  # logarithms in float32 lie between -104 and 89
+Std = Annotated[float, Range(least=0.001, most=1000)]
 AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974  # arXiv:2104.01778, the authors' code
 
 
@@ -60,10 +63,10 @@ class LogMel(MelFeatures):
         low_hz: NotNegative = 20.0,
         high_hz: Positive | None = None,
         level: Literal["none", "max", "mean"] = "none",
-        floor_db: Positive = 80.0,
+        floor_db: Floor = 80.0,
         norm: Norm = "global",
-        mean: float | None = None,
-        std: Positive | None = None,
+        mean: Mean | None = None,
+        std: Std | None = None,
     ):
         bands = Bands(bins, frames, window_ms, hop_ms, low_hz, high_hz)
         super().__init__(sample_rate, seconds, bands, norm=norm, mean=mean, std=std)
