@@ -18,7 +18,7 @@ from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import RunError
-from mixkit.registry import Clip
+from mixkit.registry import Clip, augmentation
 from mixkit.runs.folder import Run
 from mixkit.training.device import deterministic
 from mixkit.training.loop import train
@@ -56,7 +56,8 @@ def step_of(*lines: str) -> Step:
     model = mixkit.build(settings, 3)
     clips = (Clip(Path("a.wav"), "a", "a"),) * 10 * settings.train.batch_size
     splits = RunSplits(model, "", {"train": clips}, (), Waveforms(16_000))
-    return Step(Prepared(settings, torch.device("cpu"), settings.train.precision, model, splits))
+    augmentations = [augmentation.build(spec, model.sample_rate) for spec in settings.all_augmentations]
+    return Step(Prepared(settings, torch.device("cpu"), settings.train.precision, model, splits, augmentations))
 
 
 def exactly(step: Step) -> Step:

@@ -58,7 +58,21 @@ def check_features(spec: Spec) -> None:
         if isinstance(made, PowerFeatures):
             same = torch.equal(made(x), made.from_power(made.power(x)))
             part.expect(same, "`from_power(power(x))` is not what a call gives. Make the call of the two")
+    _expect_gradients(part, made, x)
     expect_on_cuda(part, made, (3, made.samples))
+
+
+def _expect_gradients(part: Checked, made: Features, x: Tensor) -> None:
+    """What features learn gets gradients, of sound and of silence, and these are finite."""
+    learned = {name: weight for name, weight in made.named_parameters() if weight.requires_grad}
+    for name, sound in (("noise", x), ("silence", torch.zeros_like(x))) if learned else ():
+        out = made(sound)
+        part.expect(out.requires_grad, "it has parameters and its output has no gradient. Do not detach it")
+        gradients = torch.autograd.grad(out.square().sum(), [*learned.values()], allow_unused=True)
+        for weight, gradient in zip(learned, gradients, strict=True):
+            part.expect(gradient is not None, f"parameter {weight} gets no gradient. Use it, or leave it out")
+            finite = gradient is None or gradient.isfinite().all()
+            part.expect(finite, f"of {name} the gradient of {weight} is not finite. Guard logarithms and roots")
 
 
 def check_augmentation(spec: Spec) -> None:

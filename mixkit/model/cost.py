@@ -11,6 +11,7 @@ from mixkit.linear import OPERATION
 from mixkit.model.formulas import fft
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.schema import Model
+from mixkit.registry import Features
 
 
 # Here and not beside the product, because importing the counter takes long, and brings triton along.
@@ -73,6 +74,12 @@ def costs(model: Model, bins: int, frames: int, classes: int) -> list[Cost]:
     rows.append(cost("pool", "pool", (model.width,)))
     rows.append(cost("head", "head", (classes,)))
     return rows
+
+
+def learned_features(features: Features) -> list[Cost]:
+    """What features learn, as a part ahead of the others; none of features that learn nothing."""
+    parameters = sum(weight.numel() for _, weight in features.named_parameters())
+    return [Cost("features", (features.bins, features.frames), parameters, 0)] if parameters else []
 
 
 def without_memory(model: Model, bins: int, frames: int, classes: int) -> Mixer:

@@ -85,7 +85,7 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
     return Estimate(
         device=str(place),
         precision=prepared.precision,
-        parameters=sum(p.numel() for p in model.mixer.parameters()),
+        parameters=sum(p.numel() for p in model.parameters()),
         loss=last,
         step_seconds=seconds,
         epoch_seconds=seconds * planned.per_epoch + checking,

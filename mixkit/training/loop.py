@@ -262,6 +262,6 @@ def _test(prepared: Prepared, run: Run, progress: RunProgress, refit: Refit | No
         chosen_by=chosen_by(recipe.train.best),
         skipped=tuple(one.to_json() for one in prepared.splits.skipped),
         refit=refit,
-        parameters=sum(p.numel() for p in model.mixer.parameters()),
+        parameters=sum(p.numel() for p in model.parameters()),
         **found,
     )

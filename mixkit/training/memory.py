@@ -47,7 +47,7 @@ def expect_training(model: Classifier, rows: int, device: torch.device) -> None:
     Raises:
         SettingError: it has less memory, all of it.
     """
-    weights = sum(p.numel() for p in model.mixer.parameters())
+    weights = sum(p.numel() for p in model.parameters())
     values = sum(
         site.tokens * site.width * (1 if model.recipe.train.checkpointing else len(block.branches))
         for site, block in zip(model.mixer.sites, model.mixer.layers, strict=True)

@@ -1,7 +1,7 @@
 """One step of training: augment, forward, backward, update."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -53,14 +53,16 @@ class Step:
         self.model = prepared.model.to(prepared.device)
         self.precision = prepared.precision
         self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
-        weights = self.model.mixer.parameters()
-        self.steps = optimizer.build(settings.optimizer, weights, settings.learning_rate)
+        self.steps = optimizer.build(settings.optimizer, self.model.parameters(), settings.learning_rate)
         self.processes = processes or Processes()
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
             (augmentation.entry(spec.name).facts, made, CROP_STREAM + 1 + index)
             for index, (spec, made) in enumerate(zip(chosen, prepared.augmentations, strict=True))
         ]
+        self.learned_features = [weight for _, weight in self.model.features.named_parameters() if weight.requires_grad]
+        if self.learned_features:
+            self._expect_whole_graph([spec.name for spec in chosen])
         self.model.mixer.checkpointing = settings.checkpointing
         self.batch_norms = [part for part in self.model.mixer.modules() if isinstance(part, BatchNorm)]
         if self.batch_norms and self.processes.ranks > 1 and settings.accumulation > 1:
@@ -68,7 +70,7 @@ class Step:
             raise SettingError("train.accumulation", f"{message}, or norm = 'group'.")
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
-        self.ema = None if settings.average is None else exponential_average(self.model.mixer, settings.average)
+        self.ema = None if settings.average is None else exponential_average(self._learning, settings.average)
         network: nn.Module = self.model.mixer
         if self.processes.ranks > 1:
             network = DistributedDataParallel(network)
@@ -81,8 +83,9 @@ class Step:
         """The network that is validated and kept: with an average, that one between the same features and labels."""
         if self.ema is None:
             return self.model
-        averaged = copy.copy(self.model)
-        averaged._modules = {**self.model._modules, "mixer": self.ema.module}
+        averaged, mean = copy.copy(self.model), self.ema.module
+        parts = mean if isinstance(mean, nn.ModuleDict) else {"mixer": mean}
+        averaged._modules = {**self.model._modules, **parts}
         return averaged
 
     def __call__(self, batch: Batch, done: int) -> StepResult:
@@ -104,23 +107,24 @@ class Step:
         self.scaler.step(self.steps)
         self.scaler.update()
         if self.ema:
-            self.ema.update_parameters(self.model.mixer)
+            self.ema.update_parameters(self._learning)
         return StepResult(mean, norm)
 
-    @torch.no_grad()
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
 
-        Waveforms are varied first, then power spectra, then what the features make of them.
+        Waveforms are varied first, then power spectra, then what the features make of them. Gradients are kept where
+        features learn.
         """
         features = self.model.features
-        x, target = self._augment("waveform", batch.waveform, batch.target, batch)
-        if isinstance(features, PowerFeatures):
-            x, target = self._augment("power", features.power(x), target, batch)
-            x = features.from_power(x)
-        else:
-            x = features(x)
-        return self._augment("features", x, target, batch)
+        with torch.set_grad_enabled(bool(self.learned_features)):
+            x, target = self._augment("waveform", batch.waveform, batch.target, batch)
+            if isinstance(features, PowerFeatures):
+                x, target = self._augment("power", features.power(x), target, batch)
+                x = features.from_power(x)
+            else:
+                x = features(x)
+            return self._augment("features", x, target, batch)
 
     def state(self) -> dict[str, Any]:
         """All that moves from step to step; data and augmentation are keyed by epoch and item, and have no state."""
@@ -145,6 +149,20 @@ class Step:
             if len(random["cuda"]) and torch.cuda.is_available():
                 torch.cuda.set_rng_state(random["cuda"])
 
+    @property
+    def _learning(self) -> nn.Module:
+        """All that learns: the network behind the features, and these, too, where they do."""
+        if not self.learned_features:
+            return self.model.mixer
+        return nn.ModuleDict({name: self.model.get_submodule(name) for name in ("features", "mixer")})
+
+    def _expect_whole_graph(self, names: Sequence[str]) -> None:
+        """Refuses what would part learned features from the loss: clips that come from other processes, as numbers."""
+        for name, (facts, _, _) in zip(names, self.augmentations, strict=True):
+            if self.processes.ranks > 1 and facts["on"] == "features" and facts["mixes"]:
+                message = f"names {name}, which mixes features of several processes, and the features learn"
+                raise SettingError("train.augmentations", f"{message}. Leave it out, or train in one process.")
+
     def _statistics(self) -> Iterator[Tensor]:
         """What a forward pass moves by itself, and a step that is left out has to put back."""
         return (statistic for norm in self.batch_norms for statistic in norm.buffers())
@@ -156,6 +174,8 @@ class Step:
     def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:
         """Gradients of the mean loss over the whole batch, in as many parts as were asked for."""
         rows, own, ranks = len(target), self.processes.count(total), self.processes.ranks
+        # Learned features are gone through backward once, with the gradients of all parts.
+        x = spectrogram.detach().requires_grad_(spectrogram.requires_grad)
         for norm in self.batch_norms:
             norm.counts = bool(own)
         parts = max(1, min(self.settings.accumulation, rows))
@@ -170,13 +190,17 @@ class Step:
             share = (stop - start) * ranks / total if own else 0.0
             with waits:
                 with autocast(spectrogram.device, self.precision):
-                    part = self.objective(self.network(spectrogram[start:stop]), target[start:stop]) * share
+                    part = self.objective(self.network(x[start:stop]), target[start:stop]) * share
                 self.scaler.scale(part).backward()
             losses.append(part.detach())
+        if x.grad is not None:
+            spectrogram.backward(x.grad)
+            for weight in self.learned_features:
+                self.processes.average(weight.grad)
         return torch.stack(losses).sum()
 
     def _clip(self) -> Tensor:
-        weights = list(self.model.mixer.parameters())
+        weights = list(self.model.parameters())
         if self.settings.gradient_clip is not None:
             return nn.utils.clip_grad_norm_(weights, self.settings.gradient_clip)
         return nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])

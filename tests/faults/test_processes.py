@@ -102,6 +102,23 @@ def test_batch_norm_counts_the_clips_of_all(nursery: Nursery, sounds: Path, tmp_
 
 
 @pytest.mark.slow
+def test_learned_features_have_the_gradients_of_all(nursery: Nursery, sounds: Path, tmp_path: Path) -> None:
+    lines = ("recipe.features = @features.pcen()", "features.pcen.learned = True", "train.epochs = 1", *LINES)
+    # Where a band hardly learns its gradient is rounding, which Adam makes large without a larger eps.
+    lines += ("train.optimizer = @optimizer.adam()", "optimizer.adam.eps = 0.001")
+    lines += ("train.augmentations = [@augmentation.power_mixup()]",)
+    command = (*training(sounds, tmp_path / "small.gin", *lines), "--runs", tmp_path)
+    assert nursery.run(*command, "--name", "one").code == 0
+    ended = two(nursery, *command, "--name", "two").wait()
+    assert ended.code == 0, ended.err
+    expect_alike(tmp_path / "two", tmp_path / "one")
+    mixing = ("--set", "train.augmentations = [@augmentation.cutmix()]")
+    refused = two(nursery, *command, "--name", "mixed", *mixing).wait()
+    assert refused.code == 2
+    assert "train.augmentations names cutmix, which mixes features of several processes" in refused.err
+
+
+@pytest.mark.slow
 def test_another_split_of_the_work_is_caught(
     nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,13 @@ RECIPES: tuple[tuple[str, ...], ...] = (
         "model.pool = @pool.prefix()",
         "block.branches = [@operator.attention(), @operator.channel()]",
     ),
+    (
+        "recipe.features = @features.pcen()",
+        "features.pcen.learned = True",
+        "train.average = 0.9",
+        "train.accumulation = 2",
+        SPEC,
+    ),
     ("train.gradient_clip = None", "train.on_bad_number = 'skip'", "train.best = 'auc'", "model.depth = 2"),
 )
 """Between them: every operator that stands alone, head, loss, optimizer, schedule, augmentation and way to compute."""

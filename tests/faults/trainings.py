@@ -89,6 +89,8 @@ def recipe_lines(sounds: Path, *lines: str) -> Sequence[str]:
     told |= {line.partition(" = ")[0]: line for line in lines}
     if "roll_time" not in told["block.branches"]:
         del told["operator.roll_time.bands"]
+    if "recipe.features" in told:
+        del told["features.log_mel.bins"]
     if "train.steps" in told:
         del told["train.epochs"]
     if "model.stages" in told:

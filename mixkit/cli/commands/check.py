@@ -44,16 +44,17 @@ def _check_recipe(recipe: "Recipe") -> None:
     """Builds the network, without memory for its weights."""
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
-    from mixkit.model.cost import without_memory
+    from mixkit.model.cost import learned_features, without_memory
     from mixkit.training.budget import planned
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
     mixer = without_memory(recipe.model, features.bins, features.frames, classes)
     grid = mixer.stem.grid
+    parameters = sum(row.parameters for row in learned_features(features)) + sum(p.numel() for p in mixer.parameters())
     say(
         f"{recipe.name} is sound: {recipe.model.depth} blocks over a {grid.frequency} x {grid.time} "
-        f"grid, {sum(p.numel() for p in mixer.parameters()):,} parameters for {classes} classes{note}",
+        f"grid, {parameters:,} parameters for {classes} classes{note}",
     )
     say(planned(recipe))
 

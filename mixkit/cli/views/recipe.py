@@ -5,7 +5,7 @@ from rich.text import Text
 from mixkit.cli.views.terminal import print_json, stdout, table
 from mixkit.errors import MixkitError, printable
 from mixkit.model.classifier import build_features
-from mixkit.model.cost import costs, without_memory
+from mixkit.model.cost import costs, learned_features, without_memory
 from mixkit.recipe import catalog
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
@@ -17,7 +17,7 @@ def show_recipe(recipe: Recipe, as_json: bool) -> None:
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
     classes, note = classes_of(recipe)
     grid = without_memory(recipe.model, features.bins, features.frames, classes).stem.grid
-    rows = costs(recipe.model, features.bins, features.frames, classes)
+    rows = [*learned_features(features), *costs(recipe.model, features.bins, features.frames, classes)]
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     if as_json:
         print_json(
