@@ -10,7 +10,10 @@ from pathlib import Path
 
 from comparing import arguments
 
-SCRIPTS = ("features.py", "transforms.py", "against_timm.py", "against_ast.py", "against_paper.py", "scaling.py")
+SCRIPTS = (
+    *("features.py", "transforms.py", "operators.py"),
+    *("against_timm.py", "against_ast.py", "against_paper.py", "scaling.py"),
+)
 
 
 def main() -> None:

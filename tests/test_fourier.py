@@ -141,3 +141,11 @@ def test_operations_of_a_transform() -> None:
     assert fft(4, 8) == 4 * 60 + 5 * 40
     assert fft(2, 4, 8) == 8 * 60 + 5 * 4 * 10 + 5 * 2 * 40
     assert fft(1, 1) == 0
+
+
+def test_the_gradient_of_the_transform_is_the_transform() -> None:
+    x = torch.randn(2, 6, 5, dtype=torch.float64, requires_grad=True)
+    for norm in ("backward", "ortho"):
+        module = operator.build(operator.spec("fourier", norm=norm), Site(Grid(2, 3), 5))
+        assert torch.autograd.gradcheck(module, x)
+        assert torch.autograd.gradgradcheck(module, x)

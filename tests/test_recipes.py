@@ -16,6 +16,10 @@ FRAGMENTS = [catalog.find(name) for name in catalog.fragments()]
 SMALL = ["model.width = 16", "model.depth = 2", "operator.attention.head_width = 8", "features.log_mel.frames = 96"]
 
 
+LOSSES = Path(__file__).parent / "golden" / "recipe_losses.txt"
+GOLDEN = {name: [float(value) for value in losses] for name, *losses in map(str.split, LOSSES.read_text().splitlines())}
+
+
 def small(path: Path, lines: Iterable[str] = SMALL) -> list[str]:
     """The settings that make a recipe quick, without those that it does not use."""
     attention = [] if "operator.attention(" in path.read_text() else ["operator.attention"]
@@ -42,6 +46,33 @@ def test_a_recipe_takes_a_step(path: Path) -> None:
     still = [name for name, tensor in model.mixer.state_dict().items() if torch.equal(tensor, before[name])]
     assert logits.shape == (4, 3)
     assert still == [], "parameters that a step does not move"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_golden_losses_of_a_recipe(path: Path) -> None:
+    """At the start, and behind a step by plain gradients; more steps make much of the little that rounding changes.
+
+    A change that should not alter results leaves the losses alone. One that should writes them anew by hand, with the
+    reason in the commit, and so does a new recipe its own.
+    """
+    recipe = mixkit.load_recipe(path, settings=small(path))
+    model = mixkit.build(recipe, classes=3)
+    steps, objective = torch.optim.SGD(model.parameters(), lr=0.01), loss.build(recipe.train.loss, None)
+    torch.manual_seed(0)
+    waveform, found = torch.randn(4, model.features.samples) * 0.1, []
+    for _ in range(2):
+        cost = objective(model(waveform), torch.eye(3)[[0, 1, 2, 0]])
+        found.append(cost.item())
+        steps.zero_grad()
+        cost.backward()
+        steps.step()
+    line = " ".join([path.stem, *(f"{value:.6f}" for value in found)])
+    assert path.stem in GOLDEN, f"no golden losses. Add to {LOSSES}, if they are right: {line}"
+    assert found == pytest.approx(GOLDEN[path.stem], rel=1e-3), line
+
+
+def test_no_golden_losses_are_left_of_a_recipe_that_is_gone() -> None:
+    assert set(GOLDEN) <= {path.stem for path in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

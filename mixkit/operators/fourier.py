@@ -1,6 +1,6 @@
 """The Fourier transform over tokens and channels, as FNet has it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,22 @@ class Fourier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform."""
-        half = torch.fft.rfft2(wide(x), s=(x.shape[1], x.shape[2]), dim=(1, 2), norm=self.norm).real
+        transformed: Tensor = _Transform.apply(wide(x), self.norm)
+        return transformed.to(x.dtype)
+
+
+class _Transform(torch.autograd.Function):
+    """The matrix of this transform is symmetric: gradients go through it as values do."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norm: str) -> Tensor:
+        ctx.norm = norm
+        half = torch.fft.rfft2(x, s=(x.shape[1], x.shape[2]), dim=(1, 2), norm=norm).real
         mirrored = half[:, :, 1 : x.shape[2] - half.shape[2] + 1].flip(2)
         mirrored = torch.cat((mirrored[:, :1], mirrored[:, 1:].flip(1)), dim=1)  # token 0 is its own
-        return torch.cat((half, mirrored), dim=2).to(x.dtype)
+        return torch.cat((half, mirrored), dim=2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        transformed: Tensor = _Transform.apply(gradient, ctx.norm)
+        return transformed, None
