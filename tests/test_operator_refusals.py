@@ -120,6 +120,17 @@ REFUSALS = [
         "operator.perspective.axes is ['time', 'time']. Name at least one of frequency, time, channel, each once.",
     ),
     (
+        operator.spec("factorized_token", parts=601),
+        BASE,
+        "operator.factorized_token.parts is 601, and there are 600 tokens. Use 600 or fewer.",
+    ),
+    (
+        operator.spec("factorized_channel", expansion=1.0),
+        BASE,
+        "operator.factorized_channel.expansion is 1: 768 hidden units are no fewer than the 768 channels. "
+        "Use less, or operator.channel.",
+    ),
+    (
         operator.spec("spatial_gate", hidden=7),
         BASE,
         "operator.spatial_gate.hidden is 7, and 7 hidden channels have no half. "

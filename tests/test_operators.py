@@ -16,10 +16,12 @@ from tests.reference.active_token import active_token
 from tests.reference.attention import attention
 from tests.reference.broadcast_residual import broadcast_residual
 from tests.reference.cross_patch import cross_patch
+from tests.reference.factorized import factorized_token
 from tests.reference.fourier import fourier, frequency_filter, global_filter
 from tests.reference.hermit import hermit
 from tests.reference.neighbours import convolution, pooling
 from tests.reference.perspective import perspective
+from tests.reference.pointwise import pointwise
 from tests.reference.roll import roll, roll_time
 from tests.reference.shift import shift
 from tests.reference.spatial_gate import spatial_gate
@@ -37,6 +39,8 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "channel": partial(perspective, axes=("channel",)),
     "convolution": convolution,
     "cross_patch": cross_patch,
+    "factorized_channel": partial(perspective, axes=("channel",)),
+    "factorized_token": factorized_token,
     "frequency": partial(perspective, axes=("frequency",)),
     "fourier": fourier,
     "frequency_filter": frequency_filter,
@@ -44,6 +48,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "hermit": hermit,
     "hermit_frequency": hermit,
     "perspective": perspective,
+    "pointwise": pointwise,
     "pooling": pooling,
     "roll": roll,
     "roll_time": roll_time,
@@ -77,6 +82,8 @@ SETTINGS = [
     operator.spec("perspective", axes=("time", "channel"), activation="silu"),
     operator.spec("perspective", axes=("channel", "frequency")),
     operator.spec("perspective", axes=("frequency", "time", "channel"), hidden=3, activation="acon_c"),
+    operator.spec("factorized_token", parts=3, hidden=5, activation="acon_c"),
+    operator.spec("pointwise", bias=False),
     operator.spec("pooling", size=(5, 3)),
     operator.spec("roll", groups=4, bands=2),
     operator.spec("shift", parts=4, wrap=True),
@@ -196,6 +203,9 @@ PARAMETERS = [
     (operator.spec("global_filter"), 479_232),
     (operator.spec("frequency_filter"), 297_984),
     (operator.spec("cross_patch"), 360_600),
+    (operator.spec("factorized_token", parts=4), 462_936),
+    (operator.spec("factorized_channel"), 2 * 768 * 192 + 192 + 768),
+    (operator.spec("pointwise"), 768**2 + 768),
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
     (operator.spec("state_space", directions="forward"), 3_770_880),
     (operator.spec("active_token"), 2_953_920 + 296_832),

@@ -22,6 +22,7 @@ PUBLISHED = [
     ("resmlp", "size/resmlp_s24", "resmlp_24_224", 30_020_680),
     ("swin", "size/swin_tiny", "swin_tiny_patch4_window7_224", 28_288_354),
     ("swin_v2", "size/swin_v2_tiny", "swinv2_tiny_window8_256", 28_347_154),
+    ("convmixer", "size/convmixer_768_32", "convmixer_768_32", 21_110_248),
     ("poolformer", "size/poolformer_s12", "poolformer_s12", 11_915_176),
 ]
 
@@ -65,6 +66,12 @@ def test_active_mlp_is_as_large_as_published() -> None:
     assert count == 15_349_128
 
 
+def test_kw_mlp_is_as_large_as_published() -> None:
+    """0.424 M for 35 words of a second (arXiv:2110.07749, table 1), 424,811 by its authors' code."""
+    recipe = mixkit.load_recipe("kw_mlp", settings=["task.demo.seconds = 1.0"])
+    assert parameters(mixkit.build(recipe, classes=35).mixer) == 424_811
+
+
 class Network(NamedTuple):
     """One of timm's, for 32 x 48 values and 5 classes; how our recipe becomes as small; and our names for its names."""
 
@@ -84,6 +91,10 @@ def mlp_mixer(models: ModuleType, ratio: int, block: str, **kinds: str) -> nn.Mo
     return made.MlpMixer(5, (32, 48), **sizes, **found)
 
 
+def convmixer(models: ModuleType) -> nn.Module:
+    return models.convmixer.ConvMixer(12, 2, kernel_size=9, patch_size=8, in_chans=1, num_classes=5)
+
+
 ENDS = {r"^stem\.proj\.": "stem.projection.", r"^head\.": "head.linear.", "alpha$": "weight", "beta$": "bias"}
 NETWORKS = {
     "gmlp": Network(
@@ -95,6 +106,20 @@ NETWORKS = {
             r"\.mlp_channels\.gate\.proj": ".branches.0.operators.0.spatial",
             r"\.mlp_channels\.fc1": ".branches.0.operators.0.expand",
             r"\.mlp_channels\.fc2": ".branches.0.operators.0.contract",
+        },
+    ),
+    "convmixer": Network(
+        convmixer,
+        SMALL,
+        {
+            r"^stem\.0": "stem.projection",
+            r"^stem\.2": "stem.norm",
+            r"\.0\.fn\.0": ".branches.0.operators.0.depthwise",
+            r"\.0\.fn\.2": ".branches.0.norm",
+            r"\.1\.(?=weight|bias)": ".branches.1.operators.0.channels.",
+            r"\.3\.(?=weight|bias|running)": ".branches.1.norm.",
+            "running_mean": "mean",
+            "running_var": "variance",
         },
     ),
     "resmlp": Network(
@@ -129,6 +154,9 @@ def noise(network: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)
+    for buffer in network.buffers():
+        if buffer.is_floating_point():
+            nn.init.uniform_(buffer, 0.5, 1.5)
     return network.double().eval()
 
 
@@ -136,6 +164,8 @@ def take(ours: nn.Module, theirs: nn.Module, names: Mapping[str, str]) -> set[st
     """Gives ours the weights of theirs; which of ours there are none for."""
     state = ours.state_dict()
     for name, tensor in theirs.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
         for pattern, replacement in {**ENDS, **names}.items():
             name = re.sub(pattern, replacement, name)
         state[name].copy_(tensor.view_as(state[name]))

@@ -31,6 +31,7 @@ class Patches(nn.Module):
         width: channels of a token.
         size: bins and frames of a patch.
         stride: bins and frames from one patch to the next.
+        activation: of each token, ahead of its norm (ConvMixer); None for none.
         norm: of each token (Swin, ShiftViT); AST and ASM have none.
         norm_eps: added to the variance in that norm.
 
@@ -48,6 +49,7 @@ class Patches(nn.Module):
         *,
         size: Pair = (16, 16),
         stride: Pair = (10, 10),
+        activation: Activation | None = None,
         norm: Norm = "none",
         norm_eps: Positive = 1e-5,
     ):
@@ -60,11 +62,13 @@ class Patches(nn.Module):
         self.step = stride
         self.first = ((size[0] - 1) / 2, (size[1] - 1) / 2)
         self.projection = nn.Conv2d(1, width, size, stride)
+        self.activation = nn.Identity() if activation is None else ACTIVATIONS[activation]()
         self.norm = norm_layer(norm, width, norm_eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens of a batch of spectrograms."""
-        tokens: Tensor = self.norm(rearrange(self.projection(x.unsqueeze(1)), "b c f t -> b (f t) c"))
+        patches = rearrange(self.projection(x.unsqueeze(1)), "b c f t -> b (f t) c")
+        tokens: Tensor = self.norm(self.activation(patches))
         return tokens
 
 

@@ -12,6 +12,8 @@ from mixkit.operators.axes import mixes_of as mixes_of
 from mixkit.operators.broadcast_residual import BroadcastResidual as BroadcastResidual
 from mixkit.operators.convolution import Convolution as Convolution
 from mixkit.operators.cross_patch import CrossPatch as CrossPatch
+from mixkit.operators.factorized import FactorizedChannel as FactorizedChannel
+from mixkit.operators.factorized import FactorizedToken as FactorizedToken
 from mixkit.operators.feed_forward import FeedForward as FeedForward
 from mixkit.operators.feed_forward import hidden_units as hidden_units
 from mixkit.operators.fourier import Fourier as Fourier
@@ -24,6 +26,7 @@ from mixkit.operators.perspective import Frequency as Frequency
 from mixkit.operators.perspective import Perspective as Perspective
 from mixkit.operators.perspective import Time as Time
 from mixkit.operators.perspective import Token as Token
+from mixkit.operators.pointwise import Pointwise as Pointwise
 from mixkit.operators.pooling import Pooling as Pooling
 from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
