@@ -28,6 +28,7 @@ MORE = [
     operator.spec("hermit_frequency", hidden=9, activation="acon_c"),
     operator.spec("hermit_frequency", axis="token", activation="acon_c", variant="lossless"),
     operator.spec("roll_time", groups=8, expansion=2.5, activation="acon_c"),
+    operator.spec("spatial_shift", activation="acon_c"),
     operator.spec("spatial_gate", hidden=10, activation="acon_c"),
     operator.spec("time", hidden=4, activation="acon_c"),
     operator.spec("token", activation="acon_c"),

@@ -131,6 +131,21 @@ REFUSALS = [
         "Use less, or operator.channel.",
     ),
     (
+        operator.spec("shift", parts=3),
+        BASE,
+        "operator.shift.parts is 3, and 4 parts move. Use 4 or more.",
+    ),
+    (
+        operator.spec("shift", groups=(2, 3)),
+        BASE,
+        "operator.shift.groups is [2, 3], which has no middle. Use odd numbers, such as (3, 3) or (1, 5).",
+    ),
+    (
+        operator.spec("spatial_shift"),
+        replace(BASE, width=3),
+        "spatial_shift moves quarters of the channels, of which there are 3. Use 4.",
+    ),
+    (
         operator.spec("spatial_gate", hidden=7),
         BASE,
         "operator.spatial_gate.hidden is 7, and 7 hidden channels have no half. "

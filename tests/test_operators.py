@@ -23,7 +23,7 @@ from tests.reference.neighbours import convolution, pooling
 from tests.reference.perspective import perspective
 from tests.reference.pointwise import pointwise
 from tests.reference.roll import roll, roll_time
-from tests.reference.shift import shift
+from tests.reference.shift import active_shift, shift, spatial_shift
 from tests.reference.spatial_gate import spatial_gate
 from tests.reference.state_space import state_space
 from tests.reference.window_attention import window_attention, window_attention_v2
@@ -34,6 +34,7 @@ SMALL = Site(Grid(4, 5), width=8, layer=2, depth=4)
 TWINS: dict[str, Callable[..., np.ndarray]] = {
     "activation": activation,
     "active_token": active_token,
+    "active_shift": active_shift,
     "attention": attention,
     "broadcast_residual": broadcast_residual,
     "channel": partial(perspective, axes=("channel",)),
@@ -54,6 +55,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "roll_time": roll_time,
     "shift": shift,
     "spatial_gate": spatial_gate,
+    "spatial_shift": spatial_shift,
     "state_space": state_space,
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
@@ -86,7 +88,12 @@ SETTINGS = [
     operator.spec("pointwise", bias=False),
     operator.spec("pooling", size=(5, 3)),
     operator.spec("roll", groups=4, bands=2),
-    operator.spec("shift", parts=4, wrap=True),
+    operator.spec("active_shift", reach=3.0),
+    operator.spec("shift", parts=4, edges="wrap"),
+    operator.spec("shift", parts=4, edges="keep"),
+    operator.spec("shift", parts=8, groups=(3, 3), edges="wrap"),
+    operator.spec("shift", parts=5, groups=(1, 5)),
+    operator.spec("spatial_shift", activation="silu"),
     operator.spec("spatial_gate", hidden=6, activation="silu"),
     operator.spec("window_attention", window=(2, 3), head_width=4, bias=False),
     operator.spec("window_attention", window=(1, 4), head_width=1),
@@ -203,6 +210,8 @@ PARAMETERS = [
     (operator.spec("global_filter"), 479_232),
     (operator.spec("frequency_filter"), 297_984),
     (operator.spec("cross_patch"), 360_600),
+    (operator.spec("spatial_shift"), 1_181_184),
+    (operator.spec("active_shift"), 2 * 768),
     (operator.spec("factorized_token", parts=4), 462_936),
     (operator.spec("factorized_channel"), 2 * 768 * 192 + 192 + 768),
     (operator.spec("pointwise"), 768**2 + 768),
@@ -224,6 +233,7 @@ def test_mixes_follow_the_settings() -> None:
     assert mixes_of(operator.spec("perspective", axes=("time", "channel"))) == {"time", "channel"}
     assert mixes_of(operator.spec("hermit_frequency")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("hermit_frequency", axis="token")) == {"frequency", "time"}
+    assert mixes_of(operator.spec("shift", groups=(1, 3))) == {"time"}
     assert mixes_of(operator.spec("convolution", kernel=(1, 3))) == {"time"}
     assert mixes_of(operator.spec("window_attention")) == {"frequency", "time", "channel"}
     assert mixes_of(operator.spec("window_attention", window=(1, 7))) == {"time", "channel"}

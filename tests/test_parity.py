@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mixkit.operators.active_token import fetched
+from mixkit.operators.fetched import fetched
 from mixkit.operators.state_space import remembered
 from mixkit.registry import Grid, Site, operator
 
@@ -228,3 +228,18 @@ def test_what_is_fetched_is_a_deformable_convolution(grid: Grid) -> None:
         torch.testing.assert_close(*outs, rtol=1e-12, atol=1e-12)
         gradients = [torch.autograd.grad((out * weights).sum(), [x, distance]) for out in outs]
         torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+def test_active_shift_is_torchs_sampling() -> None:
+    site = Site(Grid(4, 6), width=5)
+    module = operator.build(operator.spec("active_shift", reach=2.5), site).double()
+    x = torch.randn(2, site.tokens, 5, dtype=torch.float64, requires_grad=True)
+    across, along = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in (4, 6)), indexing="ij")
+    grids = [torch.stack((2 * (along + on) / 5 - 1, 2 * (across + up) / 3 - 1), -1) for up, on in module.shifts.T]
+    pictures = x.mT.unflatten(2, (4, 6)).transpose(0, 1)
+    places = torch.stack(grids).repeat_interleave(2, 0)
+    sampled = nn.functional.grid_sample(pictures.flatten(0, 1)[:, None], places, align_corners=True)
+    theirs = sampled.view(5, 2, 24).permute(1, 2, 0)
+    torch.testing.assert_close(module(x), theirs, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad(y.pow(3).sum(), [x, module.shifts]) for y in (module(x), theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)

@@ -66,6 +66,15 @@ def test_active_mlp_is_as_large_as_published() -> None:
     assert count == 15_349_128
 
 
+def test_s2_mlp_is_as_large_as_its_equations_say() -> None:
+    """No code was published; table 1 of arXiv:2106.07477 says 71 M."""
+    model = mixkit.load_recipe("s2_mlp", layers=["size/s2_mlp_wide"]).model
+    with torch.device("meta"):
+        count = parameters(Mixer(model, 224, 224, 1000)) + 2 * 768 * 16 * 16
+    block = 4 * 768 + 2 * (768**2 + 768) + 2 * 4 * 768**2 + 5 * 768
+    assert count == (3 * 16 * 16 + 1) * 768 + 12 * block + 2 * 768 + 769 * 1000 == 72_241_384
+
+
 def test_kw_mlp_is_as_large_as_published() -> None:
     """0.424 M for 35 words of a second (arXiv:2110.07749, table 1), 424,811 by its authors' code."""
     recipe = mixkit.load_recipe("kw_mlp", settings=["task.demo.seconds = 1.0"])

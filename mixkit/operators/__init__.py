@@ -30,7 +30,9 @@ from mixkit.operators.pointwise import Pointwise as Pointwise
 from mixkit.operators.pooling import Pooling as Pooling
 from mixkit.operators.roll import Roll as Roll
 from mixkit.operators.roll import RollTime as RollTime
+from mixkit.operators.shift import ActiveShift as ActiveShift
 from mixkit.operators.shift import Shift as Shift
+from mixkit.operators.shift import SpatialShift as SpatialShift
 from mixkit.operators.spatial_gate import SpatialGate as SpatialGate
 from mixkit.operators.state_space import StateSpace as StateSpace
 from mixkit.operators.window_attention import WindowAttention as WindowAttention

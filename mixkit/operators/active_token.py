@@ -1,10 +1,10 @@
 """Active token mixing: each channel of each token is fetched from where the token says, in time and in frequency."""
 
-import torch
 from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.linear import Linear
+from mixkit.operators.fetched import fetched
 from mixkit.operators.precision import without_autocast
 from mixkit.registry import Site, operator
 from mixkit.values import Count
@@ -81,21 +81,3 @@ class ActiveToken(nn.Module):
         first, second, third = weights[:, None, None].unbind(-1)
         mixed: Tensor = self.projection(time * first + frequency * second + channel * third)
         return mixed.flatten(1, 2)
-
-
-def fetched(x: Tensor, distance: Tensor, axis: int) -> Tensor:
-    """Each value from so far off along an axis, between two by linear interpolation, and 0 beyond the edge.
-
-    Shape: `b f t c` and `b f t c -> b f t c`.
-    """
-    length = x.shape[axis]
-    places = torch.arange(length, device=x.device, dtype=distance.dtype).view(-1, *[1] * (x.ndim - axis - 1))
-    place = (places + distance).clamp(-1, length)
-    before = place.detach().floor()
-    share = place - before
-
-    def at(index: Tensor) -> Tensor:
-        inside = (index >= 0) & (index < length)
-        return x.gather(axis, index.clamp(0, length - 1).long()) * inside
-
-    return (at(before) * (1 - share) + at(before + 1) * share).to(x.dtype)
