@@ -83,12 +83,12 @@ def remembered(step: Tensor, rate: Tensor, added: Tensor) -> Tensor:
     added = functional.pad(added, (0, 0, 0, 0, 0, rest)).unflatten(1, (chunks, chunk))
     kept = torch.exp(step.unsqueeze(-1) * rate)
     faded = torch.exp(step.cumsum(2).unsqueeze(-1) * rate)  # since the chunk began
-    within = [added[:, :, 0]]
-    for place in range(1, chunk):
-        within.append(torch.addcmul(added[:, :, place], kept[:, :, place], within[-1]))
+    within: list[Tensor] = []
+    for new, factor in zip(added.unbind(2), kept.unbind(2), strict=True):
+        within.append(torch.addcmul(new, factor, within[-1]) if within else new)
     ahead = [torch.zeros_like(within[0][:, 0])]
-    for number in range(chunks - 1):
-        ahead.append(torch.addcmul(within[-1][:, number], faded[:, number, -1], ahead[-1]))
+    for left, factor in zip(within[-1][:, :-1].unbind(1), faded[:, :-1, -1].unbind(1), strict=True):
+        ahead.append(torch.addcmul(left, factor, ahead[-1]))
     states = torch.addcmul(torch.stack(within, 2), faded, torch.stack(ahead, 1).unsqueeze(2))
     return states.flatten(1, 2)[:, :length]
 
