@@ -65,7 +65,7 @@ def used(changes: Sequence[Change]) -> Figure:
 
 def _grid(axes: Axes, one: Influence) -> None:
     table = one.grid / (one.grid.max() or 1.0)
-    _image(axes, table, "time (patches)", "frequency (patches)", interpolation="nearest")
+    _image(axes, table, "time (patches)", "frequency\n(patches)", interpolation="nearest")
     axes.plot([one.token[1]], [one.token[0]], marker="x", color=MARK, markersize=7, markeredgewidth=2)
     axes.set_title(f"layer {one.layer}\none token (x) hears", fontsize=10)
 
@@ -74,7 +74,7 @@ def _offsets(axes: Axes, one: Influence) -> None:
     high, wide = (side // 2 for side in one.offsets.shape)
     table = (one.offsets / (one.offsets.max() or 1.0)).sqrt()  # so that a few per cent are seen beside the rest
     extent = (-wide - 0.5, wide + 0.5, -high - 0.5, high + 0.5)
-    _image(axes, table, "how far in time", "how far in frequency", extent=extent)
+    _image(axes, table, "how far in time", "how far in\nfrequency", extent=extent)
     axes.axhline(0, color=MARK, linewidth=0.6, alpha=0.5)
     axes.axvline(0, color=MARK, linewidth=0.6, alpha=0.5)
     times, frequencies = one.shares["other times"], one.shares["other frequencies"]
