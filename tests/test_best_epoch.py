@@ -9,7 +9,7 @@ import pytest
 from mixkit.errors import MixkitError
 from mixkit.plugins.load import load_plugins
 from mixkit.recipe.figures import LOSS, figure, standard
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.registry import Spec
 from mixkit.training.figures import chosen_by, rank
 from tests.conftest import Said

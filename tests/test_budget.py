@@ -11,7 +11,7 @@ import mixkit
 from mixkit.errors import SettingError
 from mixkit.recipe.faults import RecipeError
 from mixkit.recipe.gin_file import recipe_from_text
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import weights
 from mixkit.study.definition import Study

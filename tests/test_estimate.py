@@ -26,7 +26,8 @@ from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs
 from mixkit.model.estimate import expect_network
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, home_of
+from mixkit.recipe.schema import SECTIONS, Block, Branch, Model
+from mixkit.recipe.section import home_of
 from mixkit.registry import REGISTRIES, Site, Spec, operator
 from mixkit.storage import capacity
 from mixkit.training.memory import expect_training, held

@@ -11,7 +11,7 @@ import mixkit
 from mixkit.errors import MixkitError
 from mixkit.plugins.load import load_plugins
 from mixkit.recipe.figures import KEYS, standard
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.registry import REGISTRIES, Spec, metric
 from mixkit.training.figures import figures
 from tests.conftest import Said

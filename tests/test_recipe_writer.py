@@ -12,7 +12,8 @@ from torch import nn
 from mixkit import registry
 from mixkit.errors import SettingError
 from mixkit.recipe.gin_file import load_recipe, recipe_from_text
-from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage, Train
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage
+from mixkit.recipe.train import Train
 from mixkit.recipe.writer import specs_of, to_gin, to_json
 from mixkit.registry import Spec
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mixkit.errors import RunError
-from mixkit.recipe.schema import Block, Model, Recipe, Train
+from mixkit.recipe.schema import Block, Model, Recipe
+from mixkit.recipe.train import Train
 from mixkit.registry import Spec
 from mixkit.runs.environment import environment
 from mixkit.runs.folder import Run

@@ -3,7 +3,8 @@
 import pytest
 
 from mixkit.errors import SettingError
-from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage, Train
+from mixkit.recipe.schema import Block, Branch, Model, Recipe, Stage
+from mixkit.recipe.train import Train
 from mixkit.registry import Spec, downsample, stem
 
 CHANNEL = Spec("operator", "channel")

@@ -15,7 +15,7 @@ import mixkit
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
 from mixkit.recipe.gin_file import recipe_from_text
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.registry import Grid, weights
 from mixkit.weights.positions import fitted
 from mixkit.weights.start import Start

@@ -8,7 +8,8 @@ from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs, without_memory
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
-from mixkit.recipe.schema import Recipe, Train
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import task
 from mixkit.study.definition import Study, load_study

@@ -7,8 +7,10 @@ from typing import Any, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean, nearest
 from mixkit.recipe.faults import Kind
-from mixkit.recipe.schema import HOMES, SECTIONS, Block, Branch, Model, Stage, Train
+from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, Stage
+from mixkit.recipe.section import HOMES
 from mixkit.recipe.statements import Binding, Key, written
+from mixkit.recipe.train import Train
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import Misfit, as_text, converted, describe, show
 

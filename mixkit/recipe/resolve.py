@@ -22,7 +22,8 @@ from mixkit.errors import SettingError
 from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of, twin_of
-from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe, Section, home_of
+from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe
+from mixkit.recipe.section import Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
 

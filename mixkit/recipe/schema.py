@@ -3,20 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from mixkit.errors import SettingError, did_you_mean
-from mixkit.recipe.figures import KEYS, LOSS, standard
+from mixkit.errors import SettingError
+from mixkit.recipe.section import Section, expect_kind
+from mixkit.recipe.train import Train
 from mixkit.registry import Spec
-from mixkit.values import Aside, Count, Positive, Range, Rate, Seed, Whole, fit, show
+from mixkit.values import Count, Positive, Rate, Whole, show
 
 Norm = Literal["layer", "group", "none", "batch", "affine"]
 NormPlace = Literal["pre", "res_post", "post"]
 Activation = Literal["relu", "gelu", "silu", "mish"]
-
-OF_TASKS = ("augmentations", "pad", "crop", "training_crop", "windows", "on_bad_file")
-HOMES: Mapping[str, str] = dict.fromkeys(OF_TASKS, "task")
-"""Fields of the recipe that are written as settings of every task: `task.on_bad_file`."""
 
 Pad = Literal["silence", "repeat", "centre"]
 """What fills up a clip that is shorter than the network takes."""
@@ -27,21 +24,6 @@ Crop = Literal["centre", "start", "loudest"]
 
 OF_STAGES = ("pattern", "width", "depth")
 """Settings of the model that are those of its stages, where it has any."""
-
-
-class Section:
-    """A part of a recipe. Its name is the class name in lower case; every field is checked when it is made."""
-
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self), include_extras=True)
-        for part in fields(self):  # type: ignore[arg-type]
-            key = f"{home_of(type(self).__name__.lower(), part.name)}.{part.name}"
-            object.__setattr__(self, part.name, fit(getattr(self, part.name), hints[part.name], key))
-
-
-def home_of(section: str, setting: str) -> str:
-    """What stands ahead of a section's setting where a recipe writes it."""
-    return HOMES.get(setting, section) if section == "recipe" else section
 
 
 @dataclass(frozen=True)
@@ -133,7 +115,7 @@ class Stage(Section):
         if not self.pattern:
             raise SettingError("stage.pattern", "is empty. Name at least one block.")
         if self.downsample is not None:
-            _expect_kind(self.downsample, "downsample", "stage.downsample")
+            expect_kind(self.downsample, "downsample", "stage.downsample")
 
 
 @dataclass(frozen=True)
@@ -175,7 +157,7 @@ class Model(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         for kind in ("stem", "pool", "head"):
-            _expect_kind(getattr(self, kind), kind, f"model.{kind}")
+            expect_kind(getattr(self, kind), kind, f"model.{kind}")
         if self.stages:
             self._check_stages()
             object.__setattr__(self, "width", self.stages[-1].width)
@@ -204,102 +186,6 @@ class Model(Section):
                     f"is {self.prefix}, and stages with a downsample have no place for prefix tokens. Set it to 0."
                 )
                 raise SettingError("model.prefix", message)
-
-
-@dataclass(frozen=True)
-class Train(Section):
-    """How a model is trained.
-
-    How long is said by `epochs` or by `steps`, of which the one that is written last holds. An epoch is a pass over the
-    training split either way, and is followed by validation and a saved state. With `steps` the last one ends at the
-    last update. Schedules count updates.
-
-    Args:
-        epochs: passes over the training split; 20 where neither this nor `steps` is set.
-        steps: updates, exactly so many; one that is left out counts. `auto` goes by the number of training clips, the
-            more the more there are. None for what `epochs` comes to.
-        batch_size: clips in a step.
-        learning_rate: at its highest.
-        optimizer: what turns gradients into steps.
-        schedule: the learning rate over time.
-        loss: what is minimised.
-        augmentations: applied in this order, behind those of the task, in training only.
-        augment_strength: factor on all augmentations, those of the task too: each is as much stronger or weaker, and 0
-            turns them off. `auto` goes by the number of training clips: 1 up to 400, and the weaker the more there are.
-        metrics: figures beside those that every run has, computed over a whole split.
-        gradient_clip: largest norm of all gradients together; None for no limit.
-        accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
-        average: decay of the moving average of the weights, which is then what is evaluated and kept; None for none.
-        balance: make up for rare classes by weights in the loss, or by drawing them more often.
-        precision: of matrix products; `auto` is bf16 where the device computes it faster.
-        checkpointing: compute activations twice instead of keeping them, to save memory.
-        compile: let torch.compile make the network faster; the first steps take minutes.
-        deterministic: only operations that give the same bits every time, also on a GPU.
-        best: the figure on the validation split by which the best epoch is chosen: `loss`, a metric that every run has,
-            such as `accuracy`, `recall` or `map`, or the name of one of `metrics`.
-        refit: when the best epoch is chosen, train once more from the same start, on training and validation together
-            and for as many epochs (with `steps`, updates), and test that network.
-        patience: epochs without a better one after which training ends early; None for never.
-        on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
-        save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
-        save_every_minutes: minutes between them; None for no others.
-        workers: processes that read audio; 0 reads in the main process.
-        seed: of weights, order, crops and augmentation.
-        init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
-    """
-
-    epochs: Count | None = None
-    steps: Count | Literal["auto"] | None = None
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    optimizer: Spec = Spec("optimizer", "adamw")
-    schedule: Spec = Spec("schedule", "cosine")
-    loss: Spec = Spec("loss", "cross_entropy")
-    augmentations: tuple[Spec, ...] = ()
-    augment_strength: Annotated[float, Range(least=0, most=1000)] | Literal["auto"] = 1.0
-    metrics: tuple[Spec, ...] = ()
-    gradient_clip: Positive | None = 1.0
-    accumulation: Count = 1
-    average: Rate | None = None
-    balance: Literal["none", "weights", "sampler"] = "none"
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    checkpointing: bool = False
-    compile: bool = False
-    deterministic: bool = False
-    best: str = "accuracy"
-    refit: bool = False
-    patience: Count | None = None
-    on_bad_number: Literal["stop", "skip"] = "stop"
-    save_every_steps: Annotated[Count | None, Aside.HOW] = None
-    save_every_minutes: Annotated[Positive | None, Aside.HOW] = 10.0
-    workers: Annotated[int, Range(least=0, most=1024), Aside.HOW] = 0
-    seed: Seed = 0
-    init: Spec | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps is None and self.epochs is None:
-            object.__setattr__(self, "epochs", 20)
-        elif self.steps is not None and self.epochs is not None:
-            fault = f"is {show(self.steps)}, and train.epochs is {self.epochs}: both say how long a run is."
-            raise SettingError("train.steps", f"{fault} Set one of them to None.")
-        for kind in ("optimizer", "schedule", "loss"):
-            _expect_kind(getattr(self, kind), kind, f"train.{kind}")
-        for spec in self.augmentations:
-            _expect_kind(spec, "augmentation", "train.augmentations")
-        if self.init is not None:
-            _expect_kind(self.init, "weights", "train.init")
-        names, known = [spec.name for spec in self.metrics], standard()
-        for spec in self.metrics:
-            _expect_kind(spec, "metric", "train.metrics")
-            anyway = spec.name in (*KEYS, *known)
-            if anyway or names.count(spec.name) > 1:
-                fault = "which every run has anyway" if anyway else "twice"
-                raise SettingError("train.metrics", f"names {spec.name}, {fault}. Each figure needs a name of its own.")
-        if self.best not in (LOSS, *known, *names):
-            hint = did_you_mean(self.best, (LOSS, *known, *names))
-            fault = f"is {show(self.best)}, which is no figure to choose by.{hint}"
-            raise SettingError("train.best", f"{fault} A metric has to stand in train.metrics, too.")
 
 
 @dataclass(frozen=True)
@@ -343,10 +229,10 @@ class Recipe(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _expect_kind(self.task, "task", "recipe.task")
-        _expect_kind(self.features, "features", "recipe.features")
+        expect_kind(self.task, "task", "recipe.task")
+        expect_kind(self.features, "features", "recipe.features")
         for spec in self.augmentations:
-            _expect_kind(spec, "augmentation", "task.augmentations")
+            expect_kind(spec, "augmentation", "task.augmentations")
         plain = self.name.isprintable() and not self.name.startswith(".") and not set(self.name) & {*"/\\"}
         if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
             raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
@@ -360,11 +246,3 @@ class Recipe(Section):
 SECTIONS: Mapping[str, type[Section]] = {
     section.__name__.lower(): section for section in (Recipe, Model, Stage, Block, Branch, Train)
 }
-
-
-def _expect_kind(spec: Spec, kind: str, setting: str) -> None:
-    if spec.kind != kind:
-        article = "" if kind in ("features", "weights") else "an " if kind[0] in "aeiou" else "a "
-        raise SettingError(
-            setting, f"is the {spec.kind} {spec.name!r}. It takes {article}{kind}, such as @{kind}.NAME()."
-        )

@@ -7,7 +7,8 @@ from typing import Any
 
 from mixkit.errors import SettingError, printable
 from mixkit.recipe.keys import section_fields
-from mixkit.recipe.schema import OF_STAGES, PLAIN, Block, Branch, Model, Recipe, Section, home_of
+from mixkit.recipe.schema import OF_STAGES, PLAIN, Block, Branch, Model, Recipe
+from mixkit.recipe.section import Section, home_of
 from mixkit.registry import Spec
 
 

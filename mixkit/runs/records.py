@@ -12,7 +12,7 @@ from typing import Any
 
 from mixkit.errors import DamagedError
 from mixkit.recipe.figures import figure
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.runs.results import text
 from mixkit.values import Count, NotNegative, Share, fit
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from mixkit.errors import RunError
 from mixkit.plugins.copies import sources
 from mixkit.recipe.identity import what
-from mixkit.recipe.schema import Recipe, Train
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
 from mixkit.study.arms import Loader, arms_of, base_of, derived

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass, replace
 
 from mixkit.errors import MixkitError
-from mixkit.recipe.schema import Recipe, Train
+from mixkit.recipe.schema import Recipe
+from mixkit.recipe.train import Train
 from mixkit.registry import Counted, task
 
 AUTO_CLIPS, AUTO_STEPS = 240, 1_800

@@ -12,7 +12,7 @@ import torch
 from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
 from mixkit.model.estimate import FLOAT
-from mixkit.recipe.schema import Train
+from mixkit.recipe.train import Train
 from mixkit.storage.capacity import expect, memory
 
 _SIGNS = ("DefaultCPUAllocator", "can't allocate memory", "out of memory")
