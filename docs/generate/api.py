@@ -1,9 +1,10 @@
 """The Python reference: what `mixkit` offers by name."""
 
 from collections.abc import Iterator
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
 import mixkit
+from mixkit import registry
 from mixkit.errors import MixkitError
 from mixkit.registry import Registry
 from mixkit.values import describe
@@ -36,14 +37,14 @@ def pages() -> Iterator[tuple[str, str]]:
             things.append(name)
     parts = [
         "# Python\n\nMade from the code when this site is built. All of it is imported from `mixkit`.",
-        *(f"::: {_home(name)}" for name in things),
+        *(f"::: {_home(getattr(mixkit, name))}" for name in things),
         "## Registries\n\nDecorators for code of your own, and lists of what there is: "
         + ", ".join(f"`mixkit.{name}`" for name in registries)
         + ". [Write an operator](../plugins.md) shows them at work.",
         "::: mixkit.registry.registry.Registry",
         "::: mixkit.registry.registry.Entry",
         "What each kind is given and gives back:",
-        *(f"::: mixkit.registry.kinds.{name}" for name in PROTOCOLS),
+        *(f"::: {_home(getattr(registry, name))}" for name in PROTOCOLS),
         "## Numbers with bounds, and paths\n\n"
         + "\n".join(f"- `mixkit.{n}`: {describe(getattr(mixkit, n))}" for n in numbers),
         "## What functions return",
@@ -54,7 +55,6 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/api.md", "\n\n".join(parts) + "\n"
 
 
-def _home(name: str) -> str:
-    """Where a name is defined."""
-    thing = getattr(mixkit, name)
+def _home(thing: Any) -> str:
+    """Where a thing is defined."""
     return f"{thing.__module__}.{thing.__qualname__}"
