@@ -213,7 +213,7 @@ def test_costs_add_up() -> None:
 
 
 def test_prefix_tokens_and_grid_operators_do_not_go_together() -> None:
-    model = recipe("asm_rh", "model.prefix = 2")
+    model = recipe("shift_mixer", "model.prefix = 2")
     with pytest.raises(MixkitError, match="prefix"):
         Mixer(model, 128, 512, 3)
 
