@@ -60,7 +60,7 @@ def expect_mistake(said: Said, start: str, tmp_path: Path, code: int = 2) -> Non
         ("train.epochs = 'two'", "--set \"train.epochs = 'two'\": train.epochs is 'two' (a str)."),
         ("train.epochs = -1", '--set "train.epochs = -1": train.epochs is -1. It takes an int, at least 1 or None.'),
         ("wide/operator.channel.hidden = 3", '--set "wide/operator.channel.hidden = 3": nothing uses '),
-        ("model.width = 90", "operator.roll_time.groups is 16"),
+        ("operator.roll_time.bands = 1000", "operator.roll_time.bands is 1000"),
         ("train.batch_size = %SIZE", '--set "train.batch_size = %SIZE": macro %SIZE is never set.'),
         ("train.loss = 'evil:go'", "--set \"train.loss = 'evil:go'\": train.loss is 'evil:go' (a str)."),
     ],

@@ -80,7 +80,9 @@ def test_the_training_is_the_papers(table: str) -> None:
     assert (train.optimizer.name, train.optimizer.params["beta1"]) == ("adam", 0.95)
     assert (train.batch_size, train.loss.name) == ((128, "bce") if words else (48, "cross_entropy"))
     assert (model.width, model.depth) == (768, 12)
-    assert dict(model.stem.params) == {"size": (16, 16), "stride": (10, 10), "norm": "none", "norm_eps": 1e-5}
+    assert dict(model.stem.params) == {
+        **{"size": (16, 16), "stride": (10, 10), "activation": None, "norm": "none", "norm_eps": 1e-5}
+    }
     folds = study(table).folds == "all"
     assert folds == (table in ("paper/table_3", "paper/table_5"))
     assert study(table).seeds == ((0,) if folds else (0, 1, 2))

@@ -72,7 +72,7 @@ study.arms = {{
     'is ended': ['block.branches = [@operator.ended()]'],
     'hangs': ['block.branches = [@operator.hanging()]'],
     'is no number': ['block.branches = [@operator.nan()]', 'train.on_bad_number = \\'stop\\''],
-    'cannot be built': ['operator.roll_time.groups = 5'],
+    'cannot be built': ['operator.roll_time.bands = 1000'],
     'also good': ['block.branches = [@operator.shift(), @operator.channel()]'],
 }}
 """
@@ -173,7 +173,7 @@ def test_what_fails_is_told_and_the_rest_is_done(nursery: Nursery, tmp_path: Pat
     assert errors.pop("is ended") == "ended by SIGTERM (143)"
     assert errors.pop("hangs") == "took longer than 0.5 min and was ended"
     assert "nan" in errors.pop("is no number").lower()
-    assert errors.pop("cannot be built").startswith("operator.roll_time.groups is 5")
+    assert errors.pop("cannot be built").startswith("operator.roll_time.bands is 1000")
     assert errors == {}
     for trial in record.trials:
         log = runs / "many" / "logs" / f"{trial.folder.name}.txt"

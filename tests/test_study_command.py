@@ -35,8 +35,8 @@ MISTAKES = {
         "error: no recipe 'study/perspective'. Did you mean 'study/perspectives'?",
     ),
     "a line that no arm uses": (
-        ["asm_rh", "--set", "operator.shift.wrap = True"],
-        'error: --set "operator.shift.wrap = True": nothing uses operator.shift.wrap. Remove it, or write '
+        ["asm_rh", "--set", "operator.shift.edges = 'keep'"],
+        "error: --set \"operator.shift.edges = 'keep'\": nothing uses operator.shift.edges. Remove it, or write "
         "@operator.shift() where it is due.\n",
     ),
     "a line that is none": (

@@ -169,8 +169,8 @@ ARM_FAULTS = {
         "Known: branches, drop_path, layer_scale, residual.",
     ),
     "a line that no arm uses": (
-        BASE + ARMS + "study.set = ['operator.shift.wrap = True']\n",
-        '{file}:3: --set "operator.shift.wrap = True": nothing uses operator.shift.wrap. Remove it, or write '
+        BASE + ARMS + "study.set = ['operator.shift.parts = 3']\n",
+        '{file}:3: --set "operator.shift.parts = 3": nothing uses operator.shift.parts. Remove it, or write '
         "@operator.shift() where it is due.",
     ),
     "an operator that the base does not have": (

@@ -122,6 +122,8 @@ def _features(recipe: Recipe) -> str:
 
 
 def _length(train: Train) -> str:
+    if train.steps == "auto":
+        return "as many updates as fit the number of clips"
     return f"{train.steps:,} updates" if train.steps else f"{train.epochs:,} epochs"
 
 
