@@ -1,7 +1,7 @@
 """How long a run is, its updates and the epochs that they fill, and how strongly it varies its clips.
 
 Both may go by the number of training clips, `auto`: the updates grow with its square root, and augmentations get the
-weaker the more clips there are. docs/small_data.md has what this was found on.
+weaker the more clips there are. Both are rules of thumb: no study has compared them with others yet.
 """
 
 import math
