@@ -49,10 +49,7 @@ class Bands:
 class MelFeatures(nn.Module):
     """Features made of Kaldi's mel power, spread around 0 by a mean and std that are measured.
 
-    Windows are freed of their mean, pre-emphasised and Hann-weighted, then power spectrum and mel triangles. The
-    spectrum is two products with fixed matrices, cosines for what is even about the middle of a window and sines for
-    what is odd: as fast as torch.fft, somewhat nearer to float64, and it exports without complex numbers. It needs
-    torch's full float32 products (the default): with TF32, quiet bands beside loud ones are lost.
+    Windows are freed of their mean, pre-emphasised and Hann-weighted, then power spectrum and mel triangles.
 
     Args:
         sample_rate: of the waveforms, in Hz.
@@ -75,8 +72,7 @@ class MelFeatures(nn.Module):
     unmeasured: ClassVar[tuple[float, float]] = (0.0, 0.5)
     """Mean and std until they are measured."""
 
-    cosines: Tensor
-    sines: Tensor
+    hann: Tensor
     mel: Tensor
     mean: Tensor
     std: Tensor
@@ -104,9 +100,9 @@ class MelFeatures(nn.Module):
         # A clip of just these seconds keeps its last, partial hop: cutting it would shift all windows against Kaldi's.
         self.samples = held if bands.frames is None else (self.frames - 1) * self.hop + self.window
         expect("frames", "samples of a clip", self.samples, "Use fewer.")
-        waves, size = self.window * self._size // 2, self._size // 2 + self.frames + (bins or 0)
-        expect("window_ms", "numbers for the features", waves, "Use less.")
-        expect("bands" if bins else "bins", "numbers for the features", waves + bands.bins * size, "Use fewer.")
+        expect("window_ms", "numbers for the features", self._size, "Use less.")
+        size = self._size // 2 + self.frames + (bins or 0)
+        expect("bands" if bins else "bins", "numbers for the features", bands.bins * size, "Use fewer.")
         self._bands = (bands.bins, *_band(sample_rate, bands.low_hz, bands.high_hz))
         self.norm = norm
         if (mean is None) != (std is None):
@@ -192,18 +188,16 @@ class MelFeatures(nn.Module):
         # Once for all windows: that the first sample of each ought to stand in for the one before it does not
         # matter, as Hann's weight is 0 there.
         emphasised = waveform - PREEMPHASIS * F.pad(waveform, (1, -1))
-        windows = emphasised.unfold(-1, self.window, self.hop)
-        half = self.cosines.shape[1]
-        first, last = windows[..., :half], windows.flip(-1)[..., :half]
-        even = linear(first + last - 2 * (1 - PREEMPHASIS) * means, self.cosines)
-        odd = linear(first - last, self.sines)
-        return linear(torch.addcmul(even.square(), odd, odd), self.mel).transpose(-1, -2)
+        windows = (emphasised.unfold(-1, self.window, self.hop) - (1 - PREEMPHASIS) * means) * self.hann
+        spectrum = torch.view_as_real(torch.fft.rfft(windows, n=self._size))[..., : self._size // 2, :]
+        power = spectrum[..., 0].square() + spectrum[..., 1].square()
+        return linear(power, self.mel).transpose(-1, -2)
 
     def _constants(self) -> Mapping[str, Any]:
         """The fixed matrices, by the names of their buffers."""
         bands, low, high = self._bands
-        cosines, sines = _waves(self.window, self._size)
-        return {"cosines": cosines, "sines": sines, "mel": _mel(self.sample_rate, self._size, bands, low, high).T}
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / (self.window - 1))
+        return {"hann": hann, "mel": _mel(self.sample_rate, self._size, bands, low, high).T}
 
     @property
     def _size(self) -> int:
@@ -270,20 +264,6 @@ def _band(sample_rate: int, low: float, high: float | None) -> tuple[float, floa
     if low >= high:
         raise SettingError("low_hz", f"is {low:g}, not below the {high:g} Hz where the bands end. Use less.")
     return low, high
-
-
-def _waves(window: int, size: int) -> tuple[Any, Any]:
-    """Hann-weighted cosines and sines about the middle of a window, frequency by sample of its first half.
-
-    The power does not depend on where time begins, and from the middle each wave is even or odd.
-    """
-    half = (window + 1) // 2
-    n = np.arange(half)
-    angle = 2 * np.pi * np.outer(np.arange(size // 2), n - (window - 1) / 2) / size
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / (window - 1))
-    if window % 2:
-        hann[-1] /= 2  # the middle sample is met from both sides
-    return hann * np.cos(angle), hann * np.sin(angle)
 
 
 def _mel(sample_rate: int, size: int, bins: int, low: float, high: float) -> Any:
