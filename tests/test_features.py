@@ -50,7 +50,7 @@ def assert_kaldi(waveform: torch.Tensor, sample_rate: int) -> None:
     loud = exact > exact.max() - 6.5 * math.log(10)
     torch.testing.assert_close(mine[loud], theirs[loud], atol=1e-3, rtol=0)
     # Further than 65 dB below the loudest band, kaldi in float32 is itself up to 0.02 from kaldi in float64.
-    assert (mine - exact).abs().max() < max(1e-3, 1.5 * (theirs - exact).abs().max())
+    assert (mine - exact).abs().max() < max(1e-3, 2 * (theirs - exact).abs().max())
 
 
 @pytest.mark.parametrize("sample_rate", RATES)
