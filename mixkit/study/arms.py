@@ -52,8 +52,8 @@ class Loader:
                     for fault in error.faults
                     if fault.kind == "unused" and _is_of_line(fault, common)
                 }
-                if len(useless) < len(error.faults):
-                    raise
+                if others := tuple(fault for fault in error.faults if fault not in useless.values()):
+                    raise type(error)(others) from None  # whether the lines are of use to another arm is not known yet
                 self._useless |= useless
                 common = tuple(line for line in common if line not in useless)
                 continue
