@@ -2,6 +2,7 @@
 
 import copy
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,9 @@ from mixkit.model.downsample import PatchMerging
 from mixkit.model.mixer import Mixer
 from mixkit.model.norms import Affine, BatchNorm, norm_layer
 from mixkit.model.stem import ConvolutionStem
+from mixkit.recipe import catalog
+from mixkit.recipe.faults import RecipeError
+from mixkit.recipe.files import shown
 from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.schema import Block, Branch, Model, Stage
 from mixkit.recipe.writer import to_gin
@@ -293,5 +297,32 @@ def test_a_pyramid_in_a_recipe(tmp_path) -> None:  # type: ignore[no-untyped-def
     names = [[branch.operators[0].name for branch in stage.pattern[0].branches] for stage in model.stages]
     assert names == [["channel"], ["hermit_frequency", "roll_time"]]
     assert (model.width, model.depth, model.pattern) == (16, 2, ())
-    with pytest.raises(MixkitError, match=r"nothing uses model.width: it is replaced"):
-        mixkit.load_recipe(path, settings=["model.width = 8"])
+
+
+BESIDE = (
+    "{place}: nothing uses model.width: model.stages ({stages}) have widths of their own. "
+    "Set those, such as {own}stage.width = {width}, or make them one: model.stages = []."
+)
+
+
+def test_a_width_for_all_does_not_stand_beside_stages() -> None:
+    stages = mixkit.load_recipe("poolformer").sources["model.stages"]
+    first = partial(BESIDE.format, stages=stages, own="stage_4/")
+    with pytest.raises(RecipeError) as caught:
+        mixkit.load_recipe("poolformer", layers=["size/base"])
+    size = shown(catalog.find("size/base"))
+    assert [str(fault.place) for fault in caught.value.faults] == [f"{size}:4", f"{size}:5"]  # width and depth
+    assert str(caught.value.faults[0]) == first(place=f"{size}:4", width=768)
+    with pytest.raises(RecipeError) as caught:
+        mixkit.load_recipe("poolformer", settings=["model.width = 8"])
+    assert str(caught.value) == first(place='--set "model.width = 8"', width=8)
+
+
+def test_stages_take_the_place_of_a_width_that_stood_ahead_of_them() -> None:
+    model = mixkit.load_recipe("asm_rh", layers=["size/base", "size/tiny_pyramid"]).model
+    assert [stage.width for stage in model.stages] == [32, 64, 96, 128]
+
+
+def test_stages_are_made_one_again() -> None:
+    model = mixkit.load_recipe("poolformer", layers=["size/base"], settings=["model.stages = []"]).model
+    assert (model.stages, model.width, model.depth, len(model.pyramid)) == ((), 768, 12, 1)

@@ -57,7 +57,8 @@ def _index() -> str:
 
 def _recipe(name: str) -> str:
     recipe = load_recipe(name)
-    sizes = [("as it is", recipe), *((size, load_recipe(name, [f"size/{size}"])) for size in ("small", "base"))]
+    larger = () if recipe.model.stages else ("small", "base")  # which are of one stage
+    sizes = [("as it is", recipe), *((size, load_recipe(name, [f"size/{size}"])) for size in larger)]
     return "\n\n".join(
         [
             f"# {name}",

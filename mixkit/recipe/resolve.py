@@ -26,6 +26,7 @@ from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe
 from mixkit.recipe.section import Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
+from mixkit.values import show
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 REQUIRED = "gin.REQUIRED"
@@ -44,8 +45,10 @@ class Resolver:
     def __init__(self, bindings: Iterable[Binding], faults: Faults, file: str):
         self.bindings: dict[Key, Binding] = {}
         self.used: set[Key] = set()
-        for binding in bindings:
+        self._number: dict[Key, int] = {}
+        for number, binding in enumerate(bindings):
             self.bindings[binding.key] = binding
+            self._number[binding.key] = number
             if (twin := twin_of(binding)) and self.bindings.pop(twin, None):
                 self.used.add(twin)
         self.visited: set[tuple[str, str]] = set()
@@ -98,7 +101,7 @@ class Resolver:
     ) -> Any:
         values = dict(fixed)
         annotations = section_fields(name)
-        left_out = OF_STAGES if name == "model" and self._effective(scope, "model", "stages") else ()
+        left_out = OF_STAGES if name == "model" and self._has_stages(scope) else ()
         for part in dataclasses.fields(SECTIONS[name]):  # type: ignore[arg-type]
             if part.name in annotations and part.name not in (*fixed, *left_out):
                 default = dataclasses.MISSING if part.name == "pattern" else defaults.get(part.name, part.default)
@@ -114,6 +117,22 @@ class Resolver:
             bound = self._effective(scope, selector, setting)
             self._faults.add(bound.place if bound and bound.setting not in fixed else place, str(error))
             return UNKNOWN
+
+    def _has_stages(self, scope: str) -> bool:
+        """Whether the model is a pyramid; what would size it as one stage, and is set later than that, is a fault."""
+        stages = self._effective(scope, "model", "stages")
+        if stages is None or stages.value in ([], ()):
+            return False
+        for setting in OF_STAGES:
+            later = self._effective(scope, "model", setting)
+            if later and self._number[later.key] > self._number[stages.key]:
+                self.used.add(later.key)  # told once
+                scopes = [mark.scope for mark in marks(stages.value) if isinstance(mark, Reference) and mark.scope]
+                own = "/".join([*scopes[-1:], f"stage.{setting} = {show(later.value)}"])
+                why = f"nothing uses {later}: model.stages ({stages.place}) have {setting}s of their own"
+                fix = f"Set those, such as {own}, or make them one: model.stages = []."
+                self._faults.add(later.place, f"{why}. {fix}", "unused")
+        return True
 
     def _spec(self, kind: str, name: str, scope: str, place: Place, defaults: Mapping[str, Any]) -> Any:
         values = {
