@@ -12,8 +12,9 @@ from mixkit.checkpoints.weights import save_weights
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.classifier import Classifier
 from mixkit.model.mixer import Mixer
-from mixkit.registry import Grid, weights
+from mixkit.registry import Grid, Site, operator, weights
 from mixkit.runs.folder import Run
+from mixkit.weights.filters import resized_filter, resized_filters
 from mixkit.weights.positions import AVERAGED, resized
 from mixkit.weights.start import Start
 
@@ -142,6 +143,45 @@ def test_what_does_not_fit_stays_fresh_and_is_told(made: Made) -> None:
     _, ours, start = started(folder, "block.branches = [@operator.time(), @operator.channel()]", *SHORT)
     assert any(name.startswith("blocks") for name in start.left)
     assert torch.equal(ours.state_dict()["stem.projection.weight"], theirs.state_dict()["stem.projection.weight"])
+
+
+FILTERS = "block.branches = [@operator.global_filter(), @operator.channel()]"
+
+
+@pytest.mark.parametrize("grids", [(SHORT, LONG), (LONG, SHORT), (LONG, LONG)])
+def test_filters_go_to_another_grid_as_gfnets_do(made: Made, grids: tuple[tuple[str, ...], ...]) -> None:
+    theirs, ours, start = started(made(FILTERS, *grids[0]), FILTERS, *grids[1])
+    for layer in range(2):
+        name = f"blocks.{layer}.branches.0.operators.0.filter"
+        before, now = theirs.state_dict()[name], ours.state_dict()[name]
+        height, width = now.shape[:2]
+        # main_gfnet.py: all numbers of a rhythm side by side, real and imaginary in turn
+        picture = before.reshape(1, *before.shape[:2], -1).permute(0, 3, 1, 2)
+        wanted = interpolate(picture, (height, width), mode="bicubic", align_corners=True)
+        torch.testing.assert_close(now, wanted.permute(0, 2, 3, 1).reshape(now.shape), rtol=0, atol=1e-6)
+        torch.testing.assert_close(now[0, 0], before[0, 0])  # what it does to the mean
+    head = sum(parameter.numel() for parameter in ours.head.parameters())  # type: ignore[attr-defined]
+    assert start.parameters == start.of - head
+    sizes = [f"{mixer.stem.grid.frequency} x {mixer.stem.grid.time}" for mixer in (theirs, ours)]
+    told = () if sizes[0] == sizes[1] else (f"filters {sizes[0]} to {sizes[1]} (frequency x time)",)
+    assert (start.resized, start.left) == (told, ("head.linear",))
+
+
+def test_a_resized_filter_turns_up_and_moves_as_it_did() -> None:
+    """One that does the same to every rhythm: where it is a gain it stays one, on any grid."""
+    small, large = (operator.build(operator.spec("global_filter"), Site(Grid(4, t), 3, 0, 1)) for t in (6, 11))
+    with torch.no_grad():
+        small.filter.copy_(torch.tensor([2.0, 0.0]).expand_as(small.filter))  # type: ignore[attr-defined]
+        large.filter.copy_(resized_filter(small.filter, *large.filter.shape[:2]))  # type: ignore[attr-defined]
+    x = torch.randn(2, 44, 3)
+    torch.testing.assert_close(large(x), 2 * x)
+
+
+def test_filters_are_resized_in_blocks_of_the_same_operators_and_width() -> None:
+    theirs, ours, wide = (network(FILTERS, *lines).mixer for lines in (SHORT, LONG, (*LONG, "model.width = 16")))
+    assert len([*resized_filters(theirs, ours, [True, True])]) == 2
+    assert [name.split(".")[1] for name, *_ in resized_filters(theirs, ours, [False, True])] == ["1"]
+    assert not [*resized_filters(theirs, wide, [True, True])]
 
 
 def test_refusals(made: Made, tmp_path: Path) -> None:

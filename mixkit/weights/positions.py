@@ -12,10 +12,10 @@ AVERAGED = "positions of every place averaged to those of each frequency and eac
 ADDED_UP = "positions of each frequency and each time added up to those of every place"
 
 
-def resizing(grid: Grid, wanted: Grid) -> str:
-    """What is told of positions that come from another grid."""
+def resizing(what: str, grid: Grid, wanted: Grid) -> str:
+    """What is told of positions, or of something else, that come from another grid."""
     sizes = f"{grid.frequency} x {grid.time} to {wanted.frequency} x {wanted.time}"
-    return f"positions {sizes} (frequency x time)"
+    return f"{what} {sizes} (frequency x time)"
 
 
 def fitted(positions: Tensor, grid: Grid, wanted: Grid) -> Tensor:

@@ -13,6 +13,7 @@ from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.registry import REGISTRIES, Grid, weights
 from mixkit.values import PathName
+from mixkit.weights.filters import resized_filters
 from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resized, resizing
 from mixkit.weights.start import Start, groups
 
@@ -24,9 +25,9 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
     """What a network of mixkit learned before: from other recordings, shorter clips, or with other classes.
 
     Taken is every part whose tensors have the same names and shapes in both, in blocks of the same operators.
-    Positions of another grid are interpolated, and where the one network has them for every place and the other for
-    frequency and time apart, they are averaged or added up. What does not fit stays fresh, such as maps over tokens
-    where the grid is another. Features are measured anew.
+    Positions of another grid, and the filters of `global_filter`, are interpolated, and where the one network has
+    positions for every place and the other for frequency and time apart, they are averaged or added up. What does not
+    fit stays fresh, such as maps over tokens where the grid is another. Features are measured anew.
 
     Args:
         mixer: that is to start from it.
@@ -54,6 +55,9 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
         remedy = "Take a run with the same operators and width"
         raise MixkitError(f"{printable(str(file))} holds nothing that fits this network. {remedy}.")
     positions, told = _positions(theirs, mixer)
+    for name, tensor, before, now in resized_filters(theirs, mixer, same):
+        fits[name] = tensor
+        told.append(resizing("filters", before, now))
     own = dict(mixer.named_parameters())
     with torch.no_grad():
         for name, tensor in (fits | positions).items():
@@ -66,7 +70,7 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
         parameters=sum(own[name].numel() for name in fits | positions if name in own),
         of=sum(parameter.numel() for parameter in own.values()),
         taken=(*groups(fits), *(["positional embedding"] if positions else [])),
-        resized=told,
+        resized=tuple(dict.fromkeys(told)),
         left=groups(name for name in held if name not in fits and not (positions and name in POSITIONS)),
     )
 
@@ -99,19 +103,19 @@ def _shape(state: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
     return tuple(state[name].shape) if name in state else None
 
 
-def _positions(theirs: Mixer, mixer: Mixer) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _positions(theirs: Mixer, mixer: Mixer) -> tuple[dict[str, Tensor], list[str]]:
     """Their positions as this network keeps its own, and what was done to them."""
     before, now = theirs.stem.grid, mixer.stem.grid
     found, own = every_place(theirs), every_place(mixer)
     if found is None or own is None or found[1].shape[1] != own[1].shape[1]:
-        return {}, ()
-    told = [] if before == now else [resizing(before, now)]
+        return {}, []
+    told = [] if before == now else [resizing("positions", before, now)]
     if theirs.frequencies is not None and theirs.times is not None and mixer.position is None:
         rows = resized(theirs.frequencies[0], Grid(before.frequency, 1), Grid(now.frequency, 1))
         columns = resized(theirs.times[0], Grid(1, before.time), Grid(1, now.time))
-        return {"frequencies": rows[None], "times": columns[None]}, tuple(told)
+        return {"frequencies": rows[None], "times": columns[None]}, told
     if (theirs.position is None) != (mixer.position is None):
         told.append(AVERAGED if mixer.position is None else ADDED_UP)
     as_many = len(found[0]) == len(own[0])
     tokens = theirs.prefix[0] if as_many and theirs.prefix is not None else None
-    return placed(mixer, resized(found[1], before, now), (found if as_many else own)[0], tokens), tuple(told)
+    return placed(mixer, resized(found[1], before, now), (found if as_many else own)[0], tokens), told

@@ -110,7 +110,7 @@ class Taking:
             self._taken.append(f"{' and '.join(kept)} token")
         self._copies |= placed(mixer, places, ahead, prefix)
         if before != mixer.stem.grid:
-            self._resized.append(resizing(before, mixer.stem.grid))
+            self._resized.append(resizing("positions", before, mixer.stem.grid))
         if mixer.position is None:
             self._resized.append(AVERAGED)
 
