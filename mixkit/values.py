@@ -73,6 +73,22 @@ class Aside(Enum):
 Location = Annotated[PathName, Aside.WHERE]
 
 
+def expect_middle(setting: str, sides: tuple[int, int], fix: str = "Use odd numbers.", verb: str = "is") -> None:
+    """Refuses a kernel, or another rectangle of patches, that has no patch in its middle.
+
+    Args:
+        setting: that says how long its sides are.
+        sides: along frequency and time.
+        fix: what would be right.
+        verb: `has`, where the setting holds several rectangles.
+
+    Raises:
+        SettingError: a side is an even number.
+    """
+    if not all(side % 2 for side in sides):
+        raise SettingError(setting, f"{verb} {list(sides)}, which has no middle. {fix}")
+
+
 def aside(annotation: Any) -> Aside | None:
     """What the setting of an annotation says beside what a run is; None of one that says what it is."""
     parts = typing.get_args(annotation)

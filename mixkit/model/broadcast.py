@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from mixkit.errors import SettingError
 from mixkit.linear import Linear
 from mixkit.model.norms import BatchNorm
 from mixkit.registry import Grid, downsample
-from mixkit.values import Count, Positive, Rate, Side
+from mixkit.values import Count, Positive, Rate, Side, expect_middle
 
 
 class SubSpectralNorm(nn.Module):
@@ -71,8 +70,7 @@ class Broadcast(nn.Module):
         norm_eps: float,
     ):
         super().__init__()
-        if not all(side % 2 for side in kernel):
-            raise SettingError("kernel", f"is {list(kernel)}, which has no middle. Use odd numbers.")
+        expect_middle("kernel", kernel)
         self._from = (grid.frequency, grid.time)
         self.grid = Grid(-(-grid.frequency // stride), grid.time)
         rows, moments = kernel

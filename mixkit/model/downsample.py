@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from mixkit.errors import SettingError
 from mixkit.linear import Linear
 from mixkit.model.norms import norm_layer
-from mixkit.model.stem import Pair, odd
+from mixkit.model.stem import Pair
 from mixkit.recipe.schema import Norm
 from mixkit.registry import Grid, downsample
-from mixkit.values import Positive
+from mixkit.values import Positive, expect_middle
 
 
 @downsample("convolution", paper="arXiv:2111.11418")
@@ -54,7 +54,8 @@ class ConvolutionDownsample(nn.Module):
     ):
         super().__init__()
         self._from = (grid.frequency, grid.time)
-        zeros = (padding[0] * (odd(kernel)[0] // 2), padding[1] * (kernel[1] // 2))
+        expect_middle("kernel", kernel)
+        zeros = (padding[0] * (kernel[0] // 2), padding[1] * (kernel[1] // 2))
         lost = (kernel[0] - 1 - 2 * zeros[0], kernel[1] - 1 - 2 * zeros[1])
         left = (grid.frequency - lost[0], grid.time - lost[1])
         if min(left) < 1:

@@ -12,7 +12,7 @@ from mixkit.model.norms import norm_layer
 from mixkit.recipe.schema import Activation, Norm
 from mixkit.registry import Grid, stem
 from mixkit.storage.capacity import expect
-from mixkit.values import Count, Positive, Side
+from mixkit.values import Count, Positive, Side, expect_middle
 
 Pair = tuple[Side, Side]
 
@@ -119,7 +119,7 @@ class ConvolutionStem(nn.Module):
         expect("channels", "layers", layers, "Use fewer.")
         kernels, strides = _each(kernel, layers, "kernel"), _each(stride, layers, "stride")
         for pair in kernels:
-            odd(pair)
+            expect_middle("kernel", pair, verb="has")
         sizes = zip((1, *channels), (*channels, width), kernels, strides, strict=True)
         pools = coarsen == "max_pool"
         self.layers = nn.ModuleList(
@@ -144,17 +144,6 @@ class ConvolutionStem(nn.Module):
             tokens = self.activation(norm(picture.flatten(1, 2)))
             x = pool(tokens.unflatten(1, picture.shape[1:3]).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return x.flatten(1, 2)
-
-
-def odd(kernel: tuple[int, int]) -> tuple[int, int]:
-    """A kernel that has a middle.
-
-    Raises:
-        SettingError: it has none.
-    """
-    if not all(side % 2 for side in kernel):
-        raise SettingError("kernel", f"has {list(kernel)}, which has no middle. Use odd numbers.")
-    return kernel
 
 
 def _each(pairs: Sequence[tuple[int, int]], layers: int, name: Literal["kernel", "stride"]) -> list[tuple[int, int]]:

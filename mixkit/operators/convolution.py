@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.registry import Site, operator
-from mixkit.values import Side
+from mixkit.values import Side, expect_middle
 
 
 def _axes(params: Mapping[str, Any]) -> set[str]:
@@ -57,9 +57,10 @@ class Convolution(nn.Module):
     ):
         super().__init__()
         grid = site.bare("convolution")
-        if not all(size % 2 for size in kernel) or kernel == (1, 1):
-            fault = "which mixes nothing" if kernel == (1, 1) else "which has no middle"
-            raise SettingError("kernel", f"is {list(kernel)}, {fault}. Use odd numbers, such as (5, 5) or (1, 7).")
+        fix = "Use odd numbers, such as (5, 5) or (1, 7)."
+        if kernel == (1, 1):
+            raise SettingError("kernel", f"is [1, 1], which mixes nothing. {fix}")
+        expect_middle("kernel", kernel, fix)
         self._grid = (grid.frequency, grid.time)
         padding = (dilation[0] * (kernel[0] // 2), dilation[1] * (kernel[1] // 2))
         self.depthwise = nn.Conv2d(

@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from mixkit.errors import SettingError
 from mixkit.registry import Site, operator
-from mixkit.values import Side
+from mixkit.values import Side, expect_middle
 
 
 @operator("pooling", mixes={"frequency", "time"}, paper="arXiv:2111.11418, eq. 4")
@@ -39,8 +38,7 @@ class Pooling(nn.Module):
     def __init__(self, site: Site, *, size: tuple[Side, Side] = (3, 3)):
         super().__init__()
         grid = site.bare("pooling")
-        if not all(side % 2 for side in size):
-            raise SettingError("size", f"is {list(size)}, which has no middle. Use odd numbers.")
+        expect_middle("size", size)
         self._grid = (grid.frequency, grid.time)
         self.mean = nn.AvgPool2d(size, stride=1, padding=(size[0] // 2, size[1] // 2), count_include_pad=False)
 

@@ -12,7 +12,7 @@ from mixkit.linear import Linear
 from mixkit.operators.feed_forward import Activation, activation_layer
 from mixkit.operators.fetched import fetched
 from mixkit.registry import Site, operator
-from mixkit.values import Count, Positive, Side
+from mixkit.values import Count, Positive, Side, expect_middle
 
 Edges = Literal["zero", "keep", "wrap"]
 AROUND = ((0, -1), (0, 1), (-1, 0), (1, 0))
@@ -111,9 +111,10 @@ class Shift(nn.Module):
 
 
 def _rectangle(sides: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    if not all(side % 2 for side in sides) or sides == (1, 1):
-        fault = "so that nothing moves" if sides == (1, 1) else "which has no middle"
-        raise SettingError("groups", f"is {list(sides)}, {fault}. Use odd numbers, such as (3, 3) or (1, 5).")
+    fix = "Use odd numbers, such as (3, 3) or (1, 5)."
+    if sides == (1, 1):
+        raise SettingError("groups", f"is [1, 1], so that nothing moves. {fix}")
+    expect_middle("groups", sides, fix)
     rows, columns = (range(-(side // 2), side // 2 + 1) for side in sides)
     return tuple((up, on) for up, on in product(rows, columns) if (up, on) != (0, 0))
 
