@@ -33,6 +33,8 @@ SMALL = (
     "train.precision = 'float32'",
 )
 
+AS_SET = "Augmentation as it is set, by the number of clips."
+
 
 def length(*lines: str, base: str = "asm_rh", layers: tuple[str, ...] = ()) -> tuple[int | None, int | None]:
     """What a recipe with these lines over it says: epochs, updates."""
@@ -56,7 +58,7 @@ class Noted(TrainingDisplay):
 
 def test_the_last_word_on_the_length_holds(tmp_path: Path) -> None:
     """Epochs and updates say one thing: who writes the one need not take back the other."""
-    assert length() == (20, None)
+    assert length() == (None, "auto")
     assert length("train.steps = 500") == (None, 500)
     assert length("train.steps = 500", "train.epochs = 3") == (3, None)
     assert length("train.epochs = 3", "train.steps = 500") == (None, 500)
@@ -116,10 +118,10 @@ def test_few_updates_are_said_and_what_to_set() -> None:
 def test_check_and_the_dry_run_say_how_many(mixkit_command: Command, tmp_path: Path) -> None:
     lines = [word for line in (*SMALL, "train.steps = 1200") for word in ("--set", line)]
     said = mixkit_command("check", "asm_rh", *lines)
-    assert said.out.splitlines()[-1] == "1,200 updates: 400 epochs of 3."
+    assert said.out.splitlines()[-1] == "1,200 updates: 400 epochs of 3. " + AS_SET
     tried = mixkit_command("train", "asm_rh", *lines, "--runs", str(tmp_path / "runs"), "--dry-run")
     assert tried.code == 0, tried.err
-    assert "1,200 updates: 400 epochs of 3.\n" in tried.out
+    assert f"1,200 updates: 400 epochs of 3. {AS_SET}\n" in tried.out
     assert ", 1,200 updates " in tried.out
     assert "Fewer than 1,000" in mixkit_command("check", "asm_rh", "--set", "train.steps = 999").out
     absent = mixkit.load_recipe("asm_rh", layers=["task/esc50"], settings=["task.esc50.root = '/nowhere'"])
@@ -184,10 +186,9 @@ def test_length_and_strength_by_the_number_of_clips(mixkit_command: Command, tmp
     )
     lines = [word for line in (*SMALL, "train.steps = 'auto'") for word in ("--set", line)]
     said = mixkit_command("check", "asm_rh", *lines)
-    assert said.out.splitlines()[-1] == "1,800 updates: 600 epochs of 3, by the number of clips (40)."
+    assert said.out.splitlines()[-1] == f"1,800 updates: 600 epochs of 3, by the number of clips (40). {AS_SET}"
     study = Study("x", "asm_rh", arms={"more": ("train.steps = 'auto'",), "less": ("train.steps = 30",)}, seeds=(0,))
     assert {(run.length, run.unit) for run in plan(study, tmp_path).runs.values()} == {
-        (20, "epoch"),
         (None, "steps"),
         (30, "steps"),
     }

@@ -213,7 +213,7 @@ def test_show_lists_settings_grid_and_costs(mixkit_command: Command) -> None:
     names = [row["name"] for row in document["operators"]]
     assert len(names) == 1 + 2 * 12 + 3
     assert document["parameters"] == sum(row["parameters"] for row in document["operators"])
-    assert document["sources"]["model.width"].endswith("base.gin:4")
+    assert document["sources"]["model.width"].endswith("base.gin:6")
 
 
 def test_list_check_and_copy(mixkit_command: Command, tmp_path: Path) -> None:
@@ -278,5 +278,5 @@ def test_show_names_shipped_files_as_the_user_does(mixkit_command: Command) -> N
     said = mixkit_command("show", "asm_rh", "--with", "size/base")
     written = {line.split(" = ")[0]: line.rpartition("# ")[2] for line in said.out.splitlines() if "  # " in line}
     assert written["recipe.task"] == "task/demo.gin:4"
-    assert written["model.width"] == "size/base.gin:4"
-    assert written["block.branches"] == "asm_rh.gin:8"
+    assert written["model.width"] == "size/base.gin:6"
+    assert written["block.branches"] == "asm_rh.gin:9"

@@ -178,13 +178,13 @@ def test_the_controls() -> None:
     [
         (
             "model.width = 1000000000",
-            "stem.patches asks for 228,000,000,000 values of a clip in a layer, where 1,073,741,824 are the most. "
+            "stem.convolution asks for 104,000,000,000 values of a clip in a layer, where 1,073,741,824 are the most. "
             "Use less.",
         ),
         ("model.depth = 20000", "model.depth asks for 40,000 operators, where 10,000 are the most. Use fewer blocks."),
         (
             "operator.roll_time.hidden = 1000000000000",
-            "operator.roll_time asks for 772,000,000,114,682 parameters, where 100,000,000,000 are the most. Make "
+            "operator.roll_time asks for 516,000,000,051,482 parameters, where 100,000,000,000 are the most. Make "
             "it smaller, or set a smaller model.width or model.depth.",
         ),
         (
@@ -194,7 +194,7 @@ def test_the_controls() -> None:
         ),
         (
             "features.log_mel.bins = 1000000000",
-            "features.log_mel.bins asks for 454,000,102,400 numbers for the features, where 1,073,741,824 are the "
+            "features.log_mel.bins asks for 611,000,000,000 numbers for the features, where 1,073,741,824 are the "
             "most. Use fewer.",
         ),
     ],
@@ -265,7 +265,7 @@ def test_a_batch_in_more_parts_than_it_has_clips(tmp_path: Path) -> None:
     [
         (
             ("downsample.convolution.kernel = [99999, 99999]",),
-            "downsample.convolution asks for 1,279,974,405,698 parameters, where 100,000,000,000 are the most. "
+            "downsample.convolution asks for 1,279,974,410,526 parameters, where 100,000,000,000 are the most. "
             "Make it smaller, or set a smaller model.width or model.depth.",
         ),
         (
@@ -273,8 +273,8 @@ def test_a_batch_in_more_parts_than_it_has_clips(tmp_path: Path) -> None:
             "stage.depth asks for 40,002 operators, where 10,000 are the most. Use fewer blocks.",
         ),
         (
-            ("model.stem = @stem.convolution()", "stem.convolution.channels = [1000000, 48]"),
-            "stem.convolution asks for 1,536,000,000 values of a clip in a layer, where 1,073,741,824 are the most. "
+            ("model.stem = @stem.convolution()", "stem.convolution.channels = [3000000, 48]"),
+            "stem.convolution asks for 1,152,000,000 values of a clip in a layer, where 1,073,741,824 are the most. "
             "Use less.",
         ),
     ],

@@ -13,7 +13,9 @@ from mixkit.explain.influence import Influence, changes, influences
 from mixkit.explain.plots import mixing
 from mixkit.model.classifier import Classifier
 
-SMALL = ["model.width = 16", "model.depth = 3", "task.demo.seconds = 1.0"]
+SMALL = ["model.width = 16", "model.depth = 3", "task.demo.seconds = 1.0", "model.stem = @stem.patches()"]
+SMALL += ["stem.patches.size = (16, 16)", "stem.patches.stride = (10, 10)"]
+SMALL += ["features.log_mel.bins = 128", "features.log_mel.window_ms = 25", "features.log_mel.hop_ms = 10"]
 
 
 def network(operators: str) -> Classifier:

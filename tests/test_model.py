@@ -92,7 +92,7 @@ def test_a_patch_that_does_not_fit(bins: int, frames: int, message: str) -> None
 
 
 def test_tokens_are_frequency_major() -> None:
-    mixer = Mixer(recipe("mlp_mixer", "model.width = 4", layers=("size/tiny",)), 36, 56, 3)
+    mixer = Mixer(recipe("mlp_mixer", "model.width = 4"), 36, 56, 3)
     torch.nn.init.ones_(mixer.stem.projection.weight)
     x = torch.zeros(1, 36, 56)
     x[0, 20:, 40:] = 1.0  # only the last patch row and column see all of it

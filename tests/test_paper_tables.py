@@ -117,7 +117,7 @@ def test_an_arm_takes_a_step(table: str, arm: str, tmp_path: Path, monkeypatch: 
     (tmp_path / "weights").mkdir()
     save_file(timm_state(width=16), tmp_path / "weights" / "deit.safetensors")
     save_file(timm_state(width=16, colours=1, grid=(12, 9)), tmp_path / "weights" / "ast.safetensors")
-    lines = ("model.width = 16", "model.depth = 2", "features.log_mel.frames = 96")
+    lines = ("model.width = 16", "model.depth = 2", "features.log_mel.frames = 96", "stem.patches.size = (16, 16)")
     found = recipe(table, arm, ("size/tiny",), *lines)
     classes = CLASSES[found.task.name]
     model = build(found, classes)
@@ -148,7 +148,7 @@ def test_a_table_at_small_scale(table: str, tmp_path: Path) -> None:
     assert planned.record.note.startswith("Not as in the paper: size/tiny, task/demo laid over it. ")
     for run in planned.runs.values():
         found = recipe_from_text(run.recipe, "arm")
-        assert (found.model.width, found.task.name, found.train.batch_size) == (96, "demo", 32)
+        assert (found.model.width, found.task.name, found.train.batch_size) == (64, "demo", 16)
     assert plan(study("paper/table_6"), tmp_path / "study").record.note == study("paper/table_6").note
 
 

@@ -86,7 +86,9 @@ def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Demand]:
         for block in stage.pattern:
             for spec in (spec for branch in block.branches for spec in branch.operators):
                 parts.append(Demand(f"operator.{spec.name}", repeats * _parameters(spec, site)))
-    parts.append(_measured(model.pool, lambda: pool.build(model.pool, site))[1])
+    pooling = model.pool
+    assert pooling is not None  # the model has filled it in
+    parts.append(_measured(pooling, lambda: pool.build(pooling, site))[1])
     parts.append(_measured(model.head, lambda: head.build(model.head, model.width, classes))[1])
     return parts
 

@@ -61,6 +61,7 @@ class Mixer(nn.Module):
         self.sites = tuple(sites)
         self.norm = norm_layer(model.norm, model.width, model.norm_eps)
         self.activation = nn.Identity() if model.activation is None else ACTIVATIONS[model.activation]()
+        assert model.pool is not None  # the model has filled it in
         self.pool = pool.build(model.pool, self.sites[-1])
         self.head = head.build(model.head, model.width, classes)
 

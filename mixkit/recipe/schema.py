@@ -137,7 +137,7 @@ class Model(Section):
         norm: behind the last block.
         activation: behind that norm; None for none.
         norm_eps: added to the variance in the norms of blocks and output.
-        pool: from the tokens to one vector.
+        pool: from the tokens to one vector; None for the mean of prefix tokens, or of the grid without any.
         head: from that vector to logits.
     """
 
@@ -151,11 +151,13 @@ class Model(Section):
     norm: Norm = "layer"
     activation: Activation | None = None
     norm_eps: Positive = 1e-6
-    pool: Spec = Spec("pool", "mean")
+    pool: Spec | None = None
     head: Spec = Spec("head", "linear")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.pool is None:
+            object.__setattr__(self, "pool", Spec("pool", "prefix" if self.prefix else "mean"))
         for kind in ("stem", "pool", "head"):
             expect_kind(getattr(self, kind), kind, f"model.{kind}")
         if self.stages:

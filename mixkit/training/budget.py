@@ -88,7 +88,9 @@ def in_words(settings: Train, clips: int) -> str:
             f"({epochs:,} epochs)."
         )
     if settings.augment_strength == "auto":
-        text += f" Augmentation at {strength(settings, clips):g} times what it is set to, by the number of clips."
+        strong = strength(settings, clips)
+        share = "as it is set" if strong == 1 else f"at {strong:g} times what it is set to"
+        text += f" Augmentation {share}, by the number of clips."
     if settings.refit:
         text += " The refit follows, for as long as the best epoch took."
     return text
