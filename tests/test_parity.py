@@ -213,6 +213,18 @@ def test_a_memory_in_chunks_is_the_recurrence(length: int) -> None:
     torch.testing.assert_close(remembered(step, rate, added), torch.stack(states[1:], 1), rtol=1e-12, atol=1e-12)
 
 
+def test_what_is_fetched_of_each_channel_is_torchs_sampling() -> None:
+    """Active shifts are sampled, and fetched where a GPU has to repeat itself to the bit."""
+    site = Site(Grid(4, 6), width=5)
+    module = operator.build(operator.spec("active_shift", reach=2.5), site).double()
+    x = torch.randn(2, site.tokens, 5, dtype=torch.float64, requires_grad=True)
+    up, on = module.shifts
+    outs = module(x), fetched(fetched(x.unflatten(1, (4, 6)), up, 1), on, 2).flatten(1, 2)
+    torch.testing.assert_close(*outs, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad(y.pow(3).sum(), [x, module.shifts]) for y in outs]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("grid", [Grid(3, 7), Grid(5, 1)])
 def test_what_is_fetched_is_a_deformable_convolution(grid: Grid) -> None:
     ops = pytest.importorskip("torchvision.ops", reason="extra mixkit[parity] is not installed")

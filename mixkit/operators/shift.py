@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mixkit.errors import MixkitError, SettingError
 from mixkit.linear import Linear
@@ -206,5 +207,14 @@ class ActiveShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift and interpolate."""
-        cube = x.unflatten(1, self._grid)
-        return fetched(fetched(cube, self.shifts[0], 1), self.shifts[1], 2).flatten(1, 2)
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():  # torch's sampling has no such gradient there
+            return fetched(fetched(x.unflatten(1, self._grid), self.shifts[0], 1), self.shifts[1], 2).flatten(1, 2)
+        rows, columns = (
+            ((torch.arange(size, device=x.device) + shift[:, None]) * 2 + 1) / size - 1  # from -1 to 1, edge to edge
+            for size, shift in zip(self._grid, self.shifts, strict=True)
+        )
+        places = (columns[:, None].expand(-1, self._grid[0], -1), rows[:, :, None].expand(-1, -1, self._grid[1]))
+        # A channel of all clips is one picture; two axes alone, because these torch transposes fastest.
+        pictures = x.to(self.shifts.dtype).flatten(0, 1).t().contiguous().view(x.shape[2], x.shape[0], *self._grid)
+        moved = functional.grid_sample(pictures, torch.stack(places, dim=3), align_corners=False)
+        return moved.flatten(1).t().view(x.shape).to(x.dtype)
