@@ -3,7 +3,8 @@
     python benchmarks/operators.py
     python benchmarks/operators.py --names window_attention fourier
 
-Both have the same weights, and each gets its input in the layout that it works in. Needs the extra mixkit[parity].
+Both have the same weights, and each gets its input in the layout that it works in. Of operators that no library has,
+plain.py writes the closed form in plain torch, and says so in the row. Needs the extra mixkit[parity].
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from comparing import Row, against, arguments, place, report, same
+from plain import ActiveShift, ActiveToken, FactorizedToken, Shift, SpatialShift
 from timm.layers import Mlp
 from timm.models.metaformer import Pooling
 from timm.models.mlp_mixer import SpatialGatingBlock
@@ -19,6 +21,7 @@ from timm.models.swin_transformer_v2 import SwinTransformerV2Block
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 from transformers.models.fnet.modeling_fnet import FNetBasicFourierTransform, FNetConfig
+from transformers.models.mamba.modeling_mamba import MambaConfig, MambaMixer
 
 import mixkit
 from mixkit.bench.timing import Pass, Stopwatch
@@ -89,16 +92,33 @@ def swin_v2(window: tuple[int, int], shift: bool) -> nn.Module:
 
 
 DIVIDING = (6, 10)  # windows that divide the grid: elsewhere timm's hear what is not there
+FORWARD = {"axis": "token", "directions": "forward"}
+PLAIN = "plain torch"
 REFERENCES: dict[str, Reference] = {
+    "active_shift": Reference("torch's grid_sample", lambda: ActiveShift(WIDTH), "picture"),
+    "active_token": Reference("torchvision's deform_conv2d", lambda: ActiveToken(WIDTH, share=4), "grid"),
     "attention": Reference("timm", lambda: Attention(WIDTH, 12, qkv_bias=True)),
     "channel": Reference("timm", lambda: Mlp(WIDTH, 4 * WIDTH)),
     "convolution": Reference("torch", lambda: nn.Conv2d(WIDTH, WIDTH, 5, padding=2, groups=WIDTH), "picture"),
     "cross_patch": Reference("timm", lambda: OverTokens(nn.Linear(TOKENS, TOKENS))),
+    "factorized_channel": Reference("timm", lambda: Mlp(WIDTH, WIDTH // 4)),
+    "factorized_token": Reference(PLAIN, lambda: FactorizedToken(TOKENS, WIDTH // 2, parts=2)),
     "fourier": Reference(
         "transformers", lambda: First(FNetBasicFourierTransform(FNetConfig())), settings={"norm": "backward"}
     ),
+    "pointwise": Reference("torch", lambda: nn.Conv2d(WIDTH, WIDTH, 1), "picture"),
     "pooling": Reference("timm", Pooling, "picture"),
+    "shift": Reference(PLAIN, lambda: Shift(parts=12), "picture"),
+    "shift, eight neighbours": Reference(
+        PLAIN, lambda: Shift(parts=9, eight=True), "picture", {"parts": 9, "groups": (3, 3)}
+    ),
+    "shift, edges kept": Reference(PLAIN, lambda: Shift(parts=12, mode="replicate"), "picture", {"edges": "keep"}),
+    "shift, around": Reference(PLAIN, lambda: Shift(parts=12, mode="circular"), "picture", {"edges": "wrap"}),
     "spatial_gate": Reference("timm", lambda: SpatialGatingBlock(WIDTH, TOKENS, mlp_ratio=6).mlp_channels),
+    "spatial_shift": Reference(PLAIN, lambda: SpatialShift(WIDTH), "picture"),
+    "state_space": Reference(
+        "transformers", lambda: MambaMixer(MambaConfig(hidden_size=WIDTH, use_bias=False), 0), settings=FORWARD
+    ),
     "token": Reference("timm", lambda: OverTokens(Mlp(TOKENS, WIDTH // 2))),
     "window_attention": Reference("timm", lambda: swin(DIVIDING, False), "grid", {"window": DIVIDING}),
     "window_attention, shifted": Reference("timm", lambda: swin(DIVIDING, True), "grid", {"window": DIVIDING}, 1),
