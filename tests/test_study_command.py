@@ -114,4 +114,4 @@ def test_a_table_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_the_size_of_a_study(tmp_path: Path) -> None:
-    assert size_of(record(tmp_path)) == "x: 2 arms x 2 seeds = 4 runs."
+    assert size_of(record(tmp_path)) == "2 arms x 2 seeds = 4 runs"

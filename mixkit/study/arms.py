@@ -1,15 +1,18 @@
 """The arms of a study: written out or derived, each resolved to a recipe, so that every mistake is found at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from mixkit.errors import did_you_mean
+from mixkit.errors import MixkitError, did_you_mean
 from mixkit.recipe.faults import Fault, Faults, Place, RecipeError
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.study.definition import Edit, Study, drops, swaps
-from mixkit.study.edits import EditError, Loaded, made, operators_of
+from mixkit.study.edits import Loaded, made, operators_of
 from mixkit.study.record import Arm
+
+Look = Callable[[str, Recipe], None]
+"""Is shown each arm by name, and raises a MixkitError where it is not as it has to be."""
 
 # What the Mixer has where ASM-RH has its own operators (arXiv:2402.18007, Table VI).
 MIXER = {"roll_time": "channel", "hermit_frequency": "token"}
@@ -101,16 +104,23 @@ def derived(recipe: Recipe) -> dict[str, Edit]:
     return found
 
 
-def arms_of(study: Study, loader: Loader) -> Arms:
+def arms_of(study: Study, loader: Loader, look: Look = lambda name, recipe: None) -> Arms:
     """Resolves every arm; those that come to the same recipe are one.
+
+    Args:
+        study: names them.
+        loader: reads them.
+        look: what it raises is a fault of the arm.
 
     Raises:
         RecipeError: an arm cannot be used; the message is every fault, with the arm and where it stands.
     """
     base = base_of(study, loader)
+    asked: list[tuple[str, tuple[str, ...] | Edit]] = [*study.arms.items(), *study.edits.items()]
+    plain = Arm(f"{base.recipe.name} (base)" if base.recipe.name in dict(asked) else base.recipe.name, ())
     faults = Faults()
     found: list[tuple[Arm, Loaded]] = []
-    asked: list[tuple[str, tuple[str, ...] | Edit]] = [*study.arms.items(), *study.edits.items()]
+    looked: list[Recipe] = []
     with faults.report():
         for name, change in asked:
             edit = change if isinstance(change, Mapping) else {}
@@ -121,15 +131,22 @@ def arms_of(study: Study, loader: Loader) -> Arms:
                 continue
             try:
                 loaded = made(change, base.recipe, loader.load) if isinstance(change, Mapping) else loader.load(change)
+                looked.append(loaded.recipe)
+                look(name, loaded.recipe)
                 found.append((Arm(name, loaded.own, study.values.get(name), study.notes.get(name, "")), loaded))
-            except EditError as error:
-                faults.add(place, f"arm {name!r}: {error}")
             except RecipeError as error:
                 for fault in error.faults:
                     faults.add(place, f"arm {name!r}: {fault}", fault.kind)
+            except MixkitError as error:
+                faults.add(place, f"arm {name!r}: {error}")
+        if base.recipe not in looked:
+            try:
+                look(plain.name, base.recipe)
+            except MixkitError as error:
+                faults.add(study.places.get("study.base", Place("")), f"arm {plain.name!r}: {error}")
         for fault in loader.unused():
             faults.add(study.places.get("study.set", Place("")), str(fault))
-    arms = _distinct(found, base)
+    arms = _distinct(found, plain, base)
     _check_paper(study, [arm.name for arm, _ in arms.arms])
     return arms
 
@@ -164,10 +181,8 @@ def _check_paper(study: Study, names: list[str]) -> None:
                     faults.add(study.places[key], f"{key} names no arm with {name!r}.{did_you_mean(name, names)}")
 
 
-def _distinct(found: list[tuple[Arm, Loaded]], base: Loaded) -> Arms:
+def _distinct(found: list[tuple[Arm, Loaded]], plain: Arm, base: Loaded) -> Arms:
     """Arms that are the same but for the name become one, the first of them; the base is one of the arms."""
-    name = base.recipe.name
-    plain = Arm(f"{name} (base)" if any(arm.name == name for arm, _ in found) else name, ())
     same_as_base = next((arm.name for arm, loaded in found if loaded.recipe == base.recipe), None)
     kept: list[tuple[Arm, Loaded]] = []
     notes = []

@@ -13,7 +13,7 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Spec, task
-from mixkit.study.arms import Loader, arms_of, base_of, derived
+from mixkit.study.arms import Loader, Look, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, ArmRun, Record
 from mixkit.values import fold_value
@@ -57,7 +57,12 @@ class Plan:
 
 
 def plan(
-    study: Study, folder: Path, plugins: Sequence[str] = (), loaded: Collection[str] = (), quick: bool = False
+    study: Study,
+    folder: Path,
+    plugins: Sequence[str] = (),
+    loaded: Collection[str] = (),
+    quick: bool = False,
+    look: Look = lambda name, recipe: None,
 ) -> Plan:
     """Resolves every run of a study; nothing is written.
 
@@ -67,6 +72,7 @@ def plan(
         plugins: as the user named them.
         loaded: what they are imported as.
         quick: one seed, one fold and a few epochs.
+        look: is shown every arm; what it raises is told as a fault of the arm.
 
     Raises:
         RecipeError: an arm cannot be used; the message is every fault, with the arm and where it stands.
@@ -80,7 +86,7 @@ def plan(
     if not study.arms and not study.edits:
         study = replace(study, edits=derived(base))
     loader = Loader(study, loaded, last)
-    arms = arms_of(study, loader)
+    arms = arms_of(study, loader, look)
     if len(arms.arms) < 2:
         raise RunError(f"{study.name} has one arm only: there is nothing to compare. Name others in study.arms.")
     runs = [

@@ -67,7 +67,7 @@ def ablate(
     folder = runs / called
     planned = plan(study, folder, tuple(plugins or ()), loaded, quick)
     carried_out_by = _engine(engine, folder, jobs, device, minutes)
-    for note in (*planned.notes, *([QUICK] if quick else []), size_of(planned.record)):
+    for note in (*planned.notes, *([QUICK] if quick else []), f"{study.name}: {size_of(planned.record)}."):
         say(note)
     try:
         with Shown(stdout(), planned.record) as display:

@@ -2,20 +2,23 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from mixkit.cli.options import Layers, Plugins, Settings, load
+from mixkit.cli.options import Layers, Plugins, Settings
 from mixkit.cli.views.terminal import say, stdout
-from mixkit.errors import MixkitError, printable
+from mixkit.errors import MixkitError, RunError, printable
 
 if TYPE_CHECKING:
     from mixkit.conformance.run_checks import CheckResult
     from mixkit.recipe.schema import Recipe
     from mixkit.registry import Spec
+    from mixkit.study.definition import Study
+    from mixkit.study.plan import Plan
 
 _INDENT = 21  # of what is said of a check, behind its mark and its name
 
@@ -23,40 +26,102 @@ _INDENT = 21  # of what is said of a check, behind its mark and its name
 def check(
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE|PLUGIN", help="A recipe, or a plugin: a .py file or a folder of them."),
+        typer.Argument(
+            metavar="RECIPE|STUDY|PLUGIN", help="A recipe, a study, or a plugin: a .py file or a folder of them."
+        ),
     ],
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,
 ) -> None:
-    """Find every mistake in a recipe, without data and without training; or try out all that a plugin registers."""
+    """Find every mistake in a recipe or a study, without data and training; or try out all that a plugin registers."""
     from mixkit.recipe import catalog
 
-    if not recipe.endswith(".py") and not (Path(recipe).is_dir() and recipe not in catalog.names()):
-        _check_recipe(load(recipe, layers, settings, plugins))
+    shipped = (*catalog.names(), *catalog.studies())
+    if recipe.endswith(".py") or (Path(recipe).is_dir() and recipe not in shipped):
+        if layers or settings:
+            raise MixkitError(f"{recipe} is a plugin; --with and --set are for recipes. Leave them out.")
+        _check_plugin(recipe, plugins or ())
         return
-    if layers or settings:
-        raise MixkitError(f"{recipe} is a plugin; --with and --set are for recipes. Leave them out.")
-    _check_plugin(recipe, plugins or ())
+    from mixkit.plugins.load import load_plugins
+    from mixkit.recipe.gin_file import load_recipe
+    from mixkit.study.definition import load_study
+
+    loaded = load_plugins(plugins or ())
+    if study := load_study(recipe, loaded):
+        _check_study(replace(study, added_layers=tuple(layers or ()), added=tuple(settings or ())), loaded)
+    else:
+        _check_recipe(load_recipe(recipe, layers or (), settings or (), loaded))
 
 
 def _check_recipe(recipe: "Recipe") -> None:
-    """Builds the network, without memory for its weights."""
+    from mixkit.training.budget import planned
+
+    size, note = _built(recipe)
+    say(f"{recipe.name} is sound: {size}{note}")
+    say(planned(recipe))
+
+
+def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
+    """Builds the network of every arm."""
+    from mixkit.cli.views.study import size_of
+    from mixkit.recipe.faults import RecipeError
+    from mixkit.study.plan import plan
+
+    built: dict[str, tuple[str, str]] = {}
+
+    def look(arm: str, recipe: "Recipe") -> None:
+        built[arm] = _built(recipe)
+
+    try:
+        planned = plan(study, Path(study.name), loaded=loaded, look=look)
+    except (RecipeError, RunError):
+        raise
+    except MixkitError as error:  # of a task whose folds are those of its recordings, which are not here
+        arms, size = [*built], f"{len(built)} arms; how many runs is not known: {error}"
+        notes: list[str] = []
+    else:
+        arms, size = [arm.name for arm in planned.record.arms], f"{size_of(planned.record)}."
+        notes = [*planned.notes, *_lengths(planned, loaded)]
+    say(f"{study.name} is sound: {size}")
+    wide = max(map(len, arms))
+    for arm in arms:
+        say(f"  {arm:<{wide}}  {built[arm][0]}")
+    assumed = {f"The number of classes is {note.removeprefix(', ')}" for _, note in built.values() if note}
+    for note in (*sorted(assumed), *notes):
+        say(note)
+
+
+def _lengths(study: "Plan", loaded: tuple[str, ...]) -> list[str]:
+    """How long a run of each arm is; one sentence where that is the same for all."""
+    from mixkit.recipe.gin_file import recipe_from_text
+    from mixkit.training.budget import planned
+
+    runs = {trial.arm: study.runs[trial.folder.name] for trial in reversed(study.record.trials)}  # the first of each
+    known: list[tuple[Recipe, str]] = []  # counting the clips of a large data set takes its time
+    found: dict[str, list[str]] = {}
+    for arm in (arm.name for arm in study.record.arms):
+        recipe = recipe_from_text(runs[arm].recipe, arm, loaded)
+        alike = (text for other, text in known if (other.task, other.train) == (recipe.task, recipe.train))
+        text = next(alike, None) or planned(recipe)
+        known.append((recipe, text))
+        found.setdefault(text, []).append(arm)
+    return [text if len(found) == 1 else f"{', '.join(arms)}: {text}" for text, arms in found.items()]
+
+
+def _built(recipe: "Recipe") -> tuple[str, str]:
+    """The size of the network, which is built without memory for its weights, and a note on its classes."""
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
     from mixkit.model.cost import learned_features, without_memory
-    from mixkit.training.budget import planned
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
     mixer = without_memory(recipe.model, features.bins, features.frames, classes)
     grid = mixer.stem.grid
     parameters = sum(row.parameters for row in learned_features(features)) + sum(p.numel() for p in mixer.parameters())
-    say(
-        f"{recipe.name} is sound: {recipe.model.depth} blocks over a {grid.frequency} x {grid.time} "
-        f"grid, {parameters:,} parameters for {classes} classes{note}",
-    )
-    say(planned(recipe))
+    blocks = f"{recipe.model.depth} blocks over a {grid.frequency} x {grid.time} grid"
+    return f"{blocks}, {parameters:,} parameters for {classes} classes", note
 
 
 def _check_plugin(path: str, plugins: Sequence[str]) -> None:

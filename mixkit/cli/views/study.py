@@ -67,12 +67,12 @@ class Shown:
 
 
 def size_of(record: Record) -> str:
-    """What is to be done, in a sentence."""
+    """How many runs there are: `3 arms x 3 seeds = 9 runs`."""
     folds = len({trial.fold for trial in record.trials})
     seeds = len({trial.seed for trial in record.trials})
     over = f" x {folds} folds" if folds > 1 else ""
     words = "seed" if seeds == 1 else "seeds"
-    return f"{record.name}: {len(record.arms)} arms x {seeds} {words}{over} = {len(record.trials)} runs."
+    return f"{len(record.arms)} arms x {seeds} {words}{over} = {len(record.trials)} runs"
 
 
 def _table(progress: Progress) -> Group:
