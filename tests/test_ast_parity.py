@@ -69,7 +69,8 @@ def test_logits_agree_with_transformers() -> None:
     for parameter in theirs.parameters():  # fresh biases and tokens are zero: give every number a part
         torch.nn.init.normal_(parameter, std=0.1)
     settings = ["model.width = 96", "model.depth = 3", "operator.attention.head_width = 24"]
-    loaded = mixkit.load_recipe("ast", settings=settings)
+    patches = ["stem.patches.size = (16, 16)", "stem.patches.stride = (10, 10)"]
+    loaded = mixkit.load_recipe("ast", settings=[*settings, *patches])
     ours = Mixer(loaded.model, bins=64, frames=128, classes=7).eval()
     # The head of transformers' AST keeps PyTorch's eps only in the original; here it is the configured one.
     ours.head.norm.eps = theirs.classifier.layernorm.eps  # type: ignore[union-attr]

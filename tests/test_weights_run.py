@@ -19,7 +19,10 @@ from mixkit.weights.positions import AVERAGED, resized
 from mixkit.weights.start import Start
 
 # Channels alone, so that all but the positions fits whatever the grid: 12 x 9 and 12 x 19 places.
-LINES = ("model.width = 8", "model.depth = 2", "block.branches = [@operator.channel()]", "model.norm = 'batch'")
+LINES = (
+    *("model.width = 8", "model.depth = 2", "block.branches = [@operator.channel()]", "model.norm = 'batch'"),
+    *("features.log_mel.bins = 128", "stem.patches.size = (16, 16)", "stem.patches.stride = (10, 10)"),
+)
 SHORT, LONG = ("features.log_mel.frames = 96",), ("features.log_mel.frames = 196",)
 
 Made = Callable[..., Path]
