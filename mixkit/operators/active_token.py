@@ -47,7 +47,8 @@ class ActiveToken(nn.Module):
     Paper: ActiveMLP, Wei et al. 2022, arXiv:2203.06108, section 3.2; in later versions Active Token Mixer.
 
     Differs: each block makes distances of its own, from the tokens under the branch's norm and LayerNorm once more. The
-    authors' code makes them of the block's input, and in most blocks takes those of a block ahead.
+    authors' code makes them of the block's input, and in most blocks takes those of a block ahead, which an operator
+    here cannot: it knows its own branch alone.
     """
 
     def __init__(self, site: Site, *, share: Count = 4):
