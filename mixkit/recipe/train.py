@@ -50,6 +50,12 @@ class Train(Section):
         workers: processes that read audio; 0 reads in the main process.
         seed: of weights, order, crops and augmentation.
         init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
+        freeze: parts of the network that do not learn: `body`, which is all but the head, `stem`, `blocks`, `blocks.0`,
+            `norm` and so on.
+        freeze_epochs: for how many epochs they do not; None for the whole run.
+        body_rate: learning rate of all but the head, as a factor of `learning_rate`.
+        layer_decay: factor on the learning rate from each layer to the one ahead of it, from the head to the stem; None
+            for one rate.
     """
 
     epochs: Count | None = None
@@ -79,6 +85,10 @@ class Train(Section):
     workers: Annotated[int, Range(least=0, most=1024), Aside.HOW] = 0
     seed: Seed = 0
     init: Spec | None = None
+    freeze: tuple[str, ...] = ()
+    freeze_epochs: Count | None = None
+    body_rate: Positive = 1.0
+    layer_decay: Annotated[float, Range(least=0.01, most=1)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +97,9 @@ class Train(Section):
         elif self.steps is not None and self.epochs is not None:
             fault = f"is {show(self.steps)}, and train.epochs is {self.epochs}: both say how long a run is."
             raise SettingError("train.steps", f"{fault} Set one of them to None.")
+        if self.freeze_epochs is not None and not self.freeze:
+            fault = f"is {self.freeze_epochs}, but nothing is frozen. Set train.freeze = ['body'], too."
+            raise SettingError("train.freeze_epochs", fault)
         for kind in ("optimizer", "schedule", "loss"):
             expect_kind(getattr(self, kind), kind, f"train.{kind}")
         for spec in self.augmentations:

@@ -147,7 +147,7 @@ class Fit:
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "steps": self.budget.up_to(epoch + 1),
-            "learning_rate": self.step.steps.param_groups[0]["lr"],
+            "learning_rate": self.step.learning_rate,
             "train": {"loss": mean},
             **found,
         }

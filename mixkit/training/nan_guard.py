@@ -48,7 +48,7 @@ class NanGuard:
         Raises:
             RunError: a number is not finite; step, clips, learning rate and the first bad tensor are named.
         """
-        rate = self.step.steps.param_groups[0]["lr"]
+        rate = self.step.learning_rate
         if not math.isfinite(rate):
             raise RunError(f"{where}: the learning rate is {rate}. Look at train.schedule.")
         self.settle()

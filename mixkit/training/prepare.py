@@ -22,6 +22,7 @@ from mixkit.tasks.clip import SPLITS, expect_whole
 from mixkit.training.budget import Budget, budget, in_words, strength
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
+from mixkit.training.fine_tune import expect_parts
 from mixkit.training.labels import check_labels
 from mixkit.training.memory import expect_training
 from mixkit.training.precision import precision_of
@@ -116,6 +117,7 @@ def prepare(
     expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
+    expect_parts(model.mixer, recipe.train.freeze)
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
 

@@ -19,6 +19,7 @@ from mixkit.model.norms import BatchNorm
 from mixkit.registry import PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import exponential_average
+from mixkit.training.fine_tune import Frozen, split_groups
 from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
 
@@ -54,7 +55,12 @@ class Step:
         self.precision = prepared.precision
         self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
         self.steps = optimizer.build(settings.optimizer, self.model.parameters(), settings.learning_rate)
+        if settings.body_rate != 1 or settings.layer_decay is not None:
+            split_groups(self.steps, self.model.mixer, settings.body_rate, settings.layer_decay)
         self.processes = processes or Processes()
+        until = settings.freeze_epochs and settings.freeze_epochs * prepared.budget.per_epoch
+        self.frozen = Frozen(self.model.mixer, settings.freeze, until)
+        self.learning_rate = settings.learning_rate
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
             (augmentation.entry(spec.name).facts, made, CROP_STREAM + 1 + index)
@@ -72,8 +78,10 @@ class Step:
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
         self.ema = None if settings.average is None else exponential_average(self._learning, settings.average)
         network: nn.Module = self.model.mixer
+        if until is None:
+            self.frozen.hold(0)  # so that processes exchange no gradients of what never has any
         if self.processes.ranks > 1:
-            network = DistributedDataParallel(network)
+            network = DistributedDataParallel(network, find_unused_parameters=until is not None)
         self.network: Any = torch.compile(network) if settings.compile else network
         # On a GPU, a look at a number waits for it; there a bad one is seen a step later, unless it is to be left out.
         self.looks = prepared.device.type == "cpu" or settings.on_bad_number == "skip"
@@ -90,9 +98,11 @@ class Step:
 
     def __call__(self, batch: Batch, done: int) -> StepResult:
         """A step, after that many others."""
+        self.learning_rate = self.settings.learning_rate * self.rate(done)
         for group in self.steps.param_groups:
-            group["lr"] = self.settings.learning_rate * self.rate(done)
+            group["lr"] = self.learning_rate * group.get("rate", 1.0)
         self.model.train()
+        self.frozen.hold(done)
         statistics = [statistic.clone() for statistic in self._statistics()]
         spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)

@@ -102,6 +102,18 @@ def test_batch_norm_counts_the_clips_of_all(nursery: Nursery, sounds: Path, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("epochs", ["None", "1"])
+def test_frozen_parts(nursery: Nursery, sounds: Path, tmp_path: Path, epochs: str) -> None:
+    """For the whole run, and for an epoch, after which their gradients are exchanged as well."""
+    freezing = ("train.freeze = ['stem', 'blocks.0']", f"train.freeze_epochs = {epochs}")
+    words = training(sounds, tmp_path / "small.gin", *LINES, *freezing)
+    assert nursery.run(*words, "--runs", tmp_path, "--name", "alone").code == 0
+    ended = two(nursery, *words, "--runs", tmp_path, "--name", "two").wait()
+    assert ended.code == 0, ended.err
+    expect_alike(tmp_path / "two", tmp_path / "alone")
+
+
+@pytest.mark.slow
 def test_learned_features_have_the_gradients_of_all(nursery: Nursery, sounds: Path, tmp_path: Path) -> None:
     lines = ("recipe.features = @features.pcen()", "features.pcen.learned = True", "train.epochs = 1", *LINES)
     # Where a band hardly learns its gradient is rounding, which Adam makes large without a larger eps.

@@ -114,10 +114,12 @@ def _built(recipe: "Recipe") -> tuple[str, str]:
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
     from mixkit.model.cost import learned_features, without_memory
+    from mixkit.training.fine_tune import expect_parts
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
     mixer = without_memory(recipe.model, features.bins, features.frames, classes)
+    expect_parts(mixer, recipe.train.freeze)
     grid = mixer.stem.grid
     parameters = sum(row.parameters for row in learned_features(features)) + sum(p.numel() for p in mixer.parameters())
     blocks = f"{recipe.model.depth} blocks over a {grid.frequency} x {grid.time} grid"

@@ -30,6 +30,10 @@ def train(
     plugins: Plugins = None,
     seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
     fold: Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Fine-tune a run: start from its weights, as far as they fit."),
+    ] = None,
     device: Device = "auto",
     gpus: Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")] = None,
     max_restarts: Annotated[
@@ -57,7 +61,8 @@ def train(
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
     named = resume is not None and resume != AUTO
-    if named and (recipe is not None or layers or seed is not None or fold is not None or name is not None):
+    others = (recipe, layers, init, seed, fold, name)
+    if named and any(other is not None for other in others):
         raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
     if not named and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
@@ -82,7 +87,8 @@ def train(
     if resume is not None and named:
         done = Run.open(Path(resume))
     else:
-        lines = [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
+        lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
+        lines += [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
         if fold is not None:
             task = load(str(recipe), layers, lines, plugins).task.name
             lines.append(f"task.{task}.fold = {fold_value(fold)!r}")
