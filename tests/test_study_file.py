@@ -27,7 +27,8 @@ def test_all_that_a_study_says(tmp_path: Path) -> None:
             "study.seeds = [4, 5]\nstudy.folds = 'all'\nstudy.name = 'table'\nstudy.note = 'as published'\n"
             "study.drop = ['roll_time']\nstudy.swap = {'roll_time': ['channel', 'shift']}\n"
             "study.arms = {'A B': ['train.epochs = 2', 'train.batch_size = 8']}\n"
-            "paper.value = {'A B': {'accuracy': 97, 'auc': 99.5}}\npaper.note = {'A B': 'best of ten folds'}\n",
+            "paper.value = {'A B': {'accuracy': 97, 'valid auc': 99.5}}\npaper.other = {'C': {'best accuracy': 98}}\n"
+            "paper.note = {'A B': 'best of ten folds'}\n",
         )
     )
     assert study is not None
@@ -44,7 +45,8 @@ def test_all_that_a_study_says(tmp_path: Path) -> None:
         "roll_time -> channel": {"roll_time": "channel"},
         "roll_time -> shift": {"roll_time": "shift"},
     }
-    assert study.values == {"A B": {"accuracy": 97.0, "auc": 99.5}}
+    assert study.values == {"A B": {"accuracy": 97.0, "valid auc": 99.5}}
+    assert study.others == {"C": {"best accuracy": 98.0}}
     assert study.notes == {"A B": "best of ten folds"}
 
 
@@ -129,6 +131,16 @@ FAULTS = {
         "{file}:3: paper.value['A'] has 'acuracy', which is no figure. Did you mean 'accuracy'? "
         "Known: accuracy, auc, f1, map, recall, top_accuracy.",
     ),
+    "a figure of no split": (
+        BASE + ARMS + "paper.value = {'A': {'validation auc': 97.6}}\n",
+        "{file}:3: paper.value['A'] has 'validation auc', which is no figure. Write 'auc', 'valid auc' for validation, "
+        "or 'best auc' for the best run.",
+    ),
+    "a figure of a split that is none": (
+        BASE + ARMS + "paper.other = {'B': {'valid acuracy': 97.6}}\n",
+        "{file}:3: paper.other['B'] has 'valid acuracy', which is no figure. Did you mean 'accuracy'? "
+        "Known: accuracy, auc, f1, map, recall, top_accuracy.",
+    ),
     "a figure that is no number": (
         BASE + ARMS + "paper.value = {'A': {'accuracy': '97.6'}}\n",
         "{file}:3: paper.value['A']['accuracy'] is '97.6' (a str). It takes a float.",
@@ -189,6 +201,10 @@ ARM_FAULTS = {
     "a paper's figure of no arm": (
         BASE + ARMS + "paper.value = {'a': {'accuracy': 90.0}}\n",
         "{file}:3: paper.value names no arm with 'a'. Known: A, asm_rh.",
+    ),
+    "an arm's figures among those of others": (
+        BASE + ARMS + "paper.other = {'A': {'accuracy': 90.0}}\n",
+        "{file}:3: paper.other names 'A', which is an arm. Write its figures in paper.value.",
     ),
 }
 

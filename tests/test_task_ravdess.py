@@ -123,6 +123,8 @@ def test_what_goes_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     song = "Unpack Audio_Song_Actors_01-24.zip there; `mixkit data get ravdess` fetches speech alone."
     message = f"task.ravdess.root is {root!r}: no file of song is found. {song}"
     expect(SettingError, message, root=root, channel="song")
+    message = f"task.ravdess.root is {root!r}: no file of speech or song is found. {ADVICE} {song}"
+    expect(SettingError, message, root=root, channel="both")
     expect(SettingError, "task.ravdess.fold is 7, but there are 6 folds. Use 1 to 6.", fold=7)
     expect(
         SettingError,

@@ -1,6 +1,6 @@
 """A page for each recipe, fragment and study: its text, what it comes to, what it costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mixkit.errors import MixkitError
@@ -93,10 +93,11 @@ def _study(name: str) -> str:
     rows = []
     for arm, lines in study.arms.items():
         said = "<br>".join(f"`{line}`" for line in lines) or "the base"
-        figures = ", ".join(f"{figure} {value:g} %" for figure, value in study.values.get(arm, {}).items())
-        rows.append(f"| {arm} | {said} | {figures} | {study.notes.get(arm, '')} |")
+        rows.append(f"| {arm} | {said} | {_of_paper(study.values.get(arm, {}))} | {study.notes.get(arm, '')} |")
+    rows += [f"| {other} | no arm | {_of_paper(figures)} | |" for other, figures in study.others.items()]
     arms = "| arm | lines over the base | the paper | |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
-    layers = f", with {', '.join(f'`{layer}`' for layer in study.layers)}" if study.layers else ""
+    over = (*study.layers, *study.settings)
+    layers = f", with {', '.join(f'`{layer}`' for layer in over)}" if over else ""
     note = f"\n\n!!! note\n\n    {study.note}" if study.note else ""
     return "\n\n".join(
         [
@@ -106,6 +107,10 @@ def _study(name: str) -> str:
             arms,
         ]
     )
+
+
+def _of_paper(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{figure} {value:g} %" for figure, value in figures.items())
 
 
 def _text(name: str) -> str:

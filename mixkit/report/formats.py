@@ -19,6 +19,7 @@ from mixkit.report.comparison import Comparison, Row
 from mixkit.report.runs_by_arm import RunEntry
 from mixkit.report.statistics import smallest_p
 from mixkit.report.tables import TextTable
+from mixkit.study.paper import kind_and_metric
 
 
 def rich_table(table: TextTable) -> Table:
@@ -88,6 +89,7 @@ def to_json(comparison: Comparison) -> str:
         "quick": by_arm.quick,
         "base": by_arm.base.name,
         "arms": [_arm(row) for row in comparison.rows],
+        "others": {name: dict(figures) for name, figures in by_arm.others.items()},
         "runs": [_line(comparison, entry, None) for entry in by_arm.entries],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -120,6 +122,8 @@ def _compared(row: Row, figure: str) -> tuple[dict[str, Any] | None, dict[str, A
 def _line(comparison: Comparison, entry: RunEntry, flops: float | None) -> dict[str, Any]:
     results, arm = entry.results, next(arm for arm in comparison.by_arm.arms if arm.name == entry.arm)
     asked = comparison.by_arm.asked
+    named = dict.fromkeys(name for other in comparison.by_arm.arms for name in other.paper)
+    valid = [name for kind, name in map(kind_and_metric, named) if kind == "valid"]
     return {
         "arm": entry.arm,
         "base": entry.arm == comparison.by_arm.base.name,
@@ -128,13 +132,14 @@ def _line(comparison: Comparison, entry: RunEntry, flops: float | None) -> dict[
         "state": entry.state,
         **{name: entry.value(name) for name in (*standard(), LOSS)},
         **{f"metric_{name}": entry.value(name) for name in asked},
+        **{f"valid_{name}": entry.value(name, "valid") for name in valid},
         **{fact: getattr(results, fact, None) for fact in ("task", "protocol")},
         "clips": results.test.clips if results else None,
         **{fact: getattr(results, fact, None) for fact in ("parameters", "epochs", "best_epoch")},
         "refit": None if results is None else results.refit is not None,
         "flops": flops,
         **asdict(entry.pace),
-        **{f"paper_{name}": arm.paper.get(name) for name in (*standard(), *asked)},
+        **{f"paper_{name}".replace(" ", "_"): arm.paper.get(name) for name in (*standard(), *asked, *named)},
         "quick": comparison.by_arm.quick,
         "error": entry.error,
         "command": entry.command,

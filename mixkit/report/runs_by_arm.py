@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from mixkit.errors import MixkitError, RunError
 from mixkit.recipe.figures import columns, pair
@@ -15,6 +16,7 @@ from mixkit.runs.records import Pace, read_best, read_command, read_pace, read_r
 from mixkit.runs.results import Results, text
 from mixkit.study.record import Record, is_study, read_study
 
+Split = Literal["valid", "test"]
 KEY = re.compile(r"(?m)^(?:train\.seed|task\.\w+\.fold|recipe\.name) = .*$")
 
 
@@ -51,9 +53,11 @@ class RunEntry:
         """What pairs it with a run of another arm."""
         return self.seed, self.fold
 
-    def value(self, figure: str) -> float | None:
-        """A figure on test, to the seven digits that a float32 keeps: 40 right of 50 is 0.8 again."""
-        value = self.results.test.value(figure) if self.results else None
+    def value(self, figure: str, split: Split = "test") -> float | None:
+        """A figure on a split, to the seven digits that a float32 keeps: 40 right of 50 is 0.8 again."""
+        if self.results is None:
+            return None
+        value = (self.results.test if split == "test" else self.results.valid).value(figure)
         return None if value is None else round(value, 7)
 
 
@@ -80,9 +84,9 @@ class ComparedArm:
         """The runs that count."""
         return tuple(entry for entry in self.entries if entry.results)
 
-    def values(self, figure: str) -> dict[tuple[int, int | str | None], float]:
+    def values(self, figure: str, split: Split = "test") -> dict[tuple[int, int | str | None], float]:
         """A figure or metric of every run that has it, by seed and fold."""
-        found = {entry.key: entry.value(figure) for entry in self.entries if entry.results}
+        found = {entry.key: entry.value(figure, split) for entry in self.entries if entry.results}
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -95,12 +99,14 @@ class RunsByArm:
         arms: the base first.
         quick: whether it is a short study, whose figures prove nothing.
         note: a sentence for the caption.
+        others: figures that a paper gives for networks that are no arm, in per cent, by name.
     """
 
     name: str
     arms: tuple[ComparedArm, ...]
     quick: bool = False
     note: str = ""
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def results(self) -> tuple[Results, ...]:
@@ -164,12 +170,13 @@ def gather(folders: Sequence[Path]) -> RunsByArm:
         raise RunError(f"none of these runs has figures: {first}. Name a run that is complete.")
     names = [text(record.name, 80) for record in studies] or sorted({arm.name.partition(" (")[0] for arm in arms})
     notes = " ".join(text(record.note) for record in studies if record.note)
-    return RunsByArm(" and ".join(names[:4]), tuple(arms), any(record.quick for record in studies), notes)
+    others = {name: figures for record in studies for name, figures in _others(record, len(studies) == 1).items()}
+    return RunsByArm(" and ".join(names[:4]), tuple(arms), any(record.quick for record in studies), notes, others)
 
 
 def _of_study(record: Record, alone: bool) -> list[ComparedArm]:
-    """The arms of a study, the base first; with several studies, each arm says of which it is."""
-    prefix = "" if alone else f"{text(record.name, 40)}: "
+    """The arms of a study, the base first."""
+    prefix = _prefix(record, alone)
     arms = sorted(record.arms, key=lambda arm: arm.name != record.base)
     found = []
     for arm in arms:
@@ -179,9 +186,22 @@ def _of_study(record: Record, alone: bool) -> list[ComparedArm]:
             error, command = text(run.error) if run.error else None, text(run.command, 4_000)
             entries.append(_entry(RunEntry(name, run.seed, run.fold, run.folder, run.state, error, command)))
         lines = tuple(text(line) for line in arm.lines)
-        paper = {text(key, 40): value for key, value in (arm.value or {}).items()}
-        found.append(ComparedArm(name, tuple(entries), lines, paper, text(arm.note)))
+        found.append(ComparedArm(name, tuple(entries), lines, _figures(arm.value or {}), text(arm.note)))
     return found
+
+
+def _others(record: Record, alone: bool) -> dict[str, dict[str, float]]:
+    """What a paper gives for networks that are no arm."""
+    return {_prefix(record, alone) + text(name, 80): _figures(found) for name, found in record.others.items()}
+
+
+def _prefix(record: Record, alone: bool) -> str:
+    """With several studies, each arm says of which it is."""
+    return "" if alone else f"{text(record.name, 40)}: "
+
+
+def _figures(found: Mapping[str, float]) -> dict[str, float]:
+    return {text(key, 40): value for key, value in found.items()}
 
 
 def _loose(folder: Path) -> RunEntry:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mixkit.recipe.figures import Figure
+from mixkit.report import beside_paper
 from mixkit.report.comparison import Comparison, Row
 from mixkit.report.statistics import Difference, Summary
+from mixkit.study.paper import kind_and_metric
 
 NONE = "-"
 SIZES = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
@@ -95,16 +98,23 @@ def further(comparison: Comparison, names: Sequence[str]) -> TextTable:
 
 
 def paper(comparison: Comparison) -> TextTable:
-    """Our figures beside those of a paper, which rest on other splits, seeds and code."""
-    rows, percent = [], True
-    for row in comparison.rows:
-        for name, value in row.arm.paper.items():
-            one, ours = comparison.figure(name), row.figures.get(name)
-            percent &= one.percent
-            less = NONE if ours is None else signed(one.scale * ours.mean - value, 2)
-            mean = NONE if ours is None else f"{one.scale * ours.mean:.2f}"
-            rows.append((row.arm.name, row.arm.note or NONE, one.title, f"{value:.2f}", mean, less))
-    unit = " %" if percent else ""
+    """Our figures beside those of a paper, which rest on other splits, seeds and code; then those that only it has."""
+    rows = []
+    shown: list[Figure] = []
+    for arm in comparison.by_arm.arms:
+        for name in beside_paper.with_means(arm.paper):
+            one, value, ours = _figure_of(comparison, name), arm.paper.get(name), beside_paper.ours(arm, name)
+            ours = None if ours is None else one.scale * ours
+            less = NONE if ours is None or value is None else signed(ours - value, 2)
+            title = beside_paper.title(name, one)
+            rows.append((arm.name, arm.note or NONE, title, _plain(value), _plain(ours), less))
+            shown.append(one)
+    for other, values in comparison.by_arm.others.items():
+        for name, value in values.items():
+            one = _figure_of(comparison, name)
+            rows.append((other, "not run here", beside_paper.title(name, one), _plain(value), NONE, NONE))
+            shown.append(one)
+    unit = " %" if all(one.percent for one in shown) else ""
     columns = ("arm", "note", "figure", f"paper{unit}", f"ours{unit}", "ours less paper")
     return TextTable("beside the paper", columns, tuple(rows), left=3)
 
@@ -209,3 +219,11 @@ def _headings(comparison: Comparison) -> list[str]:
 
 def _value(comparison: Comparison, name: str, value: float | None) -> str:
     return NONE if value is None else f"{comparison.figure(name).scale * value:.{comparison.digits(name)}f}"
+
+
+def _figure_of(comparison: Comparison, name: str) -> Figure:
+    return comparison.figure(kind_and_metric(name)[1])
+
+
+def _plain(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"

@@ -172,13 +172,17 @@ def base_of(study: Study, loader: Loader) -> Loaded:
 
 
 def _check_paper(study: Study, names: list[str]) -> None:
-    """Figures of a paper have to be those of an arm."""
+    """Figures of a paper have to be those of an arm, or of something that is none."""
     faults = Faults()
     with faults.report():
         for key, found in (("paper.value", study.values), ("paper.note", study.notes)):
             for name in found:
                 if name not in names:
                     faults.add(study.places[key], f"{key} names no arm with {name!r}.{did_you_mean(name, names)}")
+        for name in study.others:
+            if name in names:
+                fault = f"paper.other names {name!r}, which is an arm. Write its figures in paper.value."
+                faults.add(study.places["paper.other"], fault)
 
 
 def _distinct(found: list[tuple[Arm, Loaded]], plain: Arm, base: Loaded) -> Arms:

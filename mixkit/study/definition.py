@@ -38,6 +38,7 @@ class Study:
         arms: those written out, by name, as `--set` lines.
         edits: those derived, by name.
         values: figures of a paper, by arm, in per cent.
+        others: and those of networks that are no arm.
         notes: what a reader has to know about an arm.
         note: what a reader has to know about all of them.
         plugins: that the study imports.
@@ -55,6 +56,7 @@ class Study:
     arms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edits: Mapping[str, Edit] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     plugins: tuple[str, ...] = ()
@@ -96,6 +98,7 @@ def load_study(source: str | Path, plugins: Collection[str] = ()) -> Study | Non
         arms=values.get("study.arms", {}),
         edits={**drops(values.get("study.drop", ())), **swaps(swap)},
         values=values.get("paper.value", {}),
+        others=values.get("paper.other", {}),
         notes=values.get("paper.note", {}),
         note=values.get("study.note", ""),
         plugins=tuple(dict.fromkeys(reader.imported)),

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.keys import PAPER, STUDY
 from mixkit.recipe.statements import Binding
-from mixkit.registry import metric
+from mixkit.study.paper import expect_figure
 from mixkit.values import Fold, Whole, fit, show
 
 NAME = 80  # characters of the name of an arm
@@ -24,13 +24,18 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "name": str,
         "note": str,
     },
-    PAPER: {"value": Mapping[str, Mapping[str, float]], "note": Mapping[str, str]},
+    PAPER: {
+        "value": Mapping[str, Mapping[str, float]],
+        "other": Mapping[str, Mapping[str, float]],
+        "note": Mapping[str, str],
+    },
 }
 
 EXAMPLES = {
     "study.arms": "{'ASM-R': ['block.branches = [@operator.token(), @operator.roll_time()]']}",
     "study.swap": "{'roll_time': ['channel', 'shift']}",
     "paper.value": "{'ASM-R': {'accuracy': 96.4}}",
+    "paper.other": "{'EAT-M': {'accuracy': 90.0}}",
     "paper.note": "{'ASM-R': 'best of ten folds'}",
 }
 
@@ -71,14 +76,12 @@ def _inner(value: Any, name: str, key: str) -> Any:
     where = f"{key}[{name!r}]"
     if key == "paper.note":
         return fit(value, str, where)
-    if key != "paper.value":
+    if key not in ("paper.value", "paper.other"):
         return fit(value, tuple[str, ...], where)
     if not isinstance(value, Mapping):
         raise SettingError(where, f"is {show(value)}. It takes a dictionary, such as {{'accuracy': 97.6}}.")
     for figure in value:
-        if figure not in metric.names():
-            known = did_you_mean(str(figure), metric.names())
-            raise SettingError(where, f"has {show(figure)}, which is no figure.{known}")
+        expect_figure(figure, where)
     return {figure: fit(number, float, f"{where}[{figure!r}]") for figure, number in value.items()}
 
 

@@ -122,6 +122,7 @@ def plan(
         trials=tuple(sorted(trials, key=_order)),
         quick=quick,
         note=_note(study),
+        others=study.others,
     )
     notes = arms.notes
     if study.folds is not None and any(trial.fold is None for trial in trials):
@@ -154,7 +155,7 @@ def _key(run: PlannedRun) -> str:
 def _note(study: Study) -> str:
     """What a reader has to know; also that a paper's figures are of something else, where lines are laid over."""
     changed = (*study.added_layers, *study.added)
-    if not study.values or not changed:
+    if not (study.values or study.others) or not changed:
         return study.note
     return f"Not as in the paper: {', '.join(changed)} laid over it. {study.note}".rstrip()
 

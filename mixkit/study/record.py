@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_type_hints
 
@@ -24,7 +24,8 @@ class Arm:
     Args:
         name: in tables.
         lines: `--set` lines over the base recipe; empty for the base itself.
-        value: the figures that a paper gives for it, `{"accuracy": 97.6}` in per cent; None if there are none.
+        value: the figures that a paper gives for it, `{"accuracy": 97.6, "valid accuracy": 98.1}` in per cent; None if
+            there are none.
         note: what a reader has to know about the arm, such as what makes the paper's figure not comparable.
     """
 
@@ -72,6 +73,7 @@ class Record:
         trials: by seed, then fold, then arm: the order in which they are run.
         quick: whether it is a short one, whose figures prove nothing.
         note: a sentence for captions, such as what a paper did otherwise.
+        others: figures that a paper gives for networks that are no arm, by name.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Record:
     trials: tuple[ArmRun, ...]
     quick: bool
     note: str = ""
+    others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def is_study(folder: Path) -> bool:
@@ -142,8 +145,8 @@ def _record(data: Any, folder: Path) -> Record:
         for part in parts:
             for key, annotation in annotations.items():
                 fit(getattr(part, key), annotation, RECORD)
-    for arm in arms:
-        for figure, value in (arm.value or {}).items():
+    for figures in (*(arm.value or {} for arm in arms), *record.others.values()):
+        for figure, value in figures.items():
             fit((figure, value), tuple[str, float], RECORD)
     if record.base not in names or len(set(names)) < len(names) or not {trial.arm for trial in trials} <= set(names):
         raise ValueError

@@ -70,7 +70,7 @@ class RAVDESS(Published):
         self.published = PUBLISHED[channel]
 
     def _divided(self) -> Splits:
-        advice = ADVICE_SONG if self.channel == "song" else ADVICE
+        advice = {"song": ADVICE_SONG, "both": f"{ADVICE} {ADVICE_SONG}"}.get(self.channel, ADVICE)
         root = find_root("ravdess", self.root, (), (), advice)
         listed: dict[str, Listed] = {}
         doubles = []
@@ -84,7 +84,8 @@ class RAVDESS(Published):
             clip = Clip(path, EMOTIONS[int(match[2]) - 1], f"actor {match[3]}")
             listed[path.name] = Listed(path.name, (int(match[3]) - 1) // ACTORS_PER_FOLD + 1, clip)
         if not listed:
-            raise not_there("ravdess", self.root, f"no file of {self.channel} is found", advice)
+            channel = "speech or song" if self.channel == "both" else self.channel
+            raise not_there("ravdess", self.root, f"no file of {channel} is found", advice)
         notes = (*found_of(len(listed), self.published), *_doubled(doubles))
         return self._by_fold(list(listed.values()), notes)
 
