@@ -32,6 +32,7 @@ CLASSES = {"speech_commands": 35, "urbansound8k": 10, "casia": 6, "ravdess": 8}
 
 PAPER = Path(__file__).parents[1].parent / "shared" / "paper.md"
 ROWS = {"v-acc": "valid accuracy", "v-auc": "valid auc", "t-acc": "accuracy", "t-auc": "auc"}
+ACCURACIES = ("accuracy", "best accuracy")
 Figures = dict[str, dict[str, float]]
 
 
@@ -94,6 +95,17 @@ def test_every_figure_is_the_papers_and_none_is_missing() -> None:
         assert text.count(figure), "the control: any other figure is noticed"
         changed = in_the_paper(text.replace(figure, f"{figure[:-1]}{9 - int(figure[-1])}"))
         assert changed != {table: in_the_study(table) for table in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_page_says_what_the_files_say(table: str) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "paper.md").read_text()
+    (cell,) = re.findall(rf"^\| `{table}` \|.*\| (.*) \|$", page, re.M)
+    said = re.findall(r"(?<![\w-])\d+(?:\.\d+)?", cell)
+    accuracies = [
+        value for figures in in_the_study(table).values() for name, value in figures.items() if name in ACCURACIES
+    ]
+    assert sorted(map(float, said)) == sorted(accuracies)
 
 
 @pytest.mark.parametrize("table", TABLES)

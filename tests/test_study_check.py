@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mixkit.recipe import catalog
 from tests.conftest import Said
 
 Command = Callable[..., Said]
 
 SMALL = ("--with", "size/tiny", "--with", "task/demo", "--set", "task.demo.clips = 4")
+PLUGINS = Path(__file__).parents[1] / "plugins"
 PREFIX = "has no place for 2 prefix tokens. Set model.prefix = 0, or use an operator over all tokens."
 
 
@@ -79,6 +81,24 @@ def test_a_table_of_the_paper_without_its_data(mixkit_command: Command, tmp_path
         f"How many updates a run makes is not known: {tmp_path}/urbansound8k: no such folder. "
     )
     assert mixkit_command("check", "paper/table_6", "--set", "model.dpth = 2").code == 2, "the control"
+
+
+@pytest.mark.parametrize("name", catalog.studies())
+def test_every_shipped_study_is_sound(mixkit_command: Command, name: str) -> None:
+    said = mixkit_command("check", name)
+    assert said.code == 0, said.err
+    assert f"{name.split('/')[1]} is sound: " in said.out.splitlines()[0]
+
+
+@pytest.mark.usefixtures("without_plugins")
+def test_a_study_with_a_plugin(mixkit_command: Command) -> None:
+    plugin = "import gated_time\n"
+    write("study.swap = {'roll_time': ['gated_time']}")
+    Path("mine.gin").write_text(plugin + Path("mine.gin").read_text())
+    assert mixkit_command("check", "mine.gin").code == 3
+    said = mixkit_command("check", "mine.gin", *SMALL, "--plugin", PLUGINS / "gated_time.py")
+    assert said.code == 0, said.err
+    assert "  roll_time -> gated_time  4 blocks over a 8 x " in said.out
 
 
 def test_folds_that_are_those_of_absent_recordings(mixkit_command: Command) -> None:
