@@ -135,7 +135,7 @@ def test_settings_of_what_stays_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_arm_that_is_the_base_gives_it_its_name(tmp_path: Path) -> None:
-    made = planned(tmp_path, arms={"B": ("train.epochs = 2",), "A": (), "again": ("train.epochs = 20",)})
+    made = planned(tmp_path, arms={"B": ("train.epochs = 2",), "A": (), "again": ("train.steps = 'auto'",)})
     assert [arm.name for arm in made.record.arms] == ["B", "A"]
     assert made.record.base == "A"
     assert made.notes == ("Arm 'again' comes to the same recipe as 'A': it is left out.",)
