@@ -163,7 +163,7 @@ def test_a_gpu_is_timed_by_events_in_its_own_queue(monkeypatch: pytest.MonkeyPat
 def test_the_plain_form_is_the_same_function(recipe: str) -> None:
     mixer = build(tiny("model.depth = 4", recipe=recipe), 5).mixer.double().eval()
     other = plain(mixer)
-    x = torch.randn(2, 128, 48, dtype=torch.float64)
+    x = torch.randn(2, 64, 24, dtype=torch.float64)
     before = x.clone()
     with torch.no_grad():
         torch.testing.assert_close(other(x), mixer(x), rtol=1e-10, atol=1e-10)
@@ -177,10 +177,10 @@ def test_the_plain_form_is_the_same_function(recipe: str) -> None:
 def test_another_function_is_not_measured() -> None:
     mixer = build(tiny(), 5).mixer
     other = plain(mixer)
-    check_same(mixer, other, torch.randn(2, 128, 48))
+    check_same(mixer, other, torch.randn(2, 64, 24))
     torch.nn.init.normal_(other.head.linear.weight)  # type: ignore[union-attr]
     with pytest.raises(MixkitError, match=r"of the largest logit\. Report this: they must agree\.$"):
-        check_same(build(tiny(), 5).mixer, other, torch.randn(2, 128, 48))
+        check_same(build(tiny(), 5).mixer, other, torch.randn(2, 64, 24))
 
 
 def test_what_has_no_pseudo_code_is_refused() -> None:

@@ -122,7 +122,7 @@ KINDS = {
         "3: stem.patches.size is [16] (1 of them). It takes a list of 2: an int, at least 1 and at most "
         "1000000; an int, at least 1 and at most 1000000."
     ),
-    "model.pool = 'max'": "3: model.pool is 'max' (a str). It takes @pool.NAME().",
+    "model.pool = 'max'": "3: model.pool is 'max' (a str). It takes @pool.NAME() or None.",
     "operator.channel.expansion = 'x'": ("3: operator.channel.expansion is 'x' (a str). It takes a float, above 0."),
     "train.loss = 'evil:go'": "3: train.loss is 'evil:go' (a str). It takes @loss.NAME().",
     "recipe.features = 'os.system'": "3: recipe.features is 'os.system' (a str). It takes @features.NAME().",

@@ -259,7 +259,7 @@ def test_a_name_leads_nowhere(name: str) -> None:
 def test_the_shipped_folder_is_where_includes_look(tmp_path: Path) -> None:
     assert (catalog.shipped() / "size" / "tiny.gin").is_file()
     (tmp_path / "mine.gin").write_text("include 'size/tiny.gin'\n" + BASE)
-    assert load_recipe(tmp_path / "mine.gin").model.width == 96
+    assert load_recipe(tmp_path / "mine.gin").model.width == 64
 
 
 def test_untrusted_is_told_alone_though_more_is_wrong() -> None:

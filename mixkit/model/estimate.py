@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from mixkit.errors import MixkitError
+from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.formulas import cost
+from mixkit.model.norms import BatchNorm
 from mixkit.recipe.schema import Model, Recipe
 from mixkit.registry import Grid, Site, Spec, downsample, head, operator, pool, stem
 from mixkit.storage.capacity import count, expect, memory
@@ -130,6 +132,9 @@ def _values(made: nn.Module, bins: int, frames: int) -> float:
     def note(_: nn.Module, __: object, out: object) -> None:
         found.append(out.numel() if isinstance(out, torch.Tensor) else 0)
 
+    for part in made.modules():
+        if isinstance(part, (BatchNorm, *ACTIVATIONS.values())):  # on this device torch loads its compiler for them
+            part.forward = torch.clone  # type: ignore[assignment]
     handles = [part.register_forward_hook(note) for part in made.modules()]
     try:
         with torch.device("meta"), torch.no_grad():
