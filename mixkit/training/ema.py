@@ -1,13 +1,12 @@
 """The exponential moving average (EMA) of the weights, often better than the weights of any one step."""
 
-from collections.abc import Sequence
-
-from torch import Tensor, nn
+import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 
-def exponential_average(network: nn.Module, decay: float) -> AveragedModel:
-    """The exponential moving average of a network's weights.
+class ExponentialAverage(AveragedModel):
+    """The exponential moving average of a network's weights, with the buffers of the last step.
 
     The first steps are averaged over fewer: the decay is at most (1 + n) / (10 + n) after n steps, so that the
     random start is soon forgotten.
@@ -19,11 +18,17 @@ def exponential_average(network: nn.Module, decay: float) -> AveragedModel:
     Paper: Polyak and Juditsky 1992; the warm-up as in TensorFlow's ExponentialMovingAverage.
     """
 
-    def blend(averages: Sequence[Tensor], weights: Sequence[Tensor], _: Tensor | int) -> None:
-        steps = int(mean.n_averaged)  # in the host's memory; what is handed over may be on a GPU, a wait away
-        kept = min(decay, (1 + steps) / (10 + steps))
-        for average, current in zip(averages, weights, strict=True):
-            average.lerp_(current, 1 - kept)
+    def __init__(self, network: nn.Module, decay: float):
+        super().__init__(network)
+        self.decay = decay
 
-    mean = AveragedModel(network, multi_avg_fn=blend)
-    return mean
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Moves the average towards the network; torch's own takes the counter to the device, and waits for it."""
+        steps = int(self.n_averaged)  # in the host's memory
+        kept = min(self.decay, (1 + steps) / (10 + steps)) if steps else 0.0
+        for average, current in zip(self.module.parameters(), model.parameters(), strict=True):
+            average.lerp_(current, 1 - kept)
+        for own, last in zip(self.module.buffers(), model.buffers(), strict=True):
+            own.copy_(last)
+        self.n_averaged += 1

@@ -18,7 +18,7 @@ from mixkit.model.classifier import Classifier
 from mixkit.model.norms import BatchNorm
 from mixkit.registry import PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
-from mixkit.training.ema import exponential_average
+from mixkit.training.ema import ExponentialAverage
 from mixkit.training.fine_tune import Frozen, split_groups
 from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
@@ -63,7 +63,7 @@ class Step:
         self.learning_rate = settings.learning_rate
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [
-            (augmentation.entry(spec.name).facts, made, CROP_STREAM + 1 + index)
+            (augmentation.entry(spec.name).facts, made.to(prepared.device), CROP_STREAM + 1 + index)
             for index, (spec, made) in enumerate(zip(chosen, prepared.augmentations, strict=True))
         ]
         self.learned_features = [weight for _, weight in self.model.features.named_parameters() if weight.requires_grad]
@@ -76,7 +76,7 @@ class Step:
             raise SettingError("train.accumulation", f"{message}, or norm = 'group'.")
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
-        self.ema = None if settings.average is None else exponential_average(self._learning, settings.average)
+        self.ema = None if settings.average is None else ExponentialAverage(self._learning, settings.average)
         network: nn.Module = self.model.mixer
         if until is None:
             self.frozen.hold(0)  # so that processes exchange no gradients of what never has any

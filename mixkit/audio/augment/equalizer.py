@@ -4,6 +4,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mixkit.draw import Draw
 from mixkit.registry import augmentation
@@ -40,8 +41,7 @@ class Equalizer(nn.Module):
         if not self.training:
             return x, target
         inner = draw.uniform(self.bands - 1).sort(1).values
-        ends = inner.new_tensor([0.0, 1.0]).expand(len(x), 2)
-        points = torch.cat([ends[:, :1], inner, ends[:, 1:]], dim=1)
+        points = functional.pad(functional.pad(inner, (1, 0)), (0, 1), value=1.0)
         heights = self.decibels * (2 * draw.uniform(self.bands + 1) - 1)
         place = torch.linspace(0, 1, x.shape[1], device=x.device).expand(len(x), -1).contiguous()
         after = torch.searchsorted(points, place, right=True).clamp(1, self.bands)
