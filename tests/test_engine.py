@@ -35,6 +35,8 @@ SMALL = (
     "train.epochs = 1",
     "train.batch_size = 8",
     "train.precision = 'float32'",
+    "train.average = None",
+    "train.augmentations = []",
     "task.augmentations = []",
 )
 
@@ -46,7 +48,7 @@ def one_thread() -> None:
 
 
 def recipe(*lines: str) -> Any:
-    return mixkit.load_recipe("asm_rh", settings=[*SMALL, *lines])
+    return mixkit.load_recipe("asm_rh", ["stem/patches"], settings=[*SMALL, *lines])
 
 
 def step_of(*lines: str) -> Step:
