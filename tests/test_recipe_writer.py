@@ -186,11 +186,11 @@ def test_the_text_reads_well() -> None:
 
 
 def test_json_is_plain_and_whole() -> None:
-    recipe = load_recipe("asm_rh")
+    recipe = load_recipe("asm_rh", ["stem/patches"])
     data = to_json(recipe)
     assert json.loads(json.dumps(data)) == data
     assert data["name"] == "asm_rh"
-    assert data["model"]["stem"]["params"]["size"] == [16, 16]
+    assert data["model"]["stem"]["params"]["size"] == [8, 8]
     first = data["model"]["pattern"][0]["branches"][0]["operators"][0]
     assert first == {
         "kind": "operator",
