@@ -147,7 +147,7 @@ class Fit:
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "steps": self.budget.up_to(epoch + 1),
-            "learning_rate": self.step.learning_rate,
+            "learning_rate": self.step.rate_after(self.budget.up_to(epoch + 1) - 1),
             "train": {"loss": mean},
             **found,
         }

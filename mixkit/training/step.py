@@ -98,7 +98,7 @@ class Step:
 
     def __call__(self, batch: Batch, done: int) -> StepResult:
         """A step, after that many others."""
-        self.learning_rate = self.settings.learning_rate * self.rate(done)
+        self.learning_rate = self.rate_after(done)
         for group in self.steps.param_groups:
             group["lr"] = self.learning_rate * group.get("rate", 1.0)
         self.model.train()
@@ -119,6 +119,10 @@ class Step:
         if self.ema:
             self.ema.update_parameters(self._learning)
         return StepResult(mean, norm)
+
+    def rate_after(self, done: int) -> float:
+        """The learning rate of the step after that many; of the head, where parts have rates of their own."""
+        return self.settings.learning_rate * self.rate(done)
 
     def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
