@@ -134,7 +134,7 @@ def _values(made: nn.Module, bins: int, frames: int) -> float:
 
     for part in made.modules():
         if isinstance(part, (BatchNorm, *ACTIVATIONS.values())):  # on this device torch loads its compiler for them
-            part.forward = torch.clone  # type: ignore[assignment]
+            part.forward = torch.clone
     handles = [part.register_forward_hook(note) for part in made.modules()]
     try:
         with torch.device("meta"), torch.no_grad():
