@@ -22,13 +22,15 @@ from mixkit.weights.start import Start
 from tests.conftest import Said
 from tests.fake_vit import timm_state
 
-SMALL = ["model.width = 16", "model.depth = 2"]
+SMALL = ["model.width = 16", "model.depth = 2", "stem.patches.size = (16, 16)", "stem.patches.stride = (10, 10)"]
+SMALL += ["features.log_mel.bins = 128", "features.log_mel.window_ms = 25", "features.log_mel.hop_ms = 10"]
+FORM = ["stem/patches"]
 GRAY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 
 
 def started(recipe: str, file: Path, *lines: str, kind: str = "deit") -> tuple[Mixer, Start]:
     settings = [*SMALL, f"train.init = @weights.{kind}()", f"weights.{kind}.path = {str(file)!r}", *lines]
-    loaded = mixkit.load_recipe(recipe, settings=settings)
+    loaded = mixkit.load_recipe(recipe, FORM, settings)
     assert loaded.train.init is not None
     mixer = mixkit.build(loaded, classes=3).mixer
     return mixer, weights.build(loaded.train.init, mixer)
@@ -51,7 +53,7 @@ def test_colours_become_one_channel(file: Path, colour: str, factors: Tensor) ->
 
 @pytest.mark.parametrize("recipe", ["asm_rh", "asm_h", "asm_r", "mlp_mixer", "ast", "shift_mixer"])
 def test_the_feed_forward_over_channels_and_its_norm(file: Path, recipe: str) -> None:
-    state, fresh = timm_state(), mixkit.build(mixkit.load_recipe(recipe, settings=head_width(recipe)), 3).mixer
+    state, fresh = timm_state(), mixkit.build(mixkit.load_recipe(recipe, FORM, head_width(recipe)), 3).mixer
     mixer, start = started(recipe, file, *head_width(recipe)[len(SMALL) :])
     ours, before = mixer.state_dict(), fresh.state_dict()
     moved = {name for name in ours if not torch.equal(ours[name], before[name])}
@@ -76,7 +78,7 @@ def head_width(recipe: str) -> list[str]:
 
 
 def test_only_what_is_asked_for_is_taken(file: Path) -> None:
-    fresh = mixkit.build(mixkit.load_recipe("asm_rh", settings=SMALL), classes=3).mixer.state_dict()
+    fresh = mixkit.build(mixkit.load_recipe("asm_rh", FORM, SMALL), classes=3).mixer.state_dict()
     mixer, start = started("asm_rh", file, "weights.deit.channel = False")
     ours = mixer.state_dict()
     moved = [name for name in ours if not torch.equal(ours[name], fresh[name])]
@@ -146,7 +148,7 @@ def test_class_tokens_and_their_positions(tmp_path: Path, tokens: int, own: int)
         *(["model.pool = @pool.mean()"] if not own else []),
     ]
     mixer, start = started("asm", tmp_path / "ast.safetensors", *lines, kind="ast")
-    fresh = mixkit.build(mixkit.load_recipe("asm", settings=[*SMALL, lines[0], *lines[2:]]), classes=3).mixer
+    fresh = mixkit.build(mixkit.load_recipe("asm", FORM, [*SMALL, lines[0], *lines[2:]]), classes=3).mixer
     kept = min(tokens, own)
     assert mixer.position is not None
     assert fresh.position is not None
@@ -183,7 +185,7 @@ def test_safetensors_and_state_dicts_give_the_same(tmp_path: Path, file: Path) -
 def test_the_usual_place_and_a_path_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIXKIT_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    recipe = mixkit.load_recipe("asm_rh", settings=[*SMALL, "train.init = @weights.deit()"])
+    recipe = mixkit.load_recipe("asm_rh", FORM, [*SMALL, "train.init = @weights.deit()"])
     assert recipe.train.init is not None
     mixer = mixkit.build(recipe, classes=3).mixer
     with pytest.raises(SettingError) as caught:
@@ -229,7 +231,7 @@ def test_a_run_starts_from_it_once(
     lines = [*SMALL, "task.demo.clips = 4", "task.demo.seconds = 0.5", "train.epochs = 1", "train.learning_rate = 1e-9"]
     lines += ["train.init = @weights.deit()", f"weights.deit.path = {str(file)!r}"]
     arguments = [word for line in lines for word in ("--set", line)]
-    said = mixkit_command("train", "asm_rh", *arguments)
+    said = mixkit_command("train", "asm_rh", "--with", *FORM, *arguments)
     assert said.code == 0, said
     assert f"parameters start from {file}" in said.out.replace("\n", " ")
     run = Path("runs/asm_rh/001")
@@ -245,7 +247,7 @@ def test_a_run_starts_from_it_once(
     again = mixkit_command("train", "--resume", run)
     assert again.code == 0, again
     assert "start from" not in again.out
-    fresh = mixkit_command("train", "asm_rh", *arguments)
+    fresh = mixkit_command("train", "asm_rh", "--with", *FORM, *arguments)
     assert fresh.code == 2
     assert f"weights.deit.path names {file}, which is not there." in fresh.err.replace("\n", " ")
     assert not Path("runs/asm_rh/002").exists()

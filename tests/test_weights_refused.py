@@ -18,14 +18,13 @@ from mixkit.errors import DamagedError, MixkitError
 from mixkit.model.mixer import Mixer
 from mixkit.registry import weights
 from tests.fake_vit import timm_state
+from tests.test_weights import FORM, SMALL
 
 State = dict[str, Tensor]
 
 
 def network(recipe: str = "asm_rh", *lines: str) -> Mixer:
-    return mixkit.build(
-        mixkit.load_recipe(recipe, settings=["model.width = 16", "model.depth = 2", *lines]), classes=3
-    ).mixer
+    return mixkit.build(mixkit.load_recipe(recipe, FORM, [*SMALL, *lines]), classes=3).mixer
 
 
 def refused(file: Path, mixer: Mixer | None = None, kind: str = "deit", **settings: Any) -> MixkitError:
@@ -150,6 +149,11 @@ def test_networks_without_a_place(tmp_path: Path) -> None:
     bare = network("asm_rh", "block.branches = [@operator.token()]")
     assert str(refused(file, bare)) == (
         "weights.deit.channel is True, but the network has no channel or roll_time. Set weights.deit.channel = False."
+    )
+    small = mixkit.build(mixkit.load_recipe("asm_rh", settings=["model.width = 16", "model.depth = 2"]), classes=3)
+    assert str(refused(file, small.mixer)) == (
+        "model.stem has no linear patches, in whose place weights.deit begins. "
+        "Set model.stem = @stem.patches(), or lay its form over the recipe: --with stem/patches."
     )
     assert str(refused(file, position=True)) == (
         "weights.deit.position is True, but the network has no positional embedding. "

@@ -60,7 +60,14 @@ class Taking:
             colours: factors of red, green and blue; None for a network that has one channel.
             rule: what they are called.
         """
-        wanted = self._own["stem.projection.weight"].shape
+        projection = self._own.get("stem.projection.weight")
+        if projection is None or projection.ndim != 4:
+            raise SettingError(
+                "model.stem",
+                f"has no linear patches, in whose place weights.{self.kind} begins. "
+                "Set model.stem = @stem.patches(), or lay its form over the recipe: --with stem/patches.",
+            )
+        wanted = projection.shape
         channels = 1 if colours is None else 3
         found = self.file.shape(self.parts["patches.weight"])
         if len(found) == 4 and found[1] != channels and found[1] in (1, 3):
