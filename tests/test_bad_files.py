@@ -89,8 +89,11 @@ def recipe(root: Path, *settings: str) -> Recipe:
         "block.branches = [@operator.channel()]",
         "model.width = 8",
         "model.depth = 1",
+        "model.stem = @stem.patches()",
         "stem.patches.size = (16, 2)",
         "stem.patches.stride = (16, 2)",
+        "features.log_mel.window_ms = 25",
+        "features.log_mel.hop_ms = 10",
         "train.epochs = 1",
         "train.batch_size = 100",
     ]
