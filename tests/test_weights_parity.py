@@ -17,7 +17,8 @@ timm = pytest.importorskip("timm", reason="extra mixkit[parity] is not installed
 transformers = pytest.importorskip("transformers", reason="extra mixkit[parity] is not installed")
 
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
-LINES = ["model.width = 32", "model.depth = 2"]
+LINES = ["model.width = 32", "model.depth = 2", "stem.patches.size = (16, 16)", "stem.patches.stride = (10, 10)"]
+LINES += ["features.log_mel.bins = 128", "features.log_mel.window_ms = 25.0", "features.log_mel.hop_ms = 10.0"]
 
 
 def deit_of_timm(folder: Path) -> tuple[nn.Module, Path]:
@@ -42,7 +43,7 @@ def saved(model: nn.Module, folder: Path) -> Path:
 
 
 def started(recipe: str, kind: str, file: Path, *lines: str) -> tuple[Mixer, Start]:
-    mixer = mixkit.build(mixkit.load_recipe(recipe, settings=[*LINES, *lines]), classes=3).mixer
+    mixer = mixkit.build(mixkit.load_recipe(recipe, ["stem/patches"], [*LINES, *lines]), classes=3).mixer
     settings: dict[str, object] = {"path": str(file), "position": mixer.position is not None}
     start: Start = weights.build(weights.spec(kind, **settings), mixer)
     return mixer.eval(), start
