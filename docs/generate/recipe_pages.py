@@ -14,11 +14,11 @@ from mixkit.recipe.writer import to_gin
 from mixkit.registry import task
 from mixkit.study.definition import Study, load_study
 
-BASE = "asm_rh"  # what fragments are laid over
+BASE = "mlp_mixer"  # what fragments are laid over
 UNKNOWN = 10  # classes that are assumed where the recordings are not here
 LISTS = {
     "Recipes": (catalog.names, "They train as they are: `mixkit train NAME`."),
-    "Fragments": (catalog.fragments, "Laid over a recipe: `mixkit train asm_rh --with NAME`."),
+    "Fragments": (catalog.fragments, "Laid over a recipe: `mixkit train mlp_mixer --with NAME`."),
     "Studies": (catalog.studies, "What is compared: `mixkit ablate NAME`."),
 }
 
