@@ -66,7 +66,7 @@ def test_the_block_of_fnet_is_transformers() -> None:
     x = torch.randn(2, 15, 8, dtype=torch.float64)
     torch.testing.assert_close(ours(x), theirs(x)[0], rtol=1e-12, atol=1e-12)
     with torch.device("meta"):
-        whole = Mixer(mixkit.load_recipe("fnet", layers=["size/base"]).model, 128, 512, 10).blocks
+        whole = Mixer(mixkit.load_recipe("fnet", layers=["size/fnet_base"]).model, 128, 512, 10).blocks
         encoder = fnet.FNetEncoder(fnet.FNetConfig(num_hidden_layers=12))
     assert parameters(whole) == parameters(encoder)
 

@@ -89,6 +89,21 @@ def test_the_resolved_text_is_the_recipe(path: Path, layer: str) -> None:
     assert again.name == path.stem
 
 
+SMALL_FORM = ("recipes/size/tiny.gin", "recipes/training/small_data.gin", "recipes/stem/convolution.gin")
+
+
+@pytest.mark.parametrize("name", ["asm_rh", "asm_h", "asm_r", "asm", "ast", "mlp_mixer"])
+@pytest.mark.parametrize("layer", ["size/base", "training/ast_sounds", "training/ast_words"])
+def test_what_a_paper_has_keeps_nothing_of_the_small_form(name: str, layer: str) -> None:
+    """A paper's size replaces form, features and training, a paper's training the training: no setting is left over."""
+    written = mixkit.load_recipe(name, layers=[layer]).sources
+    left = {key for key, place in written.items() if place.rpartition(":")[0] in SMALL_FORM}
+    if layer != "size/base":
+        assert "model.width" in left  # or this looks for files that are called otherwise
+        left = {key for key in left if key.startswith("train.")}
+    assert not left
+
+
 @pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_fragment_lies_over_a_recipe(path: Path) -> None:
     recipe = mixkit.load_recipe("asm_rh", layers=[f"{path.parent.name}/{path.stem}"])
