@@ -27,6 +27,8 @@ SMALL = (
     "train.precision = 'float32'",
 )
 
+LEARNED = ("recipe.features = @features.pcen()", "features.pcen.learned = True")
+
 
 def trained(folder: Path, *lines: str) -> Run:
     return train(mixkit.load_recipe("asm_rh", settings=[*SMALL, *lines]), folder, device="cpu")
@@ -58,6 +60,17 @@ def test_frozen_parts_stay_to_the_bit(tmp_path: Path) -> None:
     assert moved(trained(tmp_path, "train.freeze = ['blocks']", "train.average = 0.9")) == {"stem", "norm", "head"}
 
 
+def test_features_that_learn_are_of_the_body(tmp_path: Path) -> None:
+    lines = ("train.epochs = 1", *LEARNED)
+    recipe = mixkit.load_recipe("asm_rh", settings=[*SMALL, *lines])
+    fresh_ones = dict(mixkit.build(recipe, classes=10).features.named_parameters())
+    for freeze, moves in (("", True), ("train.freeze = ['body']", False), ("train.freeze = ['features']", False)):
+        run = trained(tmp_path, *lines, *([freeze] if freeze else []))
+        found = dict(mixkit.load(run.folder).features.named_parameters())
+        assert found
+        assert any(not torch.equal(found[name], fresh_ones[name]) for name in found) == moves
+
+
 def test_they_thaw_after_their_epochs_and_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     lines = ("train.epochs = 3", "train.best = 'loss'", "train.freeze = ['body']", "train.freeze_epochs = 2")
 
@@ -83,20 +96,22 @@ def test_they_thaw_after_their_epochs_and_a_stopped_run_goes_on_to_the_same_bits
 
 
 def test_each_layer_at_its_own_rate() -> None:
-    mixer = mixkit.build(mixkit.load_recipe("ast", settings=["model.width = 32", "model.depth = 3"]), 4).mixer
+    lines = ["model.width = 32", "model.depth = 3", *LEARNED]
+    model = mixkit.build(mixkit.load_recipe("ast", settings=lines), 4)
+    named = {name.removeprefix("mixer."): weight for name, weight in model.named_parameters()}
     steps = torch.optim.AdamW(
         [
-            {"params": [p for p in mixer.parameters() if p.ndim >= 2], "weight_decay": 0.05},
-            {"params": [p for p in mixer.parameters() if p.ndim < 2], "weight_decay": 0.0},
+            {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": 0.05},
+            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
         ],
         lr=1.0,
     )
-    split_groups(steps, mixer, 0.5, 0.75)
+    split_groups(steps, model.features, model.mixer, 0.5, 0.75)
     rates = {id(w): (group["rate"], group["weight_decay"]) for group in steps.param_groups for w in group["params"]}
     expected = {"head": 1.0, "norm": 0.5, "blocks.2": 0.5 * 0.75, "blocks.1": 0.5 * 0.75**2, "blocks.0": 0.5 * 0.75**3}
-    expected |= dict.fromkeys(("stem", "prefix", "position"), 0.5 * 0.75**4)
-    assert len(rates) == len(list(mixer.parameters()))
-    for name, weight in mixer.named_parameters():
+    expected |= dict.fromkeys(("features", "stem", "prefix", "position"), 0.5 * 0.75**4)
+    assert len(rates) == len(list(model.parameters()))
+    for name, weight in named.items():
         part = next(part for part in expected if name == part or name.startswith(f"{part}."))
         assert rates[id(weight)] == (pytest.approx(expected[part]), 0.05 if weight.ndim >= 2 else 0.0), name
     assert steps.param_groups[0]["rate"] == 1.0

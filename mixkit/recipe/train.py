@@ -50,8 +50,8 @@ class Train(Section):
         workers: processes that read audio; 0 reads in the main process.
         seed: of weights, order, crops and augmentation.
         init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
-        freeze: parts of the network that do not learn: `body`, which is all but the head, `stem`, `blocks`, `blocks.0`,
-            `norm` and so on.
+        freeze: parts that do not learn: `body`, which is all but the head, `features` if they learn, `stem`, `blocks`,
+            `blocks.0`, `norm` and so on.
         freeze_epochs: for how many epochs they do not; None for the whole run.
         body_rate: learning rate of all but the head, as a factor of `learning_rate`.
         layer_decay: factor on the learning rate from each layer to the one ahead of it, from the head to the stem; None

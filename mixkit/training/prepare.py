@@ -117,7 +117,7 @@ def prepare(
     expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
-    expect_parts(model.mixer, recipe.train.freeze)
+    expect_parts(model.features, model.mixer, recipe.train.freeze)
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
 

@@ -55,11 +55,12 @@ class Step:
         self.precision = prepared.precision
         self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
         self.steps = optimizer.build(settings.optimizer, self.model.parameters(), settings.learning_rate)
+        learning = (self.model.features, self.model.mixer)
         if settings.body_rate != 1 or settings.layer_decay is not None:
-            split_groups(self.steps, self.model.mixer, settings.body_rate, settings.layer_decay)
+            split_groups(self.steps, *learning, settings.body_rate, settings.layer_decay)
         self.processes = processes or Processes()
         until = settings.freeze_epochs and settings.freeze_epochs * prepared.budget.per_epoch
-        self.frozen = Frozen(self.model.mixer, settings.freeze, until)
+        self.frozen = Frozen(*learning, settings.freeze, until)
         self.learning_rate = settings.learning_rate
         self.rate = schedule.build(settings.schedule, prepared.budget.steps, prepared.budget.per_epoch)
         self.augmentations = [

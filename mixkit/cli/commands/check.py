@@ -119,7 +119,7 @@ def _built(recipe: "Recipe") -> tuple[str, str]:
     features = build_features(recipe)
     classes, note = classes_of(recipe)
     mixer = without_memory(recipe.model, features.bins, features.frames, classes)
-    expect_parts(mixer, recipe.train.freeze)
+    expect_parts(features, mixer, recipe.train.freeze)
     grid = mixer.stem.grid
     parameters = sum(row.parameters for row in learned_features(features)) + sum(p.numel() for p in mixer.parameters())
     blocks = f"{recipe.model.depth} blocks over a {grid.frequency} x {grid.time} grid"
