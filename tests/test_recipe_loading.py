@@ -168,6 +168,24 @@ def test_later_wins(write: Write) -> None:
     assert recipe.sources["recipe.task"] == "mine.gin:2"
 
 
+def test_what_a_file_says_of_its_recordings_goes_with_its_task(write: Write) -> None:
+    """The demo may be rolled in time; spoken words that take its place may not."""
+    shipped = load_recipe("asm_rh")
+    assert [spec.name for spec in shipped.augmentations] == ["time_roll"]
+    for other in ("task/speech_commands", "task/urbansound8k", "task/ravdess"):
+        assert load_recipe("asm_rh", [other]).augmentations == ()
+    assert load_recipe("asm_rh", settings=["recipe.task = @task.esc50()"]).augmentations == ()
+    assert load_recipe("asm_rh", ["task/demo"]).augmentations == shipped.augmentations
+    write("fold.gin", "recipe.task = @task.demo()\ntask.demo.clips = 4\n")
+    path = write("mine.gin", "include 'asm_rh.gin'\ntask.pad = 'repeat'\n")
+    assert load_recipe(path, ["fold"]).augmentations == shipped.augmentations  # the same task
+    kept = load_recipe(path, ["task/esc50"], ["task.crop = 'start'", "recipe.task = @task.gtzan()"])
+    assert (kept.pad, kept.crop, kept.augmentations) == ("repeat", "start", ())  # not said with a task
+    write("birds.gin", "include 'asm_rh.gin'\nrecipe.task = @task.esc50()\ntask.pad = 'centre'\n")
+    assert load_recipe("birds.gin").pad == "centre"
+    assert load_recipe("birds.gin", ["task/gtzan"]).pad == "silence"
+
+
 def test_a_file_that_two_files_include_counts_once(write: Write) -> None:
     write("base.gin", "train.seed = 1\n")
     write("left.gin", "include 'base.gin'\ntrain.seed = 2\n")

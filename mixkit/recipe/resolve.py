@@ -23,7 +23,7 @@ from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of, twin_of
 from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe
-from mixkit.recipe.section import Section, home_of
+from mixkit.recipe.section import OF_TASKS, Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import show
@@ -31,13 +31,15 @@ from mixkit.values import show
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 REQUIRED = "gin.REQUIRED"
 ANYTHING = ""  # among kinds
+TASK: Key = ("", "recipe", "task")
 
 
 class Resolver:
     """Turns bindings into a recipe.
 
     Args:
-        bindings: in their order; a later one replaces an earlier one of the same key, or of its twin.
+        bindings: in their order; a later one replaces an earlier one of the same key, or of its twin, and another task
+            what the file of the former one says of its recordings.
         faults: what is wrong is noted here.
         file: the recipe, for what is missing from it.
     """
@@ -47,6 +49,7 @@ class Resolver:
         self.used: set[Key] = set()
         self._number: dict[Key, int] = {}
         for number, binding in enumerate(bindings):
+            self._leave_out_of_a_former_task(binding)
             self.bindings[binding.key] = binding
             self._number[binding.key] = number
             if (twin := twin_of(binding)) and self.bindings.pop(twin, None):
@@ -57,6 +60,17 @@ class Resolver:
         self._faults = faults
         self._start = Place(file)
         self._unfolding = Unfolding(faults)
+
+    def _leave_out_of_a_former_task(self, binding: Binding) -> None:
+        """Where another task takes a task's place, what the file of that one said of its recordings goes with it."""
+        before = self.bindings.get(binding.key) if binding.key == TASK else None
+        if before is None or repr(before.value) == repr(binding.value):
+            return
+        for key in [("", "task", setting) for setting in OF_TASKS]:
+            said = self.bindings.get(key)
+            if said is not None and (said.place.file, said.place.option) == (before.place.file, before.place.option):
+                del self.bindings[key]
+                self.used.add(key)
 
     def recipe(self, name: str) -> Recipe | None:
         """The recipe, or None if something is wrong; `name` is what it is called unless it says so itself."""
