@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from comparing import Row, against, arguments, place, report, same
-from plain import ActiveShift, ActiveToken, FactorizedToken, Shift, SpatialShift
+from plain import ActiveShift, ActiveToken, AxialShift, Cycle, FactorizedToken, Hire, Shift, SpatialShift, Wave
 from timm.layers import Mlp
 from timm.models.metaformer import Pooling
 from timm.models.mlp_mixer import SpatialGatingBlock
@@ -102,14 +102,17 @@ REFERENCES: dict[str, Reference] = {
     "active_shift": Reference("torch's grid_sample", lambda: ActiveShift(WIDTH), "picture"),
     "active_token": Reference("torchvision's deform_conv2d", lambda: ActiveToken(WIDTH, share=4), "grid"),
     "attention": Reference("timm", lambda: Attention(WIDTH, 12, qkv_bias=True)),
+    "axial_shift": Reference(PLAIN, lambda: AxialShift(WIDTH, 5), "picture"),
     "channel": Reference("timm", lambda: Mlp(WIDTH, 4 * WIDTH)),
     "convolution": Reference("torch", lambda: nn.Conv2d(WIDTH, WIDTH, 5, padding=2, groups=WIDTH), "picture"),
     "cross_patch": Reference("timm", lambda: OverTokens(nn.Linear(TOKENS, TOKENS))),
+    "cycle": Reference("torchvision's deform_conv2d", lambda: Cycle(WIDTH, 3), "grid"),
     "factorized_channel": Reference("timm", lambda: Mlp(WIDTH, WIDTH // 4)),
     "factorized_token": Reference(PLAIN, lambda: FactorizedToken(TOKENS, WIDTH // 2, parts=2)),
     "fourier": Reference(
         "transformers", lambda: First(FNetBasicFourierTransform(FNetConfig())), settings={"norm": "backward"}
     ),
+    "hire": Reference(PLAIN, lambda: Hire(WIDTH, 2, 1), "picture", layer=1),
     "pointwise": Reference("torch", lambda: nn.Conv2d(WIDTH, WIDTH, 1), "picture"),
     "pooling": Reference("timm", Pooling, "picture"),
     "shift": Reference(PLAIN, lambda: Shift(parts=12), "picture"),
@@ -127,6 +130,7 @@ REFERENCES: dict[str, Reference] = {
         clips=1,  # token by token, it takes half a minute for each
     ),
     "token": Reference("timm", lambda: OverTokens(Mlp(TOKENS, WIDTH // 2))),
+    "wave": Reference(PLAIN, lambda: Wave(WIDTH, 7), "picture"),
     "window_attention": Reference("timm", lambda: swin(DIVIDING, False), "grid", {"window": DIVIDING}),
     "window_attention, shifted": Reference("timm", lambda: swin(DIVIDING, True), "grid", {"window": DIVIDING}, 1),
     "window_attention_v2": Reference("timm", lambda: swin_v2(DIVIDING, False), "grid", {"window": DIVIDING}),

@@ -61,6 +61,15 @@ class ActiveShift(nn.Module):
         return functional.grid_sample(x.transpose(0, 1), places, align_corners=True).transpose(0, 1)
 
 
+def weighed(weigh: nn.Module, first: Tensor, second: Tensor, third: Tensor, places: tuple[int, int]) -> Tensor:
+    """The sum of three, each channel by what a small network makes of the mean over all places."""
+    weights = weigh((first + second + third).mean(places)).unflatten(1, (-1, 3)).softmax(2)
+    for axis in places:
+        weights = weights.unsqueeze(axis)
+    one, two, three = weights.unbind(-1)
+    return first * one + second * two + third * three
+
+
 class ActiveToken(nn.Module):
     """ATM, whose authors fetch by deformable convolutions with a kernel of 1 x 1. Shape: `b f t c -> b f t c`."""
 
@@ -85,9 +94,7 @@ class ActiveToken(nn.Module):
         in_frequency = deform_conv2d(picture, torch.stack((up, rest), 2).flatten(1, 2), self.one)
         time = self.time(in_time.permute(0, 2, 3, 1))
         frequency, channel = self.frequency(in_frequency.permute(0, 2, 3, 1)), self.channel(x)
-        weights = self.weigh((time + frequency + channel).mean((1, 2))).unflatten(1, (-1, 3)).softmax(2)
-        first, second, third = weights[:, None, None].unbind(-1)
-        return self.projection(time * first + frequency * second + channel * third)
+        return self.projection(weighed(self.weigh, time, frequency, channel, (1, 2)))
 
 
 class FactorizedToken(nn.Module):
@@ -104,3 +111,122 @@ class FactorizedToken(nn.Module):
         for part, row in enumerate(self.rows):
             mixed[:, :, part :: len(self.rows)] = row(x[:, :, part :: len(self.rows)])
         return mixed.transpose(1, 2)
+
+
+class AxialShift(nn.Module):
+    """AS-MLP, as its authors write it without their kernels. Shape: `b c f t -> b c f t`."""
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.size = size
+        self.expand = nn.Conv2d(width, width, 1)
+        self.inner_norm, self.outer_norm = nn.GroupNorm(1, width), nn.GroupNorm(1, width)
+        self.time, self.frequency = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
+        self.contract = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift and blend."""
+        x = functional.gelu(self.inner_norm(self.expand(x)))
+        time, frequency = (functional.gelu(over(self.shifted(x, axis))) for over, axis in self.ways())
+        return self.contract(self.outer_norm(time + frequency))
+
+    def ways(self) -> tuple[tuple[nn.Module, int], ...]:
+        """Maps, and the axis of each."""
+        return (self.time, 3), (self.frequency, 2)
+
+    def shifted(self, x: Tensor, axis: int) -> Tensor:
+        """Each part another step on, out of a picture with a rim."""
+        rim = self.size // 2
+        parts = functional.pad(x, (rim,) * 4).chunk(self.size, dim=1)
+        moved = torch.cat([torch.roll(part, step - rim, axis) for step, part in enumerate(parts)], dim=1)
+        return moved[:, :, rim : rim + x.shape[2], rim : rim + x.shape[3]]
+
+
+class Cycle(nn.Module):
+    """CycleMLP, whose authors climb by deformable convolutions with a kernel of 1 x 1. Shape: `b f t c -> b f t c`."""
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.time, self.frequency = nn.Linear(width, width), nn.Linear(width, width)
+        self.channel = nn.Linear(width, width, bias=False)
+        self.weigh = Mlp(width, width // 4, 3 * width)
+        self.projection = nn.Linear(width, width)
+        step = (torch.arange(width) + size // 2) % size - size // 2
+        rest = torch.zeros_like(step)
+        self.register_buffer("on", torch.stack((rest, step), 1).float().view(1, -1, 1, 1))
+        self.register_buffer("up", torch.stack((step, rest), 1).float().view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Climb and weigh."""
+        picture = x.permute(0, 3, 1, 2).contiguous()
+        time, frequency = (
+            deform_conv2d(
+                picture, offset.expand(len(x), -1, *picture.shape[2:]), over.weight[:, :, None, None], over.bias
+            ).permute(0, 2, 3, 1)
+            for offset, over in ((self.on, self.time), (self.up, self.frequency))
+        )
+        return self.projection(weighed(self.weigh, time, frequency, self.channel(x), (1, 2)))
+
+
+class Waves(nn.Module):
+    """Waves along one axis, of Wave-MLP. Shape: `b c f t -> b c f t`."""
+
+    def __init__(self, width: int, kernel: tuple[int, int]):
+        super().__init__()
+        self.amplitude, self.phase = nn.Conv2d(width, width, 1, bias=False), nn.Conv2d(width, width, 1)
+        self.norm = nn.BatchNorm2d(width)
+        settings = {"padding": (kernel[0] // 2, kernel[1] // 2), "groups": width, "bias": False}
+        self.cosine, self.sine = (nn.Conv2d(width, width, kernel, **settings) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sum."""
+        amplitude, phase = self.amplitude(x), functional.relu(self.norm(self.phase(x)))
+        return self.cosine(amplitude * phase.cos()) + self.sine(amplitude * phase.sin())
+
+
+class Wave(nn.Module):
+    """Wave-MLP's token mixing. Shape: `b c f t -> b c f t`."""
+
+    def __init__(self, width: int, size: int):
+        super().__init__()
+        self.time, self.frequency = Waves(width, (1, size)), Waves(width, (size, 1))
+        self.channel = nn.Conv2d(width, width, 1, bias=False)
+        self.weigh = Mlp(width, width // 4, 3 * width)
+        self.projection = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Interfere and weigh."""
+        return self.projection(weighed(self.weigh, self.time(x), self.frequency(x), self.channel(x), (2, 3)))
+
+
+class Regions(nn.Module):
+    """Regions along frequency, of Hire-MLP, which divide the grid. Shape: `b c f t -> b c f t`."""
+
+    def __init__(self, width: int, size: int, shift: int):
+        super().__init__()
+        self.size, self.shift = size, shift
+        self.contract = nn.Conv2d(size * width, width // 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width // 2)
+        self.expand = nn.Conv2d(width // 2, size * width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange, mix, and put back."""
+        regions = torch.roll(x, self.shift, 2).unflatten(2, (-1, self.size)).permute(0, 3, 1, 2, 4).flatten(1, 2)
+        mixed = self.expand(functional.relu(self.norm(self.contract(regions)))).unflatten(1, (self.size, -1))
+        return torch.roll(mixed.permute(0, 2, 3, 1, 4).flatten(2, 3), -self.shift, 2)
+
+
+class Hire(nn.Module):
+    """Hire-MLP's rearrangement. Shape: `b c f t -> b c f t`."""
+
+    def __init__(self, width: int, size: int, shift: int):
+        super().__init__()
+        self.frequency, self.time = Regions(width, size, shift), Regions(width, size, shift)
+        self.channel = nn.Conv2d(width, width, 1)
+        self.weigh = Mlp(width, width // 4, 3 * width)
+        self.projection = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rearrange and weigh."""
+        frequency, time = self.frequency(x), self.time(x.transpose(2, 3)).transpose(2, 3)
+        return self.projection(weighed(self.weigh, frequency, time, self.channel(x), (2, 3)))

@@ -213,6 +213,17 @@ def test_merging_is_swin_v2s() -> None:
     torch.testing.assert_close(ours(x), theirs(x.unflatten(1, (5, 6))).flatten(1, 2))
 
 
+def test_a_normed_convolution_is_a_layer_of_torchs() -> None:
+    ours = settled(downsample.build(downsample.spec("normed_convolution"), Grid(5, 8), 3, 6)).eval()  # type: ignore[arg-type]
+    norm = ours.norm
+    assert isinstance(norm, BatchNorm)
+    x = torch.randn(2, 40, 3)
+    picture = nn.functional.conv2d(x.mT.unflatten(2, (5, 8)), ours.convolution.projection.weight, None, 2, 1)
+    picture = nn.functional.batch_norm(picture, norm.mean, norm.variance, norm.weight, norm.bias).relu()
+    assert (ours.grid, ours.step, ours.first) == (Grid(3, 4), (2, 2), (0.0, 0.0))
+    torch.testing.assert_close(ours(x), picture.flatten(2).mT)
+
+
 def test_max_pool_keeps_the_strongest() -> None:
     made = downsample.build(downsample.spec("max_pool", size=(2, 3)), Grid(3, 5), 2, 2)
     x = torch.randn(1, 15, 2)

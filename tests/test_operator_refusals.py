@@ -48,6 +48,40 @@ REFUSALS = [
         replace(BASE, width=100),
         "operator.attention.head_width is 64, which does not divide a width of 100. Use a divisor, such as 50.",
     ),
+    *(
+        (
+            operator.spec(name),
+            replace(BASE, prefix=1),
+            f"{name} mixes the 12 x 50 grid and has no place for 1 prefix tokens. "
+            "Set model.prefix = 0, or use an operator over all tokens.",
+        )
+        for name in ("axial_shift", "cycle", "hire", "wave")
+    ),
+    (
+        operator.spec("axial_shift", size=(1, 1)),
+        BASE,
+        "operator.axial_shift.size is [1, 1], so that nothing moves. Use odd numbers, such as (5, 5).",
+    ),
+    (
+        operator.spec("axial_shift"),
+        replace(BASE, width=4),
+        "operator.axial_shift.size is [5, 5], more parts than the 4 channels. Use fewer.",
+    ),
+    (
+        operator.spec("cycle", size=(2, 3)),
+        BASE,
+        "operator.cycle.size is [2, 3], which has no middle. Use odd numbers, such as (3, 3) or (1, 7).",
+    ),
+    (
+        operator.spec("cycle", size=(1, 1)),
+        BASE,
+        "operator.cycle.size is [1, 1], so that no neighbour is heard. Use odd numbers, such as (3, 3) or (1, 7).",
+    ),
+    (
+        operator.spec("wave", kernel=(7, 4)),
+        BASE,
+        "operator.wave.kernel is [7, 4], which has no middle. Use odd numbers.",
+    ),
     (
         operator.spec("broadcast_residual"),
         replace(BASE, prefix=1),

@@ -14,6 +14,7 @@ from mixkit.registry import Grid, Site, Spec, operator
 from tests.reference.activation import activation
 from tests.reference.active_token import active_token
 from tests.reference.attention import attention
+from tests.reference.axial import axial_shift, cycle, hire, wave
 from tests.reference.broadcast_residual import broadcast_residual
 from tests.reference.cross_patch import cross_patch
 from tests.reference.factorized import factorized_token
@@ -36,10 +37,12 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "active_token": active_token,
     "active_shift": active_shift,
     "attention": attention,
+    "axial_shift": axial_shift,
     "broadcast_residual": broadcast_residual,
     "channel": partial(perspective, axes=("channel",)),
     "convolution": convolution,
     "cross_patch": cross_patch,
+    "cycle": cycle,
     "factorized_channel": partial(perspective, axes=("channel",)),
     "factorized_token": factorized_token,
     "frequency": partial(perspective, axes=("frequency",)),
@@ -48,6 +51,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "global_filter": global_filter,
     "hermit": hermit,
     "hermit_frequency": hermit,
+    "hire": hire,
     "perspective": perspective,
     "pointwise": pointwise,
     "pooling": pooling,
@@ -59,6 +63,7 @@ TWINS: dict[str, Callable[..., np.ndarray]] = {
     "state_space": state_space,
     "time": partial(perspective, axes=("time",)),
     "token": partial(perspective, axes=("frequency", "time")),
+    "wave": wave,
     "window_attention": window_attention,
     "window_attention_v2": window_attention_v2,
 }
@@ -67,12 +72,14 @@ SETTINGS = [
     operator.spec("activation", kind="mish"),
     operator.spec("active_token", share=1),
     operator.spec("attention", head_width=4, bias=False),
+    operator.spec("axial_shift", size=(1, 7)),
     operator.spec("broadcast_residual", kernel=(1, 5), dilation=2, bands=1),
     operator.spec("broadcast_residual", kernel=(5, 1), bands=4, dropout=0.0),
     operator.spec("channel", activation="mish"),
     operator.spec("convolution", kernel=(1, 3), bias=False),
     operator.spec("convolution", kernel=(3, 1)),
     operator.spec("convolution", kernel=(3, 3), dilation=(1, 2)),
+    operator.spec("cycle", size=(7, 1)),
     operator.spec("fourier", norm="backward"),
     operator.spec("fourier", norm="forward"),
     operator.spec("frequency_filter", blocks=1, activation="silu", shrink=0.3, skip=False),
@@ -81,6 +88,7 @@ SETTINGS = [
     operator.spec("hermit_frequency", axis="token"),
     operator.spec("hermit_frequency", variant="lossless", norm="ortho"),
     operator.spec("hermit_frequency", variant="lossless", norm="forward", axis="token"),
+    operator.spec("hire", region=(4, 3), turns=3, step=2),
     operator.spec("perspective", axes=("time", "channel"), activation="silu"),
     operator.spec("perspective", axes=("channel", "frequency")),
     operator.spec("perspective", axes=("frequency", "time", "channel"), hidden=3, activation="acon_c"),
@@ -102,6 +110,7 @@ SETTINGS = [
     operator.spec("window_attention_v2", window=(4, 2), head_width=8, pretrained_window=(6, 1)),
     operator.spec("state_space", axis="token", expansion=0.5, states=3, kernel=2, rank=2),
     operator.spec("state_space", directions="forward", states=2),
+    operator.spec("wave", kernel=(1, 3)),
 ]
 NESTED = [
     operator.spec("hermit", around=(operator.spec("token"), operator.spec("attention"))),
@@ -218,6 +227,10 @@ PARAMETERS = [
     (operator.spec("spatial_gate"), 5_680_536 - 2 * 768),
     (operator.spec("state_space", directions="forward"), 3_770_880),
     (operator.spec("active_token"), 2_953_920 + 296_832),
+    (operator.spec("axial_shift"), 2_365_440),
+    (operator.spec("cycle"), 2_953_920),
+    (operator.spec("hire"), 4_137_408),
+    (operator.spec("wave"), 4_158_144),
     (operator.spec("broadcast_residual"), 768**2 + 768 * (2 * 3 + 2 * 6)),
     (operator.spec("window_attention", window=(6, 10), head_width=64), 2_364_876),
 ]

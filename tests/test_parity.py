@@ -242,6 +242,28 @@ def test_what_is_fetched_is_a_deformable_convolution(grid: Grid) -> None:
         torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [(3, 3), (5, 7)])
+def test_cycle_is_deformable_convolutions(size: tuple[int, int]) -> None:
+    """As its authors' code has it: the steps are offsets of 1 x 1 kernels."""
+    ops = pytest.importorskip("torchvision.ops", reason="extra mixkit[parity] is not installed")
+    torch.manual_seed(0)
+    site = Site(Grid(4, 9), width=10)
+    module = operator.build(operator.spec("cycle", size=size), site).double()
+    x = torch.randn(2, site.tokens, 10, dtype=torch.float64, requires_grad=True)
+    picture = x.unflatten(1, (4, 9)).permute(0, 3, 1, 2).contiguous()
+    ways = []
+    for along, over in ((1, module.time), (0, module.frequency)):
+        offsets = torch.zeros(10, 2, dtype=torch.float64)
+        offsets[:, along] = (torch.arange(10) + size[along] // 2) % size[along] - size[along] // 2
+        everywhere = offsets.view(1, 20, 1, 1).expand(2, 20, 4, 9)
+        ways.append(ops.deform_conv2d(picture, everywhere, over.weight[:, :, None, None], over.bias).flatten(2).mT)
+    theirs = module.projection(module.weigh(*ways, module.channel(x)))
+    torch.testing.assert_close(module(x), theirs, rtol=1e-12, atol=1e-12)
+    parts = [x, *module.parameters()]
+    gradients = [torch.autograd.grad(y.pow(3).sum(), parts) for y in (module(x), theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
+
+
 def test_active_shift_is_torchs_sampling() -> None:
     site = Site(Grid(4, 6), width=5)
     module = operator.build(operator.spec("active_shift", reach=2.5), site).double()

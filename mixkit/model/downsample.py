@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from mixkit.errors import SettingError
 from mixkit.linear import Linear
+from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.norms import norm_layer
 from mixkit.model.stem import Pair
-from mixkit.recipe.schema import Norm
+from mixkit.recipe.schema import Activation, Norm
 from mixkit.registry import Grid, downsample
 from mixkit.values import Positive, expect_middle
 
@@ -76,6 +77,55 @@ class ConvolutionDownsample(nn.Module):
         picture = self.norm(x).unflatten(1, self._from).permute(0, 3, 1, 2)
         described: Tensor = self.projection(picture)
         return described.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+@downsample("normed_convolution", paper="arXiv:2111.12294")
+class NormedConvolution(nn.Module):
+    """Describes each place of a coarser grid by the tokens around it, as a layer of the convolution stem does.
+
+    A convolution, a norm, which takes the place of a bias, and an activation. Beyond the edge are zeros, half a kernel
+    of them.
+
+    Shape: `b (f t) c -> b (f' t') w`.
+
+    Args:
+        grid: of the tokens.
+        width: channels of a token, c.
+        wider: channels of a token afterwards, w.
+        kernel: tokens along frequency and time, odd numbers.
+        stride: from one place to the next.
+        norm: behind the convolution.
+        norm_eps: added to the variance in that norm.
+        activation: behind the norm (Hire-MLP); None for none (Wave-MLP).
+
+    Raises:
+        SettingError: a side of the kernel has no middle.
+
+    Paper: Wave-MLP, Tang et al. 2021, arXiv:2111.12294, and its authors' code, where the convolution has a bias, too.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        width: int,
+        wider: int,
+        *,
+        kernel: Pair = (3, 3),
+        stride: Pair = (2, 2),
+        norm: Norm = "batch",
+        norm_eps: Positive = 1e-5,
+        activation: Activation | None = "relu",
+    ):
+        super().__init__()
+        self.convolution = ConvolutionDownsample(grid, width, wider, kernel=kernel, stride=stride, bias=norm == "none")
+        self.norm = norm_layer(norm, wider, norm_eps)
+        self.activation = nn.Identity() if activation is None else ACTIVATIONS[activation]()
+        self.grid, self.step, self.first = self.convolution.grid, self.convolution.step, self.convolution.first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fewer tokens."""
+        described: Tensor = self.activation(self.norm(self.convolution(x)))
+        return described
 
 
 @downsample("patches", paper="arXiv:2103.14030, section 3.1")

@@ -6,6 +6,7 @@ from mixkit.errors import SettingError
 from mixkit.linear import Linear
 from mixkit.operators.fetched import fetched
 from mixkit.operators.precision import without_autocast
+from mixkit.operators.weighed import Weigh
 from mixkit.registry import Site, operator
 from mixkit.values import Count
 
@@ -59,12 +60,12 @@ class ActiveToken(nn.Module):
             divisor = next(size for size in range(min(share, width), 0, -1) if width % size == 0)
             message = f"is {share}, which does not divide a width of {width}. Use a divisor, such as {divisor}."
             raise SettingError("share", message)
-        self._grid, self._share, hidden = (grid.frequency, grid.time), share, max(width // 4, 1)
+        self._grid, self._share = (grid.frequency, grid.time), share
         self.norm = nn.LayerNorm(width, eps=1e-5)
         self.distances = Linear(width, 2 * width // share)
         self.time, self.frequency = Linear(width, width), Linear(width, width)
         self.channel = Linear(width, width, bias=False)
-        self.weigh = nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, 3 * width))
+        self.weigh = Weigh(width)
         self.projection = Linear(width, width)
         nn.init.trunc_normal_(self.distances.weight, std=0.02)
         nn.init.zeros_(self.distances.bias)
@@ -75,10 +76,7 @@ class ActiveToken(nn.Module):
         with without_autocast(x.device):  # half precision knows a place only to a fraction of a patch
             distances = self.distances(self.norm(cube.to(self.norm.weight.dtype)))
         in_time, in_frequency = distances.repeat_interleave(self._share, dim=-1).chunk(2, dim=-1)
-        time = self.time(fetched(cube, in_time, 2))
-        frequency = self.frequency(fetched(cube, in_frequency, 1))
-        channel = self.channel(cube)
-        weights = self.weigh((time + frequency + channel).mean((1, 2))).unflatten(1, (-1, 3)).softmax(2)
-        first, second, third = weights[:, None, None].unbind(-1)
-        mixed: Tensor = self.projection(time * first + frequency * second + channel * third)
-        return mixed.flatten(1, 2)
+        time = self.time(fetched(cube, in_time, 2).flatten(1, 2))
+        frequency = self.frequency(fetched(cube, in_frequency, 1).flatten(1, 2))
+        mixed: Tensor = self.projection(self.weigh(time, frequency, self.channel(x)))
+        return mixed

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ from mixkit.errors import MixkitError, SettingError
 from mixkit.linear import Linear
 from mixkit.operators.feed_forward import Activation, activation_layer
 from mixkit.operators.fetched import fetched
+from mixkit.operators.moved import Edges, moved
 from mixkit.registry import Site, operator
 from mixkit.values import Count, Positive, Side, expect_middle
 
-Edges = Literal["zero", "keep", "wrap"]
 AROUND = ((0, -1), (0, 1), (-1, 0), (1, 0))
 """Steps along frequency and time to the neighbours that share a side."""
 
@@ -91,24 +91,11 @@ class Shift(nn.Module):
         """Shift."""
         cube = x.reshape(x.shape[0], *self._grid, x.shape[2])
         *moving, rest = torch.split(cube, self._parts, dim=3)
-        moved = (
-            self._moved(self._moved(part, 1, up), 2, on) for part, (up, on) in zip(moving, self.steps, strict=True)
+        shifted = (
+            moved(moved(part, 1, up, self._edges), 2, on, self._edges)
+            for part, (up, on) in zip(moving, self.steps, strict=True)
         )
-        return torch.cat((*moved, rest), dim=3).flatten(1, 2)
-
-    def _moved(self, part: Tensor, axis: int, step: int) -> Tensor:
-        """Every value so many places on, or back where the step is negative."""
-        length = part.shape[axis]
-        size = abs(step) % length if self._edges == "wrap" else min(abs(step), length)
-        if size == 0:
-            return part
-        kept = part.narrow(axis, 0 if step > 0 else size, length - size)
-        entering = part.narrow(axis, length - size if step > 0 else 0, size)
-        if self._edges == "zero":
-            entering = torch.zeros_like(entering)
-        if self._edges == "keep":
-            entering = part.narrow(axis, 0 if step > 0 else length - 1, 1).expand_as(entering)
-        return torch.cat((entering, kept) if step > 0 else (kept, entering), dim=axis)
+        return torch.cat((*shifted, rest), dim=3).flatten(1, 2)
 
 
 def _rectangle(sides: tuple[int, int]) -> tuple[tuple[int, int], ...]:
