@@ -1,15 +1,13 @@
-"""The command line, from the signatures of the very commands."""
+"""The command line, from the very commands that typer makes: what `--help` says, and nothing else."""
 
-import inspect
-import types
-import typing
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
-import typer
-from typer.models import ArgumentInfo, OptionInfo
+from typer.main import get_command
 
 from mixkit.cli.app import app, options
+
+Described = tuple[str, Any, Any]  # the words that call a command, the command, and its context
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -19,62 +17,34 @@ def pages() -> Iterator[tuple[str, str]]:
         "Results go to stdout, errors to stderr, in one message each. Exit codes: 0 done; 2 a mistake in what was "
         "asked; 3 refused, because it would run code that you did not ask for; 4 damaged input; 1 a fault of mixkit; "
         "130, 143, 138 and 129 after a signal.",
-        _command("mixkit", options, "COMMAND [ARGUMENTS]..."),
-        *(_command(f"mixkit {name}", callback) for name, callback in sorted(_commands(app))),
+        *(_described(*command) for command in commands()),
     ]
     yield "reference/cli.md", "\n\n".join(parts) + "\n"
 
 
-def _commands(group: typer.Typer, ahead: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    for command in group.registered_commands:
-        assert command.callback is not None
-        yield f"{ahead}{command.name or command.callback.__name__}", command.callback
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None
-        yield from _commands(inner.typer_instance, f"{ahead}{inner.name} ")
+def commands() -> Iterator[Described]:
+    """Every command by the words that call it, `mixkit data get`; ahead of them `mixkit` itself."""
+    yield from _below("mixkit", get_command(app), None)
 
 
-def _command(name: str, callback: Callable[..., Any], last: str = "") -> str:
-    hints = typing.get_type_hints(callback, include_extras=True)
-    rows, arguments = [], []
-    for parameter in inspect.signature(callback).parameters.values():
-        kind, info = typing.get_args(hints[parameter.name])[:2]
-        if isinstance(info, ArgumentInfo):
-            called = _argument(parameter, info)
-            arguments.append(called)
-        else:
-            called = _option(parameter.name, kind, info)
-        rows.append(f"| `{called}` | {_cell(info.help or '')} | {_default(parameter)} |")
-    usage = " ".join(
-        word for word in (name, "[OPTIONS]" if len(rows) > len(arguments) else "", *arguments, last) if word
-    )
-    table = "| | | default |\n| --- | --- | --- |\n" + "\n".join(rows)
-    return f"## {name}\n\n{inspect.getdoc(callback)}\n\n```text\n{usage}\n```\n\n{table}"
+def _below(path: str, command: Any, parent: Any) -> Iterator[Described]:
+    context = command.make_context(path.split()[-1], [], parent, resilient_parsing=True)
+    yield path, command, context
+    for name, inner in sorted(getattr(command, "commands", {}).items()):
+        yield from _below(f"{path} {name}", inner, context)
 
 
-def _argument(parameter: inspect.Parameter, info: ArgumentInfo) -> str:
-    named = (info.metavar or parameter.name.upper()).strip("[]")
-    return named if parameter.default is parameter.empty else f"[{named}]"
+def _described(path: str, command: Any, context: Any) -> str:
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    rows = [row for parameter in command.get_params(context) if (row := _row(parameter, context))]
+    says = options.__doc__ if path == "mixkit" else command.help
+    return "\n".join([f"## {path}", "", f"{says}", "", "```text", usage, "```", "", "| | |", "| --- | --- |", *rows])
 
 
-def _option(name: str, kind: Any, info: OptionInfo) -> str:
-    flags = ", ".join(info.param_decls or (f"--{name.replace('_', '-')}",))
-    return flags if kind is bool else f"{flags} {info.metavar or _takes(kind)}"
-
-
-def _takes(kind: Any) -> str:
-    """What stands behind an option, where the command does not say: `onnx|torch`, `INT`, `PATH`."""
-    if typing.get_origin(kind) is Literal:
-        return "|".join(typing.get_args(kind))
-    if isinstance(kind, types.UnionType):
-        return _takes(typing.get_args(kind)[0])
-    return {"str": "TEXT"}.get(kind.__name__, kind.__name__.upper())
-
-
-def _default(parameter: inspect.Parameter) -> str:
-    default = parameter.default
-    return "" if default in (None, False, parameter.empty) else f"`{default}`"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _row(parameter: Any, context: Any) -> str:
+    """An option or argument as `--help` has it; nothing of one that is hidden."""
+    record = parameter.get_help_record(context)
+    if record is None:
+        return ""
+    called = parameter.display_name_raw if parameter.param_type_name == "argument" else record[0]
+    return "| `{}` | {} |".format(*(part.replace("|", "\\|").replace("  [", " [") for part in (called, record[1])))

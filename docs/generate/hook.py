@@ -5,10 +5,12 @@ from typing import Any
 
 import api
 import cards
+import columns
 import commands
 import names
 import recipe_pages
 import rooms
+import settings
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -32,6 +34,11 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return markdown.replace(rooms.MARK, rooms.table())
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Says how wide the tables drawn in a terminal are."""
+    return columns.measured(html)
+
+
 def _pages() -> Iterator[tuple[str, Any]]:
-    for part in (cards, recipe_pages, names, commands, api):
+    for part in (cards, recipe_pages, names, settings, commands, api):
         yield from part.pages()

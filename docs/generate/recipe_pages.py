@@ -1,7 +1,10 @@
 """A page for each recipe, fragment and study: its text, what it comes to, what it costs."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import results
 
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import build_features
@@ -11,10 +14,12 @@ from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
-from mixkit.registry import task
+from mixkit.registry import Counted, task
 from mixkit.study.definition import Study, load_study
+from mixkit.training.budget import budget, planned
 
 BASE = "mlp_mixer"  # what fragments are laid over
+MEASURED, MINUTES = "asm_rh", "three and a half minutes on two CPU cores"  # as README says of it
 UNKNOWN = 10  # classes that are assumed where the recordings are not here
 LISTS = {
     "Recipes": (catalog.names, "They train as they are: `mixkit train NAME`."),
@@ -62,7 +67,9 @@ def _recipe(name: str) -> str:
     return "\n\n".join(
         [
             f"# {name}",
+            _commands(name),
             _text(name),
+            f"## What to expect\n\n{_expected(recipe)}",
             f"## What it comes to\n\n{_features(recipe)}",
             "| size | width x depth | parameters | GFLOP a clip |\n| --- | --- | ---: | ---: |\n"
             + "\n".join(_size(label, sized) for label, sized in sizes),
@@ -78,6 +85,7 @@ def _fragment(name: str) -> str:
     return "\n\n".join(
         [
             f"# {name}",
+            _commands(name),
             _text(name),
             f"## What it comes to\n\nOver [`{BASE}`]({_up(name)}{BASE}.md): {_features(recipe)}",
             _folded(f"Settings that are another than those of {BASE}", "\n".join(changed) or "# none"),
@@ -102,6 +110,7 @@ def _study(name: str) -> str:
     return "\n\n".join(
         [
             f"# {name}",
+            _commands(name),
             _text(name),
             f"## What it compares\n\nOver `{study.base}`{layers}; seeds {seeds}{folds}.{note}",
             arms,
@@ -115,6 +124,48 @@ def _of_paper(figures: Mapping[str, float]) -> str:
 
 def _text(name: str) -> str:
     return f'```gin title="recipes/{name}.gin"\n{catalog.find(name).read_text()}```'
+
+
+def _commands(name: str) -> str:
+    """The commands that a file names in its first lines, to be copied; what stands behind one goes ahead of it."""
+    usual = [(f"mixkit train {BASE} --with {name}", "")]
+    found = re.findall(r"^# +(mixkit .*?)(?: {2,}(.*))?$", catalog.find(name).read_text(), re.M) or usual
+    lines = [(re.sub(r"\brecipes/(\w+)\.gin", r"\1", command), remark) for command, remark in found]
+    text = "\n".join(f"# {remark}\n{command}" if remark else command for command, remark in lines)
+    return f"```sh\n{text}\n```"
+
+
+def _expected(recipe: Recipe) -> str:
+    """How long it trains and how much work that is, and what is on record of it."""
+    classes = _classes(recipe)
+    share = _work(recipe) / _work(load_recipe(MEASURED))
+    takes = f"Training takes {MINUTES}."
+    if recipe.name != MEASURED:
+        takes = f"About {_times(share)} the arithmetic of [`{MEASURED}`]({MEASURED}.md), whose training takes {MINUTES}."
+    parts = [
+        f"{planned(recipe)} {takes} `mixkit train {recipe.name} --dry-run` measures it on your machine.",
+        f"Guessing is right on {1 / classes:.0%} of clips, with {classes} classes.",
+    ]
+    found = results.known(recipe.name)
+    listed = "\n".join(f"- {data}: {figures}" for data, figures in found)
+    if found:
+        parts.append(f"On record, with protocol and commands on {results.LINK}:\n\n{listed}")
+    else:
+        parts.append(f"No result is on record yet; {results.LINK} has those of other recipes.")
+    return "\n\n".join(parts)
+
+
+def _work(recipe: Recipe) -> float:
+    """Operations of a training, in units that only a ratio means something in."""
+    source = task.build(recipe.task)
+    assert isinstance(source, Counted), "shipped recipes train on the demo"
+    features = build_features(recipe)
+    flops = sum(row.flops for row in costs(recipe.model, features.bins, features.frames, len(source.labels)))
+    return flops * budget(recipe.train, source.count("train")).steps * recipe.train.batch_size
+
+
+def _times(share: float) -> str:
+    return f"{share:.0f} times" if share >= 2 else f"{share:.2g} times"
 
 
 def _features(recipe: Recipe) -> str:

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import get_type_hints
 
 from mixkit.errors import SettingError
-from mixkit.registry import Spec
+from mixkit.registry import Spec, with_article
 from mixkit.values import fit
 
 OF_TASKS = ("augmentations", "pad", "crop", "training_crop", "windows", "on_bad_file")
@@ -40,7 +40,6 @@ def expect_kind(spec: Spec, kind: str, setting: str) -> None:
         SettingError: it is of another kind.
     """
     if spec.kind != kind:
-        article = "" if kind in ("features", "weights") else "an " if kind[0] in "aeiou" else "a "
         raise SettingError(
-            setting, f"is the {spec.kind} {spec.name!r}. It takes {article}{kind}, such as @{kind}.NAME()."
+            setting, f"is the {spec.kind} {spec.name!r}. It takes {with_article(kind)}, such as @{kind}.NAME()."
         )

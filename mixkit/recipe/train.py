@@ -22,34 +22,37 @@ class Train(Section):
         epochs: passes over the training split; 20 where neither this nor `steps` is set.
         steps: updates, exactly so many; one that is left out counts. `auto` goes by the number of training clips, the
             more the more there are. None for what `epochs` comes to.
-        batch_size: clips in a step.
-        learning_rate: at its highest.
-        optimizer: what turns gradients into steps.
-        schedule: the learning rate over time.
-        loss: what is minimised.
+        batch_size: clips in a batch, for one update.
+        learning_rate: the peak learning rate; the schedule leads up to it and down from it.
+        optimizer: how gradients become updates of the weights.
+        schedule: learning rate schedule.
+        loss: loss function, which is minimised.
         augmentations: applied in this order, behind those of the task, in training only.
         augment_strength: factor on all augmentations, those of the task too: each is as much stronger or weaker, and 0
             turns them off. `auto` goes by the number of training clips: 1 up to 400, and the weaker the more there are.
         metrics: figures beside those that every run has, computed over a whole split.
-        gradient_clip: largest norm of all gradients together; None for no limit.
-        accumulation: parts in which a batch is computed, one after the other, to save memory; the step is the same.
-        average: decay of the moving average of the weights, which is then what is evaluated and kept; None for none.
+        gradient_clip: gradient clipping: the largest norm of all gradients together; None for no limit.
+        accumulation: gradient accumulation: parts in which a batch is computed, one after the other, to save memory;
+            the step is the same.
+        average: decay of the exponential moving average (EMA) of the weights, which is then what is evaluated and kept;
+            None for none.
         balance: make up for rare classes by weights in the loss, or by drawing them more often.
-        precision: of matrix products; `auto` is bf16 where the device computes it faster.
-        checkpointing: compute activations twice instead of keeping them, to save memory.
+        precision: mixed precision, that of matrix products; `auto` is bf16 where the device computes it faster.
+        checkpointing: gradient checkpointing: compute activations twice instead of keeping them, to save memory.
         compile: let torch.compile make the network faster; the first steps take minutes.
         deterministic: only operations that give the same bits every time, also on a GPU.
         best: the figure on the validation split by which the best epoch is chosen: `loss`, a metric that every run has,
             such as `accuracy`, `recall` or `map`, or the name of one of `metrics`.
         refit: when the best epoch is chosen, train once more from the same start, on training and validation together
             and for as many epochs (with `steps`, updates), and test that network.
-        patience: epochs without a better one after which training ends early; None for never.
+        patience: early stopping: epochs without a better one after which training ends; None for never.
         on_bad_number: what to do when a loss or a gradient is not finite: stop there, or leave the step out.
         save_every_steps: steps between saved states, beside the one after each epoch; None for no others.
         save_every_minutes: minutes between them; None for no others.
         workers: processes that read audio; 0 reads in the main process.
-        seed: of weights, order, crops and augmentation.
-        init: weights of another network that a new run starts from, as far as they fit; None for fresh ones.
+        seed: random seed of weights, order, crops and augmentation.
+        init: pretrained weights: those of another network that a new run starts from, as far as they fit; None for
+            fresh ones.
         freeze: parts that do not learn: `body`, which is all but the head, `features` if they learn, `stem`, `blocks`,
             `blocks.0`, `norm` and so on.
         freeze_epochs: for how many epochs they do not; None for the whole run.

@@ -16,8 +16,17 @@ def sections(entry: Entry) -> dict[str, str]:
 def meanings(entry: Entry) -> dict[str, str]:
     """What is said of each setting under `Args:`; of those that a class takes from another, what is said there."""
     classes = reversed(entry.target.__mro__) if inspect.isclass(entry.target) else [entry.target]
-    said = (described(_sections(owner.__doc__).get("Args", "")) for owner in classes)
-    return {name: text for of_one in said for name, text in of_one.items()}
+    return {name: text for owner in classes for name, text in arguments(owner).items()}
+
+
+def arguments(target: object) -> dict[str, str]:
+    """What the docstring of a class or function says of each name under `Args:`."""
+    return described(_sections(target.__doc__).get("Args", ""))
+
+
+def opening(target: object) -> str:
+    """What stands in a docstring ahead of all sections."""
+    return _sections(target.__doc__).get("", "")
 
 
 def _sections(docstring: str | None) -> dict[str, str]:

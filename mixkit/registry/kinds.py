@@ -70,3 +70,8 @@ REGISTRIES: Mapping[str, Registry[object]] = {
 PLURALS: Mapping[str, str] = {
     kind: {"loss": "losses"}.get(kind, kind if kind.endswith("s") else f"{kind}s") for kind in REGISTRIES
 }
+
+
+def with_article(kind: str) -> str:
+    """`a loss`, `an operator`, `weights`."""
+    return kind if PLURALS[kind] == kind else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -9,15 +9,29 @@ from pathlib import Path
 from string import Template
 
 from mixkit.errors import MixkitError, did_you_mean, printable
-from mixkit.registry import REGISTRIES
+from mixkit.registry import REGISTRIES, with_article
 from mixkit.scaffold.like import likeness
 
-KINDS = ("operator", "task", "features", "augmentation", "head", "loss", "metric")
-_CAPITAL = {kind: f"An {kind}" if kind in ("operator", "augmentation") else f"A {kind}" for kind in KINDS} | {
-    "features": "Features"
-}
+KINDS = tuple(REGISTRIES)
+_OWN_TEST = ("operator", "task", "weights")  # the others have one that is the same for all
 _LONGEST = 40
-_TAKEN = {"Clip", "Count", "Draw", "NotNegative", "Path", "PathName", "Positive", "Share", "Site", "Template", "Tensor"}
+_TAKEN = {
+    "Clip",
+    "Grid",
+    "Rate",
+    "SettingError",
+    "Taken",
+    "Count",
+    "Draw",
+    "NotNegative",
+    "Path",
+    "PathName",
+    "Positive",
+    "Share",
+    "Site",
+    "Template",
+    "Tensor",
+}
 
 
 def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[Path, Path]:
@@ -40,7 +54,7 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
         raise MixkitError(f"no kind named {printable(kind)!r}.{did_you_mean(kind, KINDS)}")
     _expect_free(kind, name)
     if like is not None and kind != "operator":
-        raise MixkitError(f"--like {printable(like)} is for operators, and this is a {kind}. Leave it out.")
+        raise MixkitError(f"--like {printable(like)} is for operators, and this is {with_article(kind)}. Leave it out.")
     if to.exists() and not to.is_dir():
         raise MixkitError(f"{printable(str(to))} is no folder. Choose another with --to.")
     plugin, test = to / f"{name}.py", to / f"test_{name}.py"
@@ -55,12 +69,13 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
         "cls": _class(kind, name),
         "path": _shown(plugin),
         "test_path": _shown(test),
-        "summary": f"{_CAPITAL[kind]} of one's own, to be changed: what it does, and what it says of itself.",
+        "function": name,
+        "summary": f"{with_article(kind).capitalize()} of one's own, to be changed: what it does, and what it says of itself.",
     }
     text = _filled(kind, words) if like is None else _filled("like", words | likeness(like, name))
     to.mkdir(parents=True, exist_ok=True)
     plugin.write_text(text, encoding="utf-8")
-    test.write_text(_filled(f"test_{kind}" if kind in ("operator", "task") else "test", words), encoding="utf-8")
+    test.write_text(_filled(f"test_{kind}" if kind in _OWN_TEST else "test", words), encoding="utf-8")
     return plugin, test
 
 

@@ -1,7 +1,11 @@
-"""Weights of other networks that training can start from. Importing this registers them all."""
+"""Weights of other networks that training can start from. Importing this registers them all.
 
+The registry itself, `weights`, is here for plugins: in `mixkit` its name is that of this room.
+"""
+
+from mixkit.registry import weights
 from mixkit.weights.run import run
 from mixkit.weights.start import Start
 from mixkit.weights.vit import ast, deit
 
-__all__ = ["Start", "ast", "deit", "run"]
+__all__ = ["Start", "ast", "deit", "run", "weights"]

@@ -33,7 +33,7 @@ Listed = Literal[
 def list_(
     what: Annotated[
         Listed,
-        typer.Argument(metavar="[KIND]", help="operators, recipes, tasks, features, losses ... Without one, all."),
+        typer.Argument(metavar="KIND", help="operators, recipes, tasks, features, losses ... Without one, all."),
     ] = "all",
     plugins: Plugins = None,
     as_json: AsJson = False,

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mixkit.registry import REGISTRIES
+
 
 def new(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="operator, task, features, augmentation, head, loss or metric.")
+        str, typer.Argument(metavar="KIND", help=f"{', '.join([*REGISTRIES][:-1])} or {[*REGISTRIES][-1]}.")
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="By which recipes will know it: letters, digits and _.")],
     like: Annotated[

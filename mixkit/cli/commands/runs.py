@@ -14,7 +14,7 @@ from mixkit.errors import printable
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of run folders.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of run folders.")] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """List runs: state, best figure, time, size."""

@@ -1,5 +1,6 @@
 """`mixkit show`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,24 +10,36 @@ from mixkit.errors import MixkitError
 
 
 def show(
-    recipe: Annotated[
+    what: Annotated[
         str,
-        typer.Argument(metavar="RECIPE|KIND.NAME", help="A recipe; or what there is by name, such as operator.roll."),
+        typer.Argument(
+            metavar="RECIPE|RUN|NAME",
+            help="A recipe; a run; what there is by name, such as operator.roll; or a setting, such as train.balance.",
+        ),
     ],
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a recipe comes to: settings and where each was written, the grid, all costs; or a thing by its name."""
+    """Show what a recipe or a run comes to: settings, the grid, all costs; or what a name or a setting means."""
     from mixkit.cli.views.card import is_card, show_card
     from mixkit.cli.views.recipe import show_recipe
+    from mixkit.cli.views.run import show_run
+    from mixkit.cli.views.settings import is_setting, show_setting
     from mixkit.plugins.load import load_plugins
+    from mixkit.runs.folder import RECIPE, Run
 
-    if not is_card(recipe):
-        show_recipe(load(recipe, layers, settings, plugins), as_json)
+    is_run, setting = (Path(what) / RECIPE).is_file(), is_setting(what)
+    if not (is_run or setting or is_card(what)):
+        show_recipe(load(what, layers, settings, plugins), as_json)
         return
     if layers or settings:
-        raise MixkitError(f"{recipe} is no recipe; --with and --set are for recipes. Leave them out.")
-    load_plugins(plugins or ())
-    show_card(recipe, as_json)
+        raise MixkitError(f"{what} is no recipe; --with and --set are for recipes. Leave them out.")
+    loaded = load_plugins(plugins or ())
+    if is_run:
+        show_run(Run.open(Path(what)), loaded, as_json)
+    elif setting:
+        show_setting(what, as_json)
+    else:
+        show_card(what, as_json)

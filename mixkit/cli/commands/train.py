@@ -23,7 +23,7 @@ AUTO = "auto"
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="A gin file, or the name of a shipped recipe.")
+        str | None, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")
     ] = None,
     layers: Layers = None,
     settings: Settings = None,

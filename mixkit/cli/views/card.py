@@ -3,14 +3,15 @@
 import re
 
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from mixkit.cli.views.settings import settings_table
 from mixkit.cli.views.terminal import print_json, stdout
 from mixkit.errors import printable
 from mixkit.model.formulas import formulas
-from mixkit.registry import REGISTRIES, Entry
-from mixkit.registry.docstring import meanings, sections
+from mixkit.recipe.reference import entry_cards
+from mixkit.registry import REGISTRIES
+from mixkit.registry.docstring import sections
 from mixkit.values import describe, show
 
 
@@ -40,7 +41,7 @@ def show_card(asked: str, as_json: bool) -> None:
     console = stdout()
     console.print(Text(f"{kind}.{name}", style="bold"))
     console.print(Text(f"\n{_lines(says)}\n"))
-    console.print(_settings(entry) if entry.settings else "no settings")
+    console.print(settings_table(entry_cards(entry)) if entry.settings else "no settings")
     for title, body in text.items():
         console.print(Text(f"\n{title}", style="bold"))
         console.print(Padding(Text(_lines(body)), (0, 0, 0, 2)))
@@ -49,14 +50,3 @@ def show_card(asked: str, as_json: bool) -> None:
 def _lines(text: str) -> str:
     """Text of several lines, control characters shown and not obeyed."""
     return "\n".join(printable(line) for line in text.splitlines())
-
-
-def _settings(entry: Entry) -> Table:
-    said = meanings(entry)
-    table = Table(box=None, pad_edge=False)
-    for column in ("setting", "default", "takes", ""):
-        table.add_column(column, justify="left")
-    for setting in entry.settings:
-        cells = (setting.name, show(setting.default), describe(setting.annotation), said.get(setting.name, ""))
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table

@@ -1,5 +1,9 @@
 """What a recipe comes to: its settings and where each was written, the grid, all costs."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from rich.text import Text
 
 from mixkit.cli.views.terminal import print_json, stdout, table
@@ -11,17 +15,27 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
 from mixkit.registry import task
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-def show_recipe(recipe: Recipe, as_json: bool) -> None:
-    """Prints it."""
+
+def show_recipe(recipe: Recipe, as_json: bool, facts: Mapping[str, Any] = NOTHING, known: int | None = None) -> None:
+    """Prints it.
+
+    Args:
+        recipe: what is shown.
+        as_json: as one document.
+        facts: that stand in the document ahead of all else.
+        known: classes; None to ask its task.
+    """
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
-    classes, note = classes_of(recipe)
+    classes, note = (known, "") if known else classes_of(recipe)
     grid = without_memory(recipe.model, features.bins, features.frames, classes).stem.grid
     rows = [*learned_features(features), *costs(recipe.model, features.bins, features.frames, classes)]
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     if as_json:
         print_json(
             {
+                **facts,
                 "recipe": to_json(recipe),
                 "sources": dict(recipe.sources),
                 "input": {"sample_rate": rate, "bins": features.bins, "frames": features.frames},

@@ -1,0 +1,34 @@
+"""A run: what it came to, and the recipe that it was trained with."""
+
+from mixkit.cli.views.recipe import show_recipe
+from mixkit.cli.views.results import show_results, summary
+from mixkit.cli.views.terminal import say
+from mixkit.recipe.gin_file import recorded_recipe
+from mixkit.runs.folder import RECIPE, Run
+from mixkit.runs.overview import state_of
+from mixkit.runs.records import read_best
+
+
+def show_run(run: Run, plugins: tuple[str, ...], as_json: bool) -> None:
+    """Prints it.
+
+    Args:
+        run: that was started.
+        plugins: modules already loaded that its recipe may import.
+        as_json: as one document, with what `results.json` holds.
+
+    Raises:
+        RecipeError: its recipe is not whole, or needs a plugin.
+        DamagedError: its results are not what mixkit wrote.
+    """
+    recipe = recorded_recipe(run.folder / RECIPE, run.folder.name, plugins)
+    state, results = state_of(run), run.results() if run.complete else None
+    if not as_json:
+        say(f"{run.folder}: {state}, {len(run.metrics())} epochs, {run.seconds():.0f} s", "bold")
+        if results is not None:
+            best = read_best(run.folder)
+            say(summary(results, best))
+            show_results({"valid": results.valid, "test": results.test}, best)
+        say("")
+    facts = {"run": str(run.folder), "state": state, "results": None if results is None else results.to_json()}
+    show_recipe(recipe, as_json, facts, len(results.labels) if results else None)
