@@ -21,6 +21,10 @@ pytestmark = [
 ]
 
 DESK, TELEPHONE = 1280, 390
+WIDE = (
+    "[...document.querySelectorAll('pre > code')].filter(c => c.scrollWidth > c.clientWidth + 1).map(c => c.innerText)"
+)
+"""Code that does not fit its column."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,7 @@ def test_every_page_fits_and_is_silent(browser: Any, site: Path, address: str, w
         assert shown, page
         assert visitor.ask("[...document.images].every(image => image.alt.length > 3)"), page
         assert visitor.ask("document.querySelectorAll('h1').length") == 1, page
+        assert visitor.ask(WIDE) == [], page
     assert visitor.said == []
     assert [url for url in visitor.asked if not url.startswith(("data:", address))] == []
     visitor.context.close()
@@ -94,10 +99,13 @@ def test_every_page_fits_and_is_silent(browser: Any, site: Path, address: str, w
 
 def test_a_page_that_is_too_wide_or_noisy_is_found_out(browser: Any, tmp_path: Path) -> None:
     """The control of the test above."""
-    (tmp_path / "bad.html").write_text("<img src='gone.png'><pre>" + "wide " * 100 + "</pre><script>missing()</script>")
+    code = "<code style='display: block; overflow: auto'>"
+    wide = f"<pre>{'wide ' * 100}</pre><pre style='width: 9em'>{code}too wide for it</code></pre>"
+    (tmp_path / "bad.html").write_text(f"<img src='gone.png'>{wide}<script>missing()</script>")
     with served(tmp_path) as where:
         visitor = Visitor(browser, TELEPHONE).open(f"{where}bad.html")
         assert visitor.ask("document.documentElement.scrollWidth") > TELEPHONE
+        assert visitor.ask(WIDE) == ["too wide for it"]
         assert any("missing is not defined" in line for line in visitor.said)
         assert any(line.startswith("404 ") and "gone.png" in line for line in visitor.said)
         visitor.context.close()

@@ -141,7 +141,8 @@ def _expected(recipe: Recipe) -> str:
     share = _work(recipe) / _work(load_recipe(MEASURED))
     takes = f"Training takes {MINUTES}."
     if recipe.name != MEASURED:
-        takes = f"About {_times(share)} the arithmetic of [`{MEASURED}`]({MEASURED}.md), whose training takes {MINUTES}."
+        beside = f"[`{MEASURED}`]({MEASURED}.md)"
+        takes = f"About {_times(share)} the arithmetic of {beside}, whose training takes {MINUTES}."
     parts = [
         f"{planned(recipe)} {takes} `mixkit train {recipe.name} --dry-run` measures it on your machine.",
         f"Guessing is right on {1 / classes:.0%} of clips, with {classes} classes.",

@@ -53,8 +53,10 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
     if kind not in KINDS:
         raise MixkitError(f"no kind named {printable(kind)!r}.{did_you_mean(kind, KINDS)}")
     _expect_free(kind, name)
+    own = with_article(kind)
     if like is not None and kind != "operator":
-        raise MixkitError(f"--like {printable(like)} is for operators, and this is {with_article(kind)}. Leave it out.")
+        fault = f"--like {printable(like)} is for operators, and this is {own}."
+        raise MixkitError(f"{fault} Leave it out.")
     if to.exists() and not to.is_dir():
         raise MixkitError(f"{printable(str(to))} is no folder. Choose another with --to.")
     plugin, test = to / f"{name}.py", to / f"test_{name}.py"
@@ -70,7 +72,7 @@ def scaffold(kind: str, name: str, to: Path, like: str | None = None) -> tuple[P
         "path": _shown(plugin),
         "test_path": _shown(test),
         "function": name,
-        "summary": f"{with_article(kind).capitalize()} of one's own, to be changed: what it does, and what it says of itself.",
+        "summary": f"{own.capitalize()} of one's own, to be changed: what it does, and what it says of itself.",
     }
     text = _filled(kind, words) if like is None else _filled("like", words | likeness(like, name))
     to.mkdir(parents=True, exist_ok=True)
