@@ -100,7 +100,7 @@ def test_every_page_fits_and_is_silent(browser: Any, site: Path, address: str, w
 def test_a_page_that_is_too_wide_or_noisy_is_found_out(browser: Any, tmp_path: Path) -> None:
     """The control of the test above."""
     code = "<code style='display: block; overflow: auto'>"
-    wide = f"<pre>{'wide ' * 100}</pre><pre style='width: 9em'>{code}too wide for it</code></pre>"
+    wide = f"<pre>{'wide ' * 100}</pre><pre style='width: 4em'>{code}too wide for it</code></pre>"
     (tmp_path / "bad.html").write_text(f"<img src='gone.png'>{wide}<script>missing()</script>")
     with served(tmp_path) as where:
         visitor = Visitor(browser, TELEPHONE).open(f"{where}bad.html")
