@@ -13,6 +13,8 @@ import torch
 
 import mixkit
 from mixkit.registry import operator
+from mixkit.search.candidates import Base, check_space
+from mixkit.search.space import load_space
 from mixkit.study.definition import load_study
 from mixkit.tasks.clip import BUILT_IN, suffixes
 from tests.conftest import Said
@@ -61,6 +63,9 @@ def test_recipes_load(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     if "study." in text:
         assert load_study(path)
+        return
+    if "search." in text:
+        check_space(load_space(path), Base("small_data", (), (), 0))
         return
     model = mixkit.load_recipe(path).model
     assert model.pattern or model.stages

@@ -15,6 +15,7 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import Counted, task
+from mixkit.search.space import Choices, load_space
 from mixkit.study.definition import Study, load_study
 from mixkit.training.budget import budget, planned
 
@@ -25,6 +26,7 @@ LISTS = {
     "Recipes": (catalog.names, "They train as they are: `mixkit train NAME`."),
     "Fragments": (catalog.fragments, "Laid over a recipe: `mixkit train mlp_mixer --with NAME`."),
     "Studies": (catalog.studies, "What is compared: `mixkit ablate NAME`."),
+    "Spaces": (catalog.spaces, "What is chosen from: `mixkit search RECIPE --space NAME`."),
 }
 
 
@@ -32,7 +34,7 @@ def nav() -> list[Any]:
     """The pages, as the navigation lists them."""
     lists: list[Any] = ["recipes/index.md", *({name: f"recipes/{name}.md"} for name in catalog.names())]
     folders: dict[str, list[Any]] = {}
-    for name in (*catalog.fragments(), *catalog.studies()):
+    for name in (*catalog.fragments(), *catalog.studies(), *catalog.spaces()):
         folders.setdefault(name.split("/")[0], []).append({name.partition("/")[2]: f"recipes/{name}.md"})
     return [*lists, *({f"{folder}/": entries} for folder, entries in folders.items())]
 
@@ -46,6 +48,8 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"recipes/{name}.md", _fragment(name)
     for name in catalog.studies():
         yield f"recipes/{name}.md", _study(name)
+    for name in catalog.spaces():
+        yield f"recipes/{name}.md", _space(name)
 
 
 def _index() -> str:
@@ -90,6 +94,21 @@ def _fragment(name: str) -> str:
             f"## What it comes to\n\nOver [`{BASE}`]({_up(name)}{BASE}.md): {_features(recipe)}",
             _folded(f"Settings that are another than those of {BASE}", "\n".join(changed) or "# none"),
         ]
+    )
+
+
+def _space(name: str) -> str:
+    space = load_space(name)
+    rows = []
+    for key, of in space.dimensions.items():
+        values = (
+            [f"`{one}`" for one in of.lines] if isinstance(of, Choices) else [f"{of.kind}, {of.low:g} to {of.high:g}"]
+        )
+        rows.append(f"| `{key}` | {', '.join(values)} |")
+    beside = ", ".join(f"`{one}`" for one in space.beside) or "nothing but the base"
+    table = "| | |\n| --- | --- |\n" + "\n".join(rows)
+    return "\n\n".join(
+        [f"# {name}", _text(name), f"## What it chooses from\n\n{table}\n\nTrained first, as shipped: {beside}."]
     )
 
 

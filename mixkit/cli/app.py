@@ -21,6 +21,7 @@ from mixkit.cli.commands.new import new
 from mixkit.cli.commands.predict import predict
 from mixkit.cli.commands.report import report
 from mixkit.cli.commands.runs import runs
+from mixkit.cli.commands.search import search
 from mixkit.cli.commands.show import show
 from mixkit.cli.commands.train import train
 from mixkit.version import __version__
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Declare a Mixer in a short gin file, train it, and learn which perspective of a sound earns its place.",
 )
 for command in (
-    *(train, runs, look, bench, new, ablate, report, compare, evaluate),
+    *(train, runs, look, bench, new, ablate, search, report, compare, evaluate),
     *(show, check, list_, copy, predict, embed, export, doctor),
 ):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)

@@ -7,6 +7,7 @@ from mixkit.recipe.faults import RecipeError, refuse
 
 SUFFIX = ".gin"
 STUDIES = ("study/", "paper/")
+SPACES = ("search/",)
 
 
 def shipped() -> Path:
@@ -23,12 +24,17 @@ def names() -> tuple[str, ...]:
 
 def fragments() -> tuple[str, ...]:
     """Parts to layer over a recipe with `--with`, such as `size/base` and `task/demo`."""
-    return tuple(name for name in _nested() if not name.startswith(STUDIES))
+    return tuple(name for name in _nested() if not name.startswith((*STUDIES, *SPACES)))
 
 
 def studies() -> tuple[str, ...]:
     """What `mixkit ablate` takes, tables of papers among them."""
     return tuple(name for name in _nested() if name.startswith(STUDIES))
+
+
+def spaces() -> tuple[str, ...]:
+    """What `mixkit search --space` takes."""
+    return tuple(name for name in _nested() if name.startswith(SPACES))
 
 
 def find(source: str | Path) -> Path:

@@ -6,8 +6,7 @@ from typing import Any
 from mixkit.errors import SettingError
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import (
-    PAPER,
-    STUDY,
+    FOREIGN,
     UnknownName,
     annotation_of,
     fitted,
@@ -29,14 +28,15 @@ def check(bindings: Iterable[Binding], faults: Faults) -> set[Key]:
     """
     bindings = list(bindings)
     macros = {binding.setting for binding in bindings if not binding.selector}
-    studies: set[str] = set()
+    told: set[str] = set()
     known: set[Key] = set()
     for binding in bindings:
-        if binding.selector in (STUDY, PAPER):
-            if binding.place.named not in studies:
-                studies.add(binding.place.named)
-                fix = f"Run it: mixkit ablate {binding.place.named}"
-                faults.add(binding.place, f"{binding} belongs to a study, not to a recipe. {fix}")
+        if binding.selector in FOREIGN:
+            if binding.place.named not in told:
+                told.add(binding.place.named)
+                what, command = FOREIGN[binding.selector]
+                fix = f"Run it: {command.format(binding.place.named)}"
+                faults.add(binding.place, f"{binding} belongs to {what}, not to a recipe. {fix}")
             continue
         for mark in marks(binding.value):
             _check_mark(mark, binding.place_of(mark), macros, faults)

@@ -10,7 +10,7 @@ from mixkit.recipe.check import check, note_unused
 from mixkit.recipe.faults import Faults, Place, RecipeError
 from mixkit.recipe.files import Reader, shown
 from mixkit.recipe.identity import expect_aside
-from mixkit.recipe.keys import PAPER, STUDY
+from mixkit.recipe.keys import FOREIGN
 from mixkit.recipe.resolve import Resolver
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.statements import Binding, lost
@@ -110,7 +110,7 @@ def _recipe(
         lines = [binding for line in settings for binding in reader.read_line(line)]
         everything = [*included, *own, *layered, *lines]
         known = check(everything, faults)
-        if not any(binding.selector in (STUDY, PAPER) for binding in everything):
+        if not any(binding.selector in FOREIGN for binding in everything):
             whole = alone = Resolver(everything, faults, file)
             recipe = whole.recipe(name)
             if layered or lines:  # what the file sets has to have an effect without them

@@ -14,7 +14,14 @@ from mixkit.recipe.train import Train
 from mixkit.registry import REGISTRIES, Spec
 from mixkit.values import Misfit, as_text, converted, describe, show
 
-STUDY, PAPER = "study", "paper"  # sections of a study file, which is no recipe
+STUDY, PAPER, SEARCH = "study", "paper", "search"
+
+FOREIGN = {
+    STUDY: ("a study", "mixkit ablate {}"),
+    PAPER: ("a study", "mixkit ablate {}"),
+    SEARCH: ("a space to search", "mixkit search RECIPE --space {}"),
+}
+"""Sections of files that are no recipes: what such a file is, and the command that takes it."""
 BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
 
 TWINS = {("train", "epochs"): "steps", ("train", "steps"): "epochs"}

@@ -57,18 +57,11 @@ def page(
         say: is told of pictures that cannot be drawn; the notes of the page tell of them, too.
     """
     faults: list[str] = []
-    environ = Environment(
-        loader=PackageLoader("mixkit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environ.filters["data"] = _data
+    environ = templates()
     several = len([row for row in comparison.rows if row.figures[comparison.headline]]) > 1
-    pictures = {
-        "forest": _pictures("forest plot", partial(forest, comparison), faults) if comparison.compared else None,
-        "cost": _pictures("plot against cost", partial(against_cost, comparison), faults) if several else None,
+    drawn = {
+        "forest": pictures("forest plot", partial(forest, comparison), faults) if comparison.compared else None,
+        "cost": pictures("plot against cost", partial(against_cost, comparison), faults) if several else None,
         "sections": _sections(comparison, worst, faults),
     }
     for fault in faults:
@@ -90,9 +83,22 @@ def page(
         runs=tables.runs(comparison),
         classes=classes(comparison),
         environment=environment(comparison),
-        **pictures,
+        **drawn,
         version=__version__,
     )
+
+
+def templates() -> Environment:
+    """The templates of pages, in which all text is escaped."""
+    environ = Environment(
+        loader=PackageLoader("mixkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environ.filters["data"] = _data
+    return environ
 
 
 def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors], faults: list[str]) -> list[ArmSection]:
@@ -105,7 +111,7 @@ def _sections(comparison: Comparison, worst: Mapping[str, WorstErrors], faults: 
             room -= 4 * (len(mistake.sound) + len(mistake.picture)) // 3
             kept += room >= 0
         draw = partial(learning, runs, comparison.figure(comparison.headline))
-        curves = _pictures(f"learning curves of {row.arm.name}", draw, faults) if runs else None
+        curves = pictures(f"learning curves of {row.arm.name}", draw, faults) if runs else None
         says = "" if row is comparison.rows[0] else verdict(comparison, row)
         sections.append(ArmSection(row, says, curves, confusion(row.arm), errors, kept))
     return sections
@@ -116,7 +122,7 @@ def _spelled_out(one: Shown) -> str:
     return f"{one.title} ({one.per_class})" if one.per_class not in ("", one.title) else one.title
 
 
-def _pictures(what: str, draw: Callable[..., Figure], faults: list[str]) -> dict[str, str] | None:
+def pictures(what: str, draw: Callable[..., Figure], faults: list[str]) -> dict[str, str] | None:
     """A figure for a wide and for a narrow page, on a light and on a dark ground; None, with a fault, if it fails."""
     found: dict[str, str] = {}
     try:

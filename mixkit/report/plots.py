@@ -44,7 +44,7 @@ def forest(comparison: Comparison, width: float = WIDE) -> Figure:
     base = _short(comparison.rows[0].arm.name, 30 if width > NARROW else 13)
     points = "points " if shown.percent else ""
     axes.set_xlabel(f"{shown.title}, {points}above or below {base}")
-    _dress(axes, "x")
+    dress(axes, "x")
     axes.tick_params(axis="y", length=0)
     _stamp(figure, comparison, width)
     return figure
@@ -71,11 +71,11 @@ def against_cost(comparison: Comparison, width: float = WIDE) -> Figure:
         axes.margins(0.3, 0.16)
         axes.set_xlabel(label)
         axes.set_ylabel(comparison.figure(comparison.headline).heading)
-        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _amount(value)))
+        axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: amount(value)))
         axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-        _dress(axes, "both")
+        dress(axes, "both")
     if numbered:
         longest = 32 if beside else 40
         names = [f"{number}  {_short(row.arm.name, longest)}" for number, row in enumerate(known, 1)]
@@ -116,7 +116,7 @@ def learning(runs: Sequence[Sequence[Epoch]], shown: Shown, width: float = WIDE)
     for axes in (losses, shares):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _dress(axes, "y")
+        dress(axes, "y")
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
@@ -158,7 +158,8 @@ def _stamp(figure: Figure, comparison: Comparison, width: float) -> None:
         figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=ORANGE)
 
 
-def _dress(axes: Axes, grid: str) -> None:
+def dress(axes: Axes, grid: str) -> None:
+    """The look of all plots; `grid` names the axes that have lines across: `x`, `y` or `both`."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=INK, labelsize=9, color=FAINT)
@@ -169,7 +170,8 @@ def _dress(axes: Axes, grid: str) -> None:
     axes.patch.set_alpha(0)
 
 
-def _amount(value: float) -> str:
+def amount(value: float) -> str:
+    """A number of weights or operations as an axis tells it: `1.2 M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g} {unit}"

@@ -101,15 +101,15 @@ def plan(
     made: dict[str, PlannedRun] = {}
     unseen: set[str] = set()
     for arm, of, seed, fold in runs:
-        recipe = _recipe(of.recipe, seed, fold)
-        run = PlannedRun(to_gin(recipe), *_length(recipe.train), sources(recipe.plugins))
+        recipe = with_seed(of.recipe, seed, fold)
+        run = PlannedRun(to_gin(recipe), *length(recipe.train), sources(recipe.plugins))
         unseen |= set() if run.code else set(recipe.plugins)
-        key = _key(run)
+        key = key_of(run)
         if key in made:
             other = next(trial.arm for trial in trials if trial.folder.name == key)
             raise RunError(f"arms {arm.name!r} and {other!r} come to the same runs. Take one of them out.")
         made[key] = run
-        command = _command(study, of.lines, seed, fold, plugins)
+        command = command_of(study, of.lines, seed, fold, plugins)
         trials.append(ArmRun(arm.name, seed, fold, folder / RUNS / key, "waiting", None, command))
     record = Record(
         name=study.name,
@@ -138,13 +138,14 @@ def _order(trial: ArmRun) -> tuple[int, int, str]:
     return (trial.seed, 2**63, trial.fold) if isinstance(trial.fold, str) else (trial.seed, trial.fold or 0, "")
 
 
-def _length(settings: Train) -> tuple[int | None, str]:
+def length(settings: Train) -> tuple[int | None, str]:
+    """How long a run trains, and in which unit; None where that goes by the number of clips."""
     if settings.steps is None:
         return settings.epochs, "epoch"
     return None if settings.steps == "auto" else settings.steps, "steps"
 
 
-def _key(run: PlannedRun) -> str:
+def key_of(run: PlannedRun) -> str:
     """The name of a run folder: two runs share it if plugin code and what the recipe says of a run are the same."""
     digest = hashlib.sha256(what(run.recipe, where=True).encode())
     for name, content in sorted(run.code.items()):
@@ -176,15 +177,16 @@ def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | str | None, ...
     return folds[:1] if quick else folds
 
 
-def _recipe(arm: Recipe, seed: int, fold: int | str | None) -> Recipe:
-    """That of the arm, with seed and fold."""
+def with_seed(arm: Recipe, seed: int, fold: int | str | None) -> Recipe:
+    """The recipe of an arm, with seed and fold."""
     recipe = replace(arm, train=replace(arm.train, seed=seed))
     if fold is None:
         return recipe
     return replace(recipe, task=task.spec(recipe.task.name, **{**recipe.task.params, "fold": fold}))
 
 
-def _command(study: Study, lines: tuple[str, ...], seed: int, fold: int | str | None, plugins: Sequence[str]) -> str:
+def command_of(study: Study, lines: tuple[str, ...], seed: int, fold: int | str | None, plugins: Sequence[str]) -> str:
+    """What to type to make a run of an arm by hand."""
     words = ["mixkit", "train", study.base]
     words += [word for layer in (*study.layers, *study.added_layers) for word in ("--with", layer)]
     words += [word for line in lines for word in ("--set", line)]

@@ -96,14 +96,27 @@ def in_words(settings: Train, clips: int) -> str:
     return text
 
 
+def of_recipe(recipe: Recipe) -> Budget:
+    """How long a run of a recipe is.
+
+    Raises:
+        DataError: that goes by its recordings, which are not here.
+    """
+    return budget(recipe.train, _clips(recipe))
+
+
 def planned(recipe: Recipe) -> str:
     """How long a run of a recipe is, as far as that can be told without recordings, which may not be here."""
     try:
-        source = task.build(recipe.task)
-        clips = source.count("train") if isinstance(source, Counted) else len(source.clips("train"))
+        clips = _clips(recipe)
     except MixkitError as error:
         steps = recipe.train.steps
         return (
             f"{steps:,} updates." if isinstance(steps, int) else f"How many updates a run makes is not known: {error}"
         )
     return in_words(recipe.train, clips)
+
+
+def _clips(recipe: Recipe) -> int:
+    source = task.build(recipe.task)
+    return source.count("train") if isinstance(source, Counted) else len(source.clips("train"))

@@ -45,6 +45,7 @@ def train(
     *,
     go_on: bool = False,
     allow_changes: bool = False,
+    test: bool = True,
 ) -> Run:
     """Trains a recipe, keeps the best epoch on validation, and reports it on test.
 
@@ -56,9 +57,10 @@ def train(
         display: is told how it goes.
         go_on: with the run of that name, or without one the latest of the same recipe, if there is one.
         allow_changes: see `resume`.
+        test: whether the test split is opened. Without it the run ends with its last epoch, and `resume` completes it.
 
     Returns:
-        The run, complete.
+        The run, complete unless its test split stays closed.
 
     Raises:
         MixkitError: before anything is written, if the mistake can be seen by then.
@@ -74,12 +76,12 @@ def train(
                     f"{started.folder} was started with another recipe: its own is {started.folder / 'recipe.gin'}. "
                     "Choose another --name."
                 )
-            return _resume(started, recipe, session, allow_changes)
+            return _resume(started, recipe, session, allow_changes, test)
         same(lambda: Run.place(recipe, Path(runs), name))
         prepared = _prepared(recipe, session)
         run = session.own(same(lambda: _new(prepared, Path(runs), name, session.processes.ranks)))
         with run.hold():
-            return _complete(prepared, run, session, None)
+            return _complete(prepared, run, session, None, test)
 
 
 @torch_defaults()
@@ -114,10 +116,10 @@ def resume(
     with open_session(device, display) as session:
         run = Run.open(Path(folder))
         recipe = recorded_recipe(run.folder / RECIPE, run.folder.name, plugins, settings)
-        return _resume(run, recipe, session, allow_changes)
+        return _resume(run, recipe, session, allow_changes, test=True)
 
 
-def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool) -> Run:
+def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool, test: bool) -> Run:
     same, ranks = session.processes.same, session.processes.ranks
     if same(lambda: run.complete):
         return run
@@ -150,7 +152,7 @@ def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool) -> 
         run.event("resumed", step=0 if saved is None else step_of(saved[0]), changed=changed)
         if what((run.folder / RECIPE).read_text()) == what(to_gin(recipe)):
             run.write_recipe(recipe)
-        return _complete(prepared, run, session, saved)
+        return _complete(prepared, run, session, saved, test)
 
 
 def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:
@@ -190,12 +192,16 @@ def _newest(run: Run, display: TrainingDisplay) -> tuple[Path, dict[str, Any]] |
     return None
 
 
-def _complete(prepared: Prepared, run: Run, session: Session, saved: tuple[Path, Mapping[str, Any]] | None) -> Run:
+def _complete(
+    prepared: Prepared, run: Run, session: Session, saved: tuple[Path, Mapping[str, Any]] | None, test: bool
+) -> Run:
     features = prepared.model.features
     if saved is None and features.needs_measuring:
         features.load_state_dict(session.processes.same(lambda: _measured(prepared)))
     with deterministic(prepared.recipe.train.deterministic):
         progress = _fitted(Fit(prepared, run, session), saved)
+        if not test:
+            return run
         refit = _refit(prepared, run, session, progress.best["epoch"]) if prepared.recipe.train.refit else None
         run.write_json(COMPLETE, _test(prepared, run, progress, refit, session.processes).to_json())
     return run

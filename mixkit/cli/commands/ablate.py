@@ -66,7 +66,7 @@ def ablate(
     expect_name(called)
     folder = runs / called
     planned = plan(study, folder, tuple(plugins or ()), loaded, quick)
-    carried_out_by = _engine(engine, folder, jobs, device, minutes)
+    carried_out_by = engine_of(engine, folder, jobs, device, minutes)
     for note in (*planned.notes, *([QUICK] if quick else []), f"{study.name}: {size_of(planned.record)}."):
         say(note)
     try:
@@ -93,7 +93,8 @@ def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...]) -> None
     say(f"Next:  {command}    a page: figures, errors to listen to, commands")
 
 
-def _engine(kind: str, folder: Path, jobs: int | None, device: str, minutes: float | None) -> "Engine":
+def engine_of(kind: str, folder: Path, jobs: int | None, device: str, minutes: float | None) -> "Engine":
+    """What carries out the runs, by the options of a command."""
     if kind == "slurm":
         from mixkit.study.slurm import Slurm
 

@@ -75,4 +75,5 @@ def _wanted(what: str) -> dict[str, dict[str, str]]:
             wanted["recipes"] = recipes(catalog.names())
             wanted["fragments for --with"] = recipes(catalog.fragments())
             wanted["studies for mixkit ablate"] = recipes(catalog.studies())
+            wanted["spaces for mixkit search"] = recipes(catalog.spaces())
     return wanted

@@ -51,6 +51,10 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write figures for TensorBoard to RUN/tensorboard as well.")
     ] = False,
+    test: Annotated[
+        bool,
+        typer.Option("--test/--no-test", help="Report it on test, or leave that split closed for --resume to open."),
+    ] = True,
     trust: Annotated[
         str | None,
         typer.Option(metavar="DIGEST", help="With --resume: run the copies of plugins that the run keeps."),
@@ -64,6 +68,8 @@ def train(
     others = (recipe, layers, init, seed, fold, name)
     if named and any(other is not None for other in others):
         raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
+    if named and not test:
+        raise MixkitError(f"--resume {resume} opens the test split at the end. Leave --no-test out.")
     if not named and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
     if gpus is not None and "WORLD_SIZE" not in os.environ:
@@ -110,8 +116,12 @@ def train(
     else:
         loaded = load_plugins(plugins or ())
         go_on = resume is not None
-        run = loop.train(wanted, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
-    if os.environ.get("RANK", "0") == "0":  # the first of several processes closes for all
+        run = loop.train(wanted, runs, name, device, display, go_on=go_on, allow_changes=allow_changes, test=test)
+    if os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
+        return
+    if not run.complete:
+        say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(run.folder))}")
+    else:
         _close(run, plugins or (), loaded)
 
 

@@ -48,9 +48,9 @@ class Shown:
         trials = progress.record.trials
         number = sum(other.state in ("done", "failed") for other in trials)
         result = f"failed: {trial.error}".split("\n")[0] if trial.state == "failed" else _result(trial)
-        left = "" if progress.left is None or number == len(trials) else f"; {_span(progress.left)} left"
+        left = "" if progress.left is None or number == len(trials) else f"; {span(progress.left)} left"
         style = "red" if trial.state == "failed" else ""
-        say(f"{number}/{len(trials)}  {_called(trial)}: {result}, {_span(seconds)}{left}", style, self._console)
+        say(f"{number}/{len(trials)}  {_called(trial)}: {result}, {span(seconds)}{left}", style, self._console)
         self.show(progress)
 
     def show(self, progress: Progress) -> None:
@@ -84,7 +84,7 @@ def _table(progress: Progress) -> Group:
             Text(str(count) if count else "", style=STYLES[state]) for state, count in zip(STATES, counts, strict=True)
         )
         rows.add_row(Text(printable(arm.name)), *cells)
-    left = "time left unknown yet" if progress.left is None else f"time left {_span(progress.left)}"
+    left = "time left unknown yet" if progress.left is None else f"time left {span(progress.left)}"
     done = sum(trial.state in ("done", "failed") for trial in record.trials)
     return Group(rows, Text(f"{done} of {len(record.trials)} runs, {left}"))
 
@@ -103,7 +103,8 @@ def _result(trial: ArmRun) -> str:
     return f"test {best.title} {best.show(tested.value(best.name))}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A time as it is told: `48 s`, `12 min`, `1.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
