@@ -33,9 +33,9 @@ def speeds(recipe: Recipe, hidden: int, chosen: argparse.Namespace) -> list[Row]
     forms = [Variant(precision) for precision in ("float32", "bf16")]
     ours = {form.precision: TimedNetwork(recipe, form, chosen.batch, device) for form in forms}
     spectrogram = plain.spectrogram()
-    check_same(ours["float32"].mixer, plain.mixer, spectrogram[:2])
+    check_same(ours["float32"].module, plain.module, spectrogram[:2])
     _, bins, frames = spectrogram.shape
-    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.model, bins, frames, CLASSES))
+    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.architecture, bins, frames, CLASSES))
     multiply, operations = product(device, "bf16")
     found = interleaved(
         {

@@ -16,6 +16,7 @@ from mixkit import (
     head,
     loss,
     metric,
+    network,
     operator,
     pool,
     stem,
@@ -139,6 +140,18 @@ class OwnHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.scale * self.map(x)
+
+
+@network("own_network")
+class OwnNetwork(nn.Module):
+    """Listens to each moment for itself, and averages."""
+
+    def __init__(self, bins: int, frames: int, classes: int, *, width: int = 16):
+        super().__init__()
+        self.map, self.head = nn.Linear(bins, width), nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.map(x.transpose(1, 2)).relu().mean(1))
 
 
 @loss("own_loss")

@@ -62,11 +62,11 @@ def test_a_step_is_split_in_its_phases(ticks: Callable[..., None]) -> None:
 
 def test_a_step_moves_the_weights() -> None:
     work = TimedNetwork(tiny(), Variant("float32"), 2, CPU)
-    before = {name: tensor.clone() for name, tensor in work.mixer.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in work.module.state_dict().items()}
     work.forward()
-    assert all(torch.equal(before[name], tensor) for name, tensor in work.mixer.state_dict().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in work.module.state_dict().items())
     work.step()
-    assert not torch.equal(before["head.linear.weight"], work.mixer.state_dict()["head.linear.weight"])
+    assert not torch.equal(before["head.linear.weight"], work.module.state_dict()["head.linear.weight"])
 
 
 def test_passes_take_turns() -> None:

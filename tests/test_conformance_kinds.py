@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mixkit.conformance import ConformanceError, NotTried, checks
 from mixkit.conformance.weights import small_mixer
+from mixkit.errors import SettingError
 from mixkit.registry import REGISTRIES, Grid, Site, Spec
 from mixkit.training.loss import CrossEntropy
 from mixkit.weights.start import Start
@@ -93,6 +94,35 @@ class Whole(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+
+class Headless(nn.Module):
+    """A network that does not say which part gives its logits."""
+
+    def __init__(self, bins: int, frames: int, classes: int):
+        super().__init__()
+        self.last = nn.Linear(bins, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x.mean(2))
+
+
+class Squashed(Headless):
+    """Does more behind its head."""
+
+    @property
+    def head(self) -> nn.Module:
+        return self.last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class Choosy(Squashed):
+    """Takes nothing."""
+
+    def __init__(self, bins: int, frames: int, classes: int):
+        raise SettingError("bins", f"is {bins}. Use another.")
 
 
 class Weighed(CrossEntropy):
@@ -318,6 +348,20 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         growing_start,
         {},
         "broken: the network has other parameters than before. Copy into those that it has.",
+    ),
+    (
+        "network",
+        Headless,
+        {},
+        "broken: it has no `head`, the module that gives the logits. Set it, or give it as a property.",
+    ),
+    ("network", Squashed, {}, "broken: what its head gives is changed behind it. Make it the last part."),
+    (
+        "network",
+        Choosy,
+        {},
+        "broken refuses all that it was tried on.\n  64 x 96: bins is 64. Use another.\n  "
+        "65 x 99: bins is 65. Use another.\n  1 x 8192: bins is 1. Use another.",
     ),
     ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 updates. Return a number, 0 or more."),
 ]

@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 import mixkit
+from mixkit.recipe import catalog
 from mixkit.registry import operator
 from mixkit.search.candidates import Base, check_space
 from mixkit.search.space import load_space
@@ -22,7 +23,9 @@ from tests.nursery import Ended, Nursery
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-QUICK = ["--set", "train.epochs = 1", "--set", "model.width = 16", "--set", "model.depth = 2"]
+SHORT = ["--set", "train.epochs = 1"]
+QUICK = [*SHORT, "--set", "model.width = 16", "--set", "model.depth = 2"]
+WHOLE = {name for name in catalog.names() if mixkit.load_recipe(name).network}  # which have no width and depth
 ELSEWHERE = (
     "make ",
     "python benchmarks/",
@@ -67,8 +70,8 @@ def test_recipes_load(text: str, tmp_path: Path) -> None:
     if "search." in text:
         check_space(load_space(path), Base("small_data", (), (), 0))
         return
-    model = mixkit.load_recipe(path).model
-    assert model.pattern or model.stages
+    recipe = mixkit.load_recipe(path)
+    assert recipe.network or recipe.model.pattern or recipe.model.stages
 
 
 @pytest.mark.usefixtures("without_plugins")
@@ -111,7 +114,8 @@ def test_commands_end_well(
         if any(part in command for part in ("path/to", "../data", "data get", "task/ravdess")):
             continue  # needs recordings that are not here; the recipes are loaded by tests/test_recipes.py
         if arguments[0] == "train":
-            arguments += [*QUICK, *(["--set", "task.demo.clips = 4"] if "task/" not in command else [])]
+            arguments += SHORT if WHOLE & {*arguments} else QUICK
+            arguments += ["--set", "task.demo.clips = 4"] if "task/" not in command else []
         if arguments[0] == "ablate":
             arguments += [*QUICK, "--set", "task.demo.clips = 4", "--seeds", "0"]
         if arguments[0] == "bench":

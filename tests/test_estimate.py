@@ -51,6 +51,7 @@ USED = {
     "downsample": STAGES,
     "pool": ("model.pool = @pool.{}()",),
     "head": ("model.head = @head.{}()",),
+    "network": ("recipe.network = @network.{}()",),
     "loss": ("train.loss = @loss.{}()",),
     "metric": ("train.metrics = [@metric.{}()]",),
     "optimizer": ("train.optimizer = @optimizer.{}()",),
@@ -102,7 +103,10 @@ def lines() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def small(line: str, ahead: tuple[str, ...]) -> list[str]:
     """The lines of a small recipe that a line does not take the place of."""
-    key, other = line.partition(" = ")[0], {"recipe.task": "task.demo", "model.stages": "model."}
+    key, other = (
+        line.partition(" = ")[0],
+        {"recipe.task": "task.demo", "model.stages": "model.", "recipe.network": "model."},
+    )
     gone = [start for used, start in other.items() if any(one.startswith(used) and "demo" not in one for one in ahead)]
     return [own for own in SMALL if own.partition(" = ")[0] != key and not own.startswith(tuple(gone))]
 

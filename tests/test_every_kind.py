@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -71,6 +72,25 @@ def test_it_is_trained_and_used(mixkit_command: Callable[..., Said], tones: Path
     } == used
 
 
+def test_its_network_takes_the_place_of_its_model(
+    mixkit_command: Callable[..., Said], tones: Path, plugin: Path, tmp_path: Path
+) -> None:
+    """The same recipe with a whole network: trained, embedded, exported, and no layer to look at."""
+    (tmp_path / "mine.gin").write_text(RECIPE.replace("ROOT", str(tones)))
+    lines = ["--set", "recipe.network = @network.own_network()", "--set", "train.epochs = 1", "--plugin", plugin]
+    said = mixkit_command("train", tmp_path / "mine.gin", *lines, "--runs", tmp_path, "--name", "run")
+    assert said.code == 0, said.err
+    assert "@network.own_network() stands in the place of a model. Left aside: " in said.out
+    run, out = (tmp_path / "run", "--plugin", plugin), tmp_path / "vectors.npz"
+    assert mixkit_command("embed", run[0], tones / "low" / "0.wav", "--out", out, *run[1:]).code == 0
+    assert np.load(out)["embeddings"].shape == (1, 16)
+    assert mixkit_command("export", run[0], "--to", "torch", "--out", tmp_path / "net.pt2", *run[1:]).code == 0
+    assert "which its recipe imports" not in mixkit_command("evaluate", *run).err
+    refused = mixkit_command("look", *run)
+    assert refused.code == 2
+    assert "and @network.own_network() has neither. Take a recipe with a model." in refused.err
+
+
 def _used(recipe: object) -> list[Spec]:
     from mixkit.recipe.writer import specs_of
 
@@ -83,9 +103,9 @@ def test_every_kind_passes_its_checks(plugin: Path, mixkit_command: Callable[...
     said = mixkit_command("check", plugin)
     assert said.code == 0, said
     assert said.out.splitlines()[-1] == (
-        f"{plugin} is sound: 21 checks pass, 1 not tried (operator own_operator, task own_task, features own_features, "
+        f"{plugin} is sound: 22 checks pass, 1 not tried (operator own_operator, task own_task, features own_features, "
         "augmentation own_augmentation, stem own_stem, downsample own_downsample, pool own_pool, head own_head, "
-        "loss own_loss, metric own_metric)."
+        "network own_network, loss own_loss, metric own_metric)."
     )
 
 

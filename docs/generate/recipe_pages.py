@@ -9,6 +9,7 @@ import results
 from mixkit.errors import MixkitError
 from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs, without_memory
+from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
@@ -66,7 +67,8 @@ def _index() -> str:
 
 def _recipe(name: str) -> str:
     recipe = load_recipe(name)
-    larger = () if recipe.model.stages else ("small", "base")  # which are of one stage
+    of_one_stage = recipe.model is not None and not recipe.model.stages
+    larger = ("small", "base") if of_one_stage else ()  # which are of one
     sizes = [("as it is", recipe), *((size, load_recipe(name, [f"size/{size}"])) for size in larger)]
     return "\n\n".join(
         [
@@ -75,7 +77,7 @@ def _recipe(name: str) -> str:
             _text(name),
             f"## What to expect\n\n{_expected(recipe)}",
             f"## What it comes to\n\n{_features(recipe)}",
-            "| size | width x depth | parameters | GFLOP a clip |\n| --- | --- | ---: | ---: |\n"
+            "| size | form | parameters | GFLOP a clip |\n| --- | --- | ---: | ---: |\n"
             + "\n".join(_size(label, sized) for label, sized in sizes),
             _folded("Every setting, defaults too", to_gin(recipe)),
         ]
@@ -190,10 +192,13 @@ def _times(share: float) -> str:
 
 def _features(recipe: Recipe) -> str:
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
-    grid = without_memory(recipe.model, features.bins, features.frames, UNKNOWN).stem.grid
+    network = without_memory(recipe.architecture, features.bins, features.frames, UNKNOWN)
+    patches = ""
+    if isinstance(network, Mixer):
+        patches = f"a grid of {network.stem.grid.frequency} x {network.stem.grid.time} patches, "
     return (
         f"task `{recipe.task.name}`, {features.samples / rate:.2f} s at {rate:,} Hz, "
-        f"{features.bins} bins x {features.frames} frames, a grid of {grid.frequency} x {grid.time} patches, "
+        f"{features.bins} bins x {features.frames} frames, {patches}"
         f"{_length(recipe.train)} in batches of {recipe.train.batch_size}."
     )
 
@@ -206,9 +211,10 @@ def _length(train: Train) -> str:
 
 def _size(label: str, recipe: Recipe) -> str:
     features = build_features(recipe)
-    rows = costs(recipe.model, features.bins, features.frames, _classes(recipe))
+    rows = costs(recipe.architecture, features.bins, features.frames, _classes(recipe))
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
-    return f"| {label} | {recipe.model.width} x {recipe.model.depth} | {parameters:,} | {flops / 1e9:,.2f} |"
+    form = f"{recipe.model.width} wide, {recipe.model.depth} deep" if recipe.model else f"`{recipe.architecture.name}`"
+    return f"| {label} | {form} | {parameters:,} | {flops / 1e9:,.2f} |"
 
 
 def _classes(recipe: Recipe) -> int:

@@ -109,7 +109,7 @@ def bench(
     apart = None
     for variant in variants:
         if variant.plain:
-            apart = check_same(ours.mixer, networks[variant.name].mixer, ours.spectrogram()[:2])
+            apart = check_same(ours.module, networks[variant.name].module, ours.spectrogram()[:2])
     products = {precision: product(device, precision) for precision in dict.fromkeys(v.precision for v in variants)}
     passes: dict[str, Pass] = {f"train {name}": network.step for name, network in networks.items()}
     passes |= {f"forward {name}": network.forward for name, network in networks.items()}
@@ -119,7 +119,9 @@ def bench(
         precision: Spread.of([operations / one["product"] for one in rows[f"peak {precision}"]])
         for precision, (_, operations) in products.items()
     }
-    flops = {row.name: row.flops for row in costs(recipe.model, ours.features.bins, ours.features.frames, CLASSES)}
+    flops = {
+        row.name: row.flops for row in costs(recipe.architecture, ours.features.bins, ours.features.frames, CLASSES)
+    }
     measured = []
     for variant in variants:
         memory = None if variant.compiled else peak_memory(recipe, variant, size, str(device), plugins)
@@ -130,7 +132,7 @@ def bench(
         recipe=recipe.name,
         batch=size,
         rounds=rounds,
-        parameters=sum(p.numel() for p in ours.mixer.parameters()),
+        parameters=sum(p.numel() for p in ours.module.parameters()),
         flops=sum(flops.values()),
         peaks=peaks,
         apart=apart,

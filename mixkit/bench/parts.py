@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from mixkit.bench.timed_network import TimedNetwork
 from mixkit.bench.timing import Pass, Spread, Stopwatch, interleaved
+from mixkit.model.mixer import Mixer
+from mixkit.model.whole import parts_of
 from mixkit.training.precision import autocast
 
 INPUT = "stem"
@@ -76,15 +78,22 @@ def parts(network: TimedNetwork, flops: Mapping[str, int], peak: float, rounds: 
     return [part(kind, names) for kind, names in kinds.items()]
 
 
-def _passes(network: TimedNetwork) -> dict[str, Pass]:
-    mixer = network.mixer.eval()
-    modules = {INPUT: mixer.get_submodule("stem")}
+def _modules(network: nn.Module) -> dict[str, nn.Module]:
+    """The parts by the names of `mixkit.model.cost`."""
+    if not isinstance(network, Mixer):
+        return {name: part for name, part in parts_of(network).items() if any(True for _ in part.parameters())}
+    mixer, modules = network, {INPUT: network.get_submodule("stem")}
     for layer, block in enumerate(mixer.layers):
         if str(layer) in mixer.downsamples:
             modules[f"{layer} downsample"] = mixer.downsamples[str(layer)]
         for index, (names, branch) in enumerate(zip(block.names, block.branches, strict=True)):
             modules[f"{layer}.{index} {', '.join(names)}"] = branch
-    modules |= {"norm": mixer.norm, "pool": mixer.get_submodule("pool"), "head": mixer.get_submodule("head")}
+    return modules | {"norm": mixer.norm, "pool": mixer.get_submodule("pool"), "head": mixer.get_submodule("head")}
+
+
+def _passes(network: TimedNetwork) -> dict[str, Pass]:
+    module = network.module.eval()
+    modules = _modules(module)
     inputs: dict[str, Tensor] = {}
 
     def keep(name: str, _: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -93,11 +102,11 @@ def _passes(network: TimedNetwork) -> dict[str, Pass]:
     handles = [module.register_forward_pre_hook(partial(keep, name)) for name, module in modules.items()]
     try:
         with torch.no_grad(), autocast(network.device, network.precision):
-            mixer(network.spectrogram())
+            module(network.spectrogram())
     finally:
         for handle in handles:
             handle.remove()
-    return {name: partial(_time, module, inputs[name], network.precision, name) for name, module in modules.items()}
+    return {name: partial(_time, modules[name], x, network.precision, name) for name, x in inputs.items()}
 
 
 def _time(module: nn.Module, x: Tensor, precision: str, name: str) -> dict[str, float]:

@@ -94,14 +94,14 @@ def _wide(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def check_same(mixer: Mixer, other: nn.Module, x: Tensor) -> float:
+def check_same(module: nn.Module, other: nn.Module, x: Tensor) -> float:
     """How far two networks are apart on an input, as a share of the largest logit.
 
     Raises:
         MixkitError: further than rounding explains.
     """
     with torch.no_grad():
-        ours, theirs = mixer.eval()(x), other.eval()(x)
+        ours, theirs = module.eval()(x), other.eval()(x)
     apart = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
     if not apart < 1e-3:
         raise MixkitError(f"the plain form differs by {apart:.2g} of the largest logit. Report this: they must agree.")

@@ -10,10 +10,11 @@ from mixkit.bench.plain import plain
 from mixkit.bench.timing import Stopwatch
 from mixkit.model.classifier import build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import loss, optimizer
+from mixkit.registry import Checkpointed, loss, optimizer
 from mixkit.training.precision import autocast
 
 PHASES = ("data", "forward", "backward", "optimiser")
+PLAIN = "--against plain is the pseudo code of operators, on tokens of a grid"
 CLASSES = 10
 """Of the made-up task: the head weighs nothing beside the rest."""
 
@@ -61,13 +62,15 @@ class TimedNetwork:
         model = build(recipe, CLASSES)
         self.recipe, self.precision, self.device = recipe, variant.precision, device
         self.features = model.features.to(device)
-        self.mixer = (plain(model.mixer) if variant.plain else model.mixer).to(device)
-        self.mixer.checkpointing = recipe.train.checkpointing
-        self.network: Any = self.mixer
+        mixer = model.expect_mixer(PLAIN) if variant.plain else None
+        self.module = (model.network if mixer is None else plain(mixer)).to(device)
+        if isinstance(self.module, Checkpointed):
+            self.module.checkpointing = recipe.train.checkpointing
+        self.network: Any = self.module
         if variant.compiled:
-            self.network = torch.compile(self.mixer, fullgraph=True, dynamic=False)
+            self.network = torch.compile(self.module, fullgraph=True, dynamic=False)
         self.objective = loss.build(recipe.train.loss, None).to(device)
-        self.steps = optimizer.build(recipe.train.optimizer, self.mixer.parameters(), recipe.train.learning_rate)
+        self.steps = optimizer.build(recipe.train.optimizer, self.module.parameters(), recipe.train.learning_rate)
         generator = torch.Generator().manual_seed(0)
         waveform = 0.1 * torch.randn(size, self.features.samples, generator=generator)
         labels = torch.randint(CLASSES, (size,), generator=generator)
@@ -81,7 +84,7 @@ class TimedNetwork:
 
     def step(self) -> dict[str, float]:
         """One step of training: seconds by phase, and `step` for all of it."""
-        self.mixer.train()
+        self.module.train()
         watch = Stopwatch(self.device)
         with watch.phase("step"):
             with watch.phase("data"):
@@ -97,7 +100,7 @@ class TimedNetwork:
 
     def forward(self) -> dict[str, float]:
         """One forward pass without gradients, features left out: seconds as `forward`."""
-        self.mixer.eval()
+        self.module.eval()
         spectrogram = self.spectrogram()
         watch = Stopwatch(self.device)
         with watch.phase("forward"), torch.no_grad(), autocast(self.device, self.precision):

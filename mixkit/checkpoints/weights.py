@@ -191,7 +191,7 @@ def proof(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 def _expect_size(path: Path, recipe: Recipe, classes: int, tensors: Mapping[str, Tensor]) -> None:
     """Refuses a recipe that asks for another network than the file holds, before memory is given to it."""
-    if recipe.model.depth > len(tensors):
+    if recipe.model is not None and recipe.model.depth > len(tensors):
         raise DamagedError(f"{path}: its recipe has {recipe.model.depth} blocks, and there are {len(tensors)} tensors.")
     with torch.device("meta"):
         plan = build(recipe, classes)

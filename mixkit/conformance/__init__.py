@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from mixkit.conformance.harness import SITES, ConformanceError, NotTried
 from mixkit.conformance.losses_and_metrics import check_loss, check_metric, check_optimizer, check_schedule
 from mixkit.conformance.network_parts import check_downsample, check_head, check_pool, check_stem
+from mixkit.conformance.networks import check_network
 from mixkit.conformance.operators import (
     check_autocast,
     check_batch,
@@ -49,6 +50,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "downsample": (check_downsample,),
     "pool": (check_pool,),
     "head": (check_head,),
+    "network": (check_network,),
     "loss": (check_loss,),
     "metric": (check_metric,),
     "optimizer": (check_optimizer,),

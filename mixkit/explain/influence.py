@@ -17,6 +17,8 @@ from mixkit.registry import Grid
 CHANNELS = 24
 """Output channels whose sensitivity is looked at, evenly spaced."""
 
+LOOKED = "mixkit look draws what operators do to tokens on a grid"
+
 TOKENS = 8
 """Output tokens over which the shares are averaged, evenly spaced; a picture shows one."""
 
@@ -83,7 +85,7 @@ def influences(
     Raises:
         MixkitError: there is no such token or layer.
     """
-    mixer = model.mixer.eval()
+    mixer = model.expect_mixer(LOOKED).eval()
     for layer in layers:
         if not 0 <= layer < len(mixer.blocks):
             raise MixkitError(f"no layer {layer}: there are {len(mixer.blocks)}, counted from 0.")
@@ -104,7 +106,7 @@ def influences(
 def changes(model: Classifier, spectrograms: Tensor) -> list[Change]:
     """How much every branch of a network changes its input, on the spectrograms `b m l` of clips."""
     ratios: dict[int, float] = {}
-    mixer = model.mixer.eval()
+    mixer = model.expect_mixer(LOOKED).eval()
 
     def measure(branch: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
         before = given[0]

@@ -49,13 +49,12 @@ class Hearer(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.sample_rate: int = classifier.sample_rate
-        self.scene_embedding_size: int = classifier.recipe.model.width
-        self.timestamp_embedding_size: int = classifier.recipe.model.width
+        self.scene_embedding_size: int = classifier.width
+        self.timestamp_embedding_size: int = classifier.width
 
     def scene(self, windows: Tensor) -> Tensor:
         """The pooled vector of each window: `b s -> b c`."""
-        pooled: Tensor = self.classifier.mixer.embed(self.classifier.features(windows))
-        return pooled
+        return self.classifier.pooled(self.classifier.features(windows))
 
     def moments(self, windows: Tensor) -> Tensor:
         """The mean over frequency of the tokens at each place along time: `b s -> b t c`."""
@@ -149,11 +148,11 @@ def _of_windows(audio: Tensor, starts: list[int], size: int, compute: Callable[[
 
 def _columns(classifier: Classifier) -> tuple[int, int]:
     """Samples from one column of the grid to the next, and from the start of a window to the middle of the first."""
+    step, first = classifier.expect_mixer("a moment is a column of tokens behind the last operator").columns
     features = classifier.features
     if not isinstance(features, Framed):
         name = classifier.recipe.features.name
         raise MixkitError(f"features {name!r} do not say when a frame is. Give them `hop` and `window`, in samples.")
-    step, first = classifier.mixer.columns
     return step * features.hop, int(first * features.hop + features.window / 2)
 
 

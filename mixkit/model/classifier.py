@@ -14,9 +14,10 @@ from mixkit.errors import MixkitError, SettingError
 from mixkit.model.estimate import expect_clip
 from mixkit.model.mixer import Mixer
 from mixkit.model.recordings import heard
+from mixkit.model.whole import build_whole, pooled
 from mixkit.model.windows import Prediction
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Features, features, loss
+from mixkit.registry import Features, Spec, features, loss
 from mixkit.runs.clips import KeptClips
 
 BATCH_SIZE = 32
@@ -32,7 +33,15 @@ class Classifier(nn.Module):
     Args:
         recipe: the features and the network.
         classes: how many there are to tell apart.
+
+    Attributes:
+        mixer: the network of a recipe that has a model.
+        whole: the network of a recipe that names one.
+        place: which of these two it is, `mixer` or `whole`.
     """
+
+    mixer: Mixer
+    whole: nn.Module
 
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
@@ -44,12 +53,49 @@ class Classifier(nn.Module):
         self.features = build_features(recipe)
         self.length = Length(self.features.samples, recipe.pad, recipe.crop)
         self.sample_rate: int = recipe.task.params["sample_rate"]
-        self.mixer = Mixer(recipe.model, self.features.bins, self.features.frames, classes)
+        shape = self.features.bins, self.features.frames, classes
+        if isinstance(recipe.architecture, Spec):
+            self.place = "whole"
+            self.whole = build_whole(recipe.architecture, *shape)
+        else:
+            self.place = "mixer"
+            self.mixer = Mixer(recipe.architecture, *shape)
+
+    @property
+    def network(self) -> nn.Module:
+        """What stands behind the features, from spectrograms to logits."""
+        return self.get_submodule(self.place)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits of a batch of waveforms."""
-        logits: Tensor = self.mixer(self.features(self.length(waveform)))
+        logits: Tensor = self.network(self.features(self.length(waveform)))
         return logits
+
+    def pooled(self, spectrogram: Tensor) -> Tensor:
+        """The vector ahead of the head: `b m l -> b c`."""
+        return self.mixer.embed(spectrogram) if self.place == "mixer" else pooled(self.whole, spectrogram)
+
+    @property
+    def width(self) -> int:
+        """How many values that vector has."""
+        if self.recipe.model is not None:
+            return self.recipe.model.width
+        silence = torch.zeros(1, self.features.bins, self.features.frames, device=next(self.parameters()).device)
+        with _evaluating(self), torch.no_grad():
+            return self.pooled(silence).shape[1]
+
+    def expect_mixer(self, what: str) -> Mixer:
+        """The mixer, for what looks at operators or at tokens on a grid.
+
+        Args:
+            what: wants it, in words.
+
+        Raises:
+            MixkitError: the recipe names a whole network.
+        """
+        if (named := self.recipe.network) is not None:
+            raise MixkitError(f"{what}, and @network.{named.name}() has neither. Take a recipe with a model.")
+        return self.mixer
 
     @torch_defaults()
     def predict(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Prediction:
@@ -69,7 +115,7 @@ class Classifier(nn.Module):
 
     @torch_defaults()
     def embed(self, sound: Sound, sample_rate: int | None = None, overlap: float = OVERLAP) -> Tensor:
-        """A recording as one vector, the pooled tokens ahead of the head, averaged over its windows: `c`.
+        """A recording as one vector, what comes to the head, averaged over its windows: `c`.
 
         Args:
             sound: a path, or a waveform `s` or `channels s` as tensor or NumPy array, from -1 to 1.
@@ -77,7 +123,7 @@ class Classifier(nn.Module):
             overlap: share of a window that the next one repeats, at least; 0 to 0.95.
 
         Returns:
-            float32 on the CPU; as many values as the recipe's `model.width`.
+            float32 on the CPU; of a model as many values as its `model.width`.
 
         Raises:
             MixkitError: an argument is not as it has to be.
@@ -151,7 +197,7 @@ def predict_all(
 def embed_all(
     model: Classifier, sounds: Iterable[OpenSound], overlap: float, batch_size: int
 ) -> Iterator[Tensor | MixkitError]:
-    """The pooled vectors ahead of the head of many recordings, each the mean over its windows: `c`.
+    """The vectors ahead of the head of many recordings, each the mean over its windows: `c`.
 
     Args:
         model: trained.
@@ -163,11 +209,11 @@ def embed_all(
         A vector on the CPU, or the error in place of one.
     """
 
-    def pooled(windows: Tensor) -> Tensor:
+    def vectors(windows: Tensor) -> Tensor:
         with _evaluating(model) as device:
-            return model.mixer.embed(model.features(windows.to(device))).float().cpu()
+            return model.pooled(model.features(windows.to(device))).float().cpu()
 
-    for recording in heard(pooled, sounds, model.length, overlap, batch_size, summed=True):
+    for recording in heard(vectors, sounds, model.length, overlap, batch_size, summed=True):
         yield recording.error or (recording.rows[0] / len(recording.starts)).float()
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -10,8 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 from mixkit.linear import OPERATION
 from mixkit.model.formulas import fft
 from mixkit.model.mixer import Mixer
+from mixkit.model.whole import build_whole, parts_of
 from mixkit.recipe.schema import Model
-from mixkit.registry import Features
+from mixkit.registry import Features, Spec
 
 
 # Here and not beside the product, because importing the counter takes long, and brings triton along.
@@ -46,19 +48,18 @@ class Cost:
     flops: int
 
 
-def costs(model: Model, bins: int, frames: int, classes: int) -> list[Cost]:
-    """The parts in the order of the data flow: stem, each operator with its branch's norm, norm, pool, head.
+def costs(architecture: Model | Spec, bins: int, frames: int, classes: int) -> list[Cost]:
+    """The parts in the order of the data flow; of a model stem, each operator with its branch's norm, norm, pool, head.
 
     Nothing is computed and no memory is taken: the network is built and run on the meta device.
     """
-    mixer = without_memory(model, bins, frames, classes).eval()
-    counter = FlopCounterMode(display=False)
-    with torch.device("meta"), counter, torch.no_grad():
-        mixer(torch.empty(1, bins, frames))
-    flops = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    mixer = without_memory(architecture, bins, frames, classes).eval()
+    if not isinstance(mixer, Mixer):
+        return _costs_of_whole(mixer, bins, frames)
+    flops = _flops(mixer, bins, frames)
 
     def cost(name: str, path: str, shape: tuple[int, ...]) -> Cost:
-        return Cost(name, shape, _count(mixer.get_submodule(path)), flops.get(f"Mixer.{path}", 0))
+        return Cost(name, shape, _count(mixer.get_submodule(path)), flops.get(path, 0))
 
     shapes = [(site.tokens, site.width) for site in mixer.sites]
     rows = [cost("stem", "stem", (mixer.stem.grid.tokens, shapes[0][1]))]
@@ -71,7 +72,7 @@ def costs(model: Model, bins: int, frames: int, classes: int) -> list[Cost]:
         for index, names in enumerate(block.names):
             rows.append(cost(f"{layer}.{index} {', '.join(names)}", f"blocks.{layer}.branches.{index}", shape))
     rows.append(cost("norm", "norm", shapes[-1]))
-    rows.append(cost("pool", "pool", (model.width,)))
+    rows.append(cost("pool", "pool", shapes[-1][1:]))
     rows.append(cost("head", "head", (classes,)))
     return rows
 
@@ -82,10 +83,43 @@ def learned_features(features: Features) -> list[Cost]:
     return [Cost("features", (features.bins, features.frames), parameters, 0)] if parameters else []
 
 
-def without_memory(model: Model, bins: int, frames: int, classes: int) -> Mixer:
+def without_memory(architecture: Model | Spec, bins: int, frames: int, classes: int) -> nn.Module:
     """The network with the shapes of its weights alone, on the meta device."""
+    build = build_whole if isinstance(architecture, Spec) else Mixer
     with torch.device("meta"):
-        return Mixer(model, bins, frames, classes)
+        return build(architecture, bins, frames, classes)  # type: ignore[arg-type]
+
+
+def _costs_of_whole(module: nn.Module, bins: int, frames: int) -> list[Cost]:
+    """Parts that have parameters or take operations, and what is in none of them."""
+    parts, shapes = parts_of(module), dict[str, tuple[int, ...]]()
+
+    def note(name: str, _: nn.Module, __: object, out: object) -> None:
+        shapes[name] = tuple(out.shape[1:]) if isinstance(out, torch.Tensor) else ()
+
+    for name, part in parts.items():
+        part.register_forward_hook(partial(note, name))
+    flops = _flops(module, bins, frames)
+    rows = [Cost(name, shapes.get(name, ()), _count(part), flops.get(name, 0)) for name, part in parts.items()]
+    inside = {id(weight) for part in parts.values() for weight in part.parameters()}
+    own = {name: weight.numel() for name, weight in module.named_parameters() if id(weight) not in inside}
+    between = flops[WHOLE] - sum(row.flops for row in rows)
+    rows.append(Cost(", ".join(own) or "between them", (), sum(own.values()), between))
+    return [row for row in rows if row.parameters or row.flops]
+
+
+WHOLE = ""
+
+
+def _flops(module: nn.Module, bins: int, frames: int) -> dict[str, int]:
+    """Of each part for one clip, by its path; of all of it under the name of none."""
+    counter = FlopCounterMode(display=False)
+    with torch.device("meta"), counter, torch.no_grad():
+        module(torch.empty(1, bins, frames))
+    root = type(module).__name__
+    found = {name: sum(counts.values()) for name, counts in counter.get_flop_counts().items()}
+    parts = {name.removeprefix(f"{root}."): flops for name, flops in found.items()}
+    return {**parts, WHOLE: found.get("Global", 0)}
 
 
 def _count(part: nn.Module | nn.Parameter | None) -> int:

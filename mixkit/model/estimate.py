@@ -15,10 +15,11 @@ from mixkit.model.activations import ACTIVATIONS
 from mixkit.model.formulas import cost
 from mixkit.model.norms import BatchNorm
 from mixkit.recipe.schema import Model, Recipe
-from mixkit.registry import Grid, Site, Spec, downsample, head, operator, pool, stem
+from mixkit.registry import Grid, Site, Spec, downsample, head, network, operator, pool, stem
 from mixkit.storage.capacity import count, expect, memory
 
 FLOAT = 4  # bytes
+FIX_WHOLE = "Make it smaller, or take shorter clips."
 FIX = "Make it smaller, or set a smaller model.width or model.depth."
 
 
@@ -61,6 +62,27 @@ def expect_network(model: Model, bins: int, frames: int, classes: int) -> None:
     expect(largest, "parameters", needed, FIX)
     if torch.get_default_device().type != "meta":
         expect(largest, "bytes of memory for parameters", FLOAT * needed, FIX, memory())
+
+
+def expect_whole(spec: Spec, bins: int, frames: int, classes: int) -> None:
+    """The same of a whole network in the place of a model.
+
+    Args:
+        spec: its name and settings.
+        bins: mel bins of the input.
+        frames: frames of the input.
+        classes: how many there are to tell apart.
+
+    Raises:
+        SettingError: its parameters or what it keeps of a clip are too many.
+        MixkitError: it cannot be built at all.
+    """
+    made, (setting, needed) = _measured(spec, lambda: network.build(spec, bins, frames, classes))
+    expect(setting, "parameters", needed, FIX_WHOLE)
+    if torch.get_default_device().type != "meta":
+        expect(setting, "bytes of memory for parameters", FLOAT * needed, FIX_WHOLE, memory())
+    if made is not None:
+        expect(setting, "values of a clip in a layer", _values(made.eval(), bins, frames), FIX_WHOLE)
 
 
 def _parts(model: Model, bins: int, frames: int, classes: int) -> list[Demand]:

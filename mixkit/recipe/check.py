@@ -57,6 +57,9 @@ def note_unused(bindings: Iterable[Binding], resolvers: tuple[Resolver, ...], fa
 
 
 def _unused_key(binding: Binding, resolver: Resolver) -> str:
+    if resolver.network is not None and resolver.replaces(binding):
+        other = f"{resolver.network} ({resolver.network.place}) stands in the place of a model"
+        return f"{binding}: {other}. Remove it, or set {resolver.network} = None."
     scopes = [scope.split("/") for selector, scope in resolver.visited if selector == binding.selector]
     parts = {"/".join(scope[:length]) for scope in scopes for length in range(len(scope) + 1)}
     known = {written((part, binding.selector, binding.setting)) for part in parts}

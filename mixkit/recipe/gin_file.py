@@ -122,4 +122,5 @@ def _recipe(
     # The plugins that it imports, and those that it uses by grace of the command line.
     modules = {REGISTRIES[spec.kind].entry(spec.name).target.__module__ for spec in specs_of(recipe)}
     used = [plugin for plugin in plugins if any(is_inside(module, plugin) for module in modules)]
-    return replace(recipe, plugins=tuple(dict.fromkeys([*reader.imported, *used])), sources=whole.sources())
+    imported = tuple(dict.fromkeys([*reader.imported, *used]))
+    return replace(recipe, plugins=imported, sources=whole.sources(), left_aside=whole.left_aside())

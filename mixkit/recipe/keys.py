@@ -22,10 +22,13 @@ FOREIGN = {
     SEARCH: ("a space to search", "mixkit search RECIPE --space {}"),
 }
 """Sections of files that are no recipes: what such a file is, and the command that takes it."""
-BY_LOADER = frozenset({"plugins", "sources"})  # fields of the recipe that follow from how it is loaded
+BY_LOADER = frozenset({"plugins", "sources", "left_aside"})  # fields of the recipe that follow from how it is loaded
 
 TWINS = {("train", "epochs"): "steps", ("train", "steps"): "epochs"}
 """Settings that say one thing in two ways: the one that is written last holds, unless it is None."""
+
+WRITTEN = {"recipe": {"model": Model}}
+"""What a recipe may write, where the section holds more: that there is no model is said by naming a network."""
 
 KINDS = {"init": "weights"}  # settings that are not named as what they hold
 
@@ -44,7 +47,7 @@ class UnknownName(Exception):
 @functools.cache
 def section_fields(name: str) -> dict[str, Any]:
     """The settable fields of a section and their annotations."""
-    hints = get_type_hints(SECTIONS[name], include_extras=True)
+    hints = get_type_hints(SECTIONS[name], include_extras=True) | WRITTEN.get(name, {})
     return {part.name: hints[part.name] for part in fields(SECTIONS[name]) if part.name not in BY_LOADER}  # type: ignore[arg-type]
 
 

@@ -6,7 +6,8 @@
 3. Scopes are gin's: a reference with a scope leaves the one it stands in, a reference without one stays in it, and in
    the scope `a/b` the keys of no scope, of `a` and of `a/b` hold, the last before the first.
 4. A default that is a spec is resolved as if it had been written, so that keys hold for it too.
-5. Every fault is noted where it is met. What it touches is `UNKNOWN` from there on, all the way up: what holds a value
+5. Where `recipe.network` names one, it takes the place of the model: no key of a model is used.
+6. Every fault is noted where it is met. What it touches is `UNKNOWN` from there on, all the way up: what holds a value
    that is not known is not known. Keys that only such a value could have used are not told to be useless.
 
 Differs: gin evaluates a macro in a scope of its own name.
@@ -22,7 +23,7 @@ from mixkit.errors import SettingError
 from mixkit.recipe.expansion import TooMuch, Unfolding
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import UnknownName, fitted, in_words, kind_of, section_fields, settings_of, twin_of
-from mixkit.recipe.schema import OF_STAGES, SECTIONS, Recipe
+from mixkit.recipe.schema import OF_MODELS, OF_STAGES, SECTIONS, Recipe
 from mixkit.recipe.section import OF_TASKS, Section, home_of
 from mixkit.recipe.statements import UNKNOWN, Binding, Key, Macro, Reference, marks
 from mixkit.registry import REGISTRIES, Spec
@@ -31,6 +32,8 @@ from mixkit.values import show
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 REQUIRED = "gin.REQUIRED"
 ANYTHING = ""  # among kinds
+MODEL: Key = ("", "recipe", "model")
+NETWORK: Key = ("", "recipe", "network")
 TASK: Key = ("", "recipe", "task")
 
 
@@ -55,6 +58,8 @@ class Resolver:
             if (twin := twin_of(binding)) and self.bindings.pop(twin, None):
                 self.used.add(twin)
         self.visited: set[tuple[str, str]] = set()
+        self.network: Binding | None = None
+        """Names the network that takes the place of a model."""
         self._whole = ("", "", "") not in self.bindings  # no statement is lost
         self._hidden: set[str] = set() if self._whole else {ANYTHING}  # kinds that an unknown value may have held
         self._faults = faults
@@ -85,6 +90,16 @@ class Resolver:
         """Where each key that has an effect stands."""
         return {str(b): str(b.place) for key, b in self.bindings.items() if key in self.used and b.selector}
 
+    def left_aside(self) -> dict[str, str]:
+        """Where each key of a model stands that a network takes the place of."""
+        unused = (binding for key, binding in self.bindings.items() if key not in self.used)
+        return {str(binding): str(binding.place) for binding in unused if self.replaces(binding)}
+
+    def replaces(self, binding: Binding) -> bool:
+        """Whether a binding is of a model, and a network takes its place."""
+        of_model = binding.key == MODEL or binding.selector.partition(".")[0] in OF_MODELS
+        return self.network is not None and of_model
+
     def may_use(self, binding: Binding) -> bool:
         """Whether a binding has an effect, or may have one in a value that another fault hides."""
         if binding.key in self.used or ANYTHING in self._hidden:
@@ -113,8 +128,9 @@ class Resolver:
     def _section(
         self, name: str, scope: str, place: Place, defaults: Mapping[str, Any], fixed: Mapping[str, Any] = NOTHING
     ) -> Any:
-        values = dict(fixed)
         annotations = section_fields(name)
+        values = dict(fixed) if name != "recipe" else self._named_network(annotations["network"], place)
+        fixed = dict(values)
         left_out = OF_STAGES if name == "model" and self._has_stages(scope) else ()
         for part in dataclasses.fields(SECTIONS[name]):  # type: ignore[arg-type]
             if part.name in annotations and part.name not in (*fixed, *left_out):
@@ -131,6 +147,17 @@ class Resolver:
             bound = self._effective(scope, selector, setting)
             self._faults.add(bound.place if bound and bound.setting not in fixed else place, str(error))
             return UNKNOWN
+
+    def _named_network(self, annotation: Any, place: Place) -> dict[str, Any]:
+        """The network that the recipe names, if any; there is no model then."""
+        found = self._setting("recipe", "network", annotation, "", place, None)
+        if found is None:
+            return {"network": None}
+        if found is UNKNOWN:
+            self._hidden |= set(OF_MODELS)
+            return {"network": UNKNOWN, "model": UNKNOWN}
+        self.network = self.bindings[NETWORK]
+        return {"network": found, "model": None}
 
     def _has_stages(self, scope: str) -> bool:
         """Whether the model is a pyramid; what would size it as one stage, and is set later than that, is a fault."""

@@ -26,6 +26,10 @@ OF_STAGES = ("pattern", "width", "depth")
 """Settings of the model that are those of its stages, where it has any."""
 
 
+OF_MODELS = ("model", "stage", "block", "branch", "stem", "downsample", "operator", "pool", "head")
+"""Sections and kinds of which a model is made, and a whole network is not."""
+
+
 @dataclass(frozen=True)
 class Branch(Section):
     """Operators in a row under one norm and one residual: `x + drop_path(scale * operators(norm(x)))`.
@@ -195,10 +199,11 @@ class Recipe(Section):
     """Everything about a run.
 
     Args:
-        model: the network.
+        model: the network, built of parts; None where a whole one is named.
         train: how it is trained.
         task: where labelled clips come from.
         features: from waveform to log-mel.
+        network: a whole network in the place of a model; None to build the model.
         name: for folders and titles; at most 100 characters, none of them a slash.
         plugins: modules that the recipe imports; the user has to name each of them too.
         augmentations: that fit the recordings, whatever else is varied in training: of sounds that have no beginning,
@@ -213,12 +218,14 @@ class Recipe(Section):
         on_bad_file: what to do about recordings that cannot be used: refuse to train, or leave out up to one in a
             hundred.
         sources: where each written key stands, `{"train.epochs": "recipes/mine.gin:7"}`; not part of equality.
+        left_aside: where each key of a model stands that a network takes the place of; not part of equality.
     """
 
-    model: Model
+    model: Model | None
     train: Train
     task: Spec
     features: Spec = Spec("features", "log_mel")
+    network: Spec | None = None
     name: str = "recipe"
     plugins: tuple[str, ...] = ()
     augmentations: tuple[Spec, ...] = ()
@@ -228,9 +235,14 @@ class Recipe(Section):
     windows: Literal["one", "all"] = "one"
     on_bad_file: Literal["stop", "skip"] = "stop"
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    left_aside: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if (self.model is None) == (self.network is None):
+            raise SettingError("recipe.network", "and recipe.model: a recipe has one of them. Set the other to None.")
+        if self.network is not None:
+            expect_kind(self.network, "network", "recipe.network")
         expect_kind(self.task, "task", "recipe.task")
         expect_kind(self.features, "features", "recipe.features")
         for spec in self.augmentations:
@@ -238,6 +250,21 @@ class Recipe(Section):
         plain = self.name.isprintable() and not self.name.startswith(".") and not set(self.name) & {*"/\\"}
         if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
             raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
+
+    @property
+    def architecture(self) -> Model | Spec:
+        """The network as data: a model, or the whole network that takes its place."""
+        chosen = self.network if self.model is None else self.model
+        assert chosen is not None, "a recipe has a model or a network"
+        return chosen
+
+    @property
+    def note(self) -> str:
+        """What is written for a model, and left aside for a network; nothing where there is no such thing."""
+        if self.network is None or not self.left_aside:
+            return ""
+        keys = ", ".join(self.left_aside)
+        return f"@network.{self.network.name}() stands in the place of a model. Left aside: {keys}."
 
     @property
     def all_augmentations(self) -> tuple[Spec, ...]:

@@ -111,7 +111,8 @@ class _Writer:
 
 def _most_common(recipe: Recipe) -> Mapping[str, Any]:
     """What most branches have around their operators, written once, the operators without a reference; {} of none."""
-    blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
+    stages = () if recipe.model is None else recipe.model.pyramid
+    blocks = [block for stage in stages for block in stage.pattern]
     kinds = [branch.around for block in blocks for branch in block.branches]
     return max(kinds, key=lambda kind: (kinds.count(kind), kind == PLAIN), default={})
 
@@ -122,7 +123,7 @@ def _selector(part: Section | Spec) -> str:
 
 def _order(selector: str) -> tuple[int, str]:
     kinds = [
-        *("recipe", "model", "stem", "stage", "downsample", "block", "branch", "operator", "pool", "head"),
+        *("recipe", "model", "stem", "stage", "downsample", "block", "branch", "operator", "pool", "head", "network"),
         *("features", "task", "augmentation", "train"),
     ]
     kind = selector.partition(".")[0]
@@ -136,12 +137,15 @@ def _values(part: Section | Spec) -> Mapping[str, Any]:
     if isinstance(part, Model):  # one form or the other
         left_out = OF_STAGES if part.stages else ("stages",)
         values = {name: value for name, value in values.items() if name not in left_out}
+    if isinstance(part, Recipe):
+        one = "model" if part.network is None else "network"
+        values = {one: values[one], **{name: values[name] for name in values if name not in ("model", "network")}}
     return values
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value) if part.name != "sources"}  # type: ignore[arg-type]
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value) if part.compare}  # type: ignore[arg-type]
     if isinstance(value, Spec):
         return {"kind": value.kind, "name": value.name, "params": _plain(value.params)}
     if isinstance(value, Mapping):

@@ -17,6 +17,7 @@ from mixkit.registry.kinds import features as features
 from mixkit.registry.kinds import head as head
 from mixkit.registry.kinds import loss as loss
 from mixkit.registry.kinds import metric as metric
+from mixkit.registry.kinds import network as network
 from mixkit.registry.kinds import operator as operator
 from mixkit.registry.kinds import optimizer as optimizer
 from mixkit.registry.kinds import pool as pool
@@ -24,11 +25,13 @@ from mixkit.registry.kinds import schedule as schedule
 from mixkit.registry.kinds import stem as stem
 from mixkit.registry.kinds import task as task
 from mixkit.registry.kinds import weights as weights
+from mixkit.registry.network_contracts import Checkpointed as Checkpointed
 from mixkit.registry.kinds import with_article as with_article
 from mixkit.registry.network_contracts import Downsample as Downsample
 from mixkit.registry.network_contracts import Head as Head
 from mixkit.registry.network_contracts import Loss as Loss
 from mixkit.registry.network_contracts import Metric as Metric
+from mixkit.registry.network_contracts import Network as Network
 from mixkit.registry.network_contracts import Operator as Operator
 from mixkit.registry.network_contracts import Pool as Pool
 from mixkit.registry.network_contracts import Schedule as Schedule

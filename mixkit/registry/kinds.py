@@ -11,6 +11,7 @@ from mixkit.registry.network_contracts import (
     Head,
     Loss,
     Metric,
+    Network,
     Operator,
     Pool,
     Schedule,
@@ -32,6 +33,7 @@ stem: Registry[Stem] = Registry("stem", "mixkit.model", ("bins", "frames", "widt
 downsample: Registry[Downsample] = Registry("downsample", "mixkit.model", ("grid", "width", "wider"), paper="")
 pool: Registry[Pool] = Registry("pool", "mixkit.model", ("site",), paper="")
 head: Registry[Head] = Registry("head", "mixkit.model", ("width", "classes"))
+network: Registry[Network] = Registry("network", "mixkit.networks", ("bins", "frames", "classes"), paper="")
 loss: Registry[Loss] = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
 metric: Registry[Metric] = Registry(
     "metric",
@@ -59,6 +61,7 @@ REGISTRIES: Mapping[str, Registry[object]] = {
         downsample,
         pool,
         head,
+        network,
         loss,
         metric,
         optimizer,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mixkit.registry.contract import TorchModule
 from mixkit.registry.site import Grid
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 class Operator(Protocol):
@@ -58,6 +58,29 @@ class Head(TorchModule, Protocol):
 
     def __call__(self, x: Tensor, /) -> Tensor:
         """Logits of a batch of pooled vectors."""
+
+
+class Network(TorchModule, Protocol):
+    """A whole classifier, features `b m l` to logits `b k`; built of the bins m, the frames l and the classes k.
+
+    It stands where a recipe has a network in the place of a model. One that takes waveforms takes them from features
+    that leave them as they are, `b 1 s`: its one bin has a frame a sample.
+    """
+
+    @property
+    def head(self) -> nn.Module:
+        """The part that gives the logits: what comes to it, `b c`, is what `mixkit embed` writes."""
+
+    def __call__(self, x: Tensor, /) -> Tensor:
+        """Logits of a batch of spectrograms."""
+
+
+@runtime_checkable
+class Checkpointed(Protocol):
+    """A network that can compute activations twice instead of keeping them."""
+
+    checkpointing: bool
+    """Whether training does; `train.checkpointing` sets it."""
 
 
 class Loss(TorchModule, Protocol):

@@ -129,9 +129,9 @@ def operations(plugins: tuple[str, ...]) -> Callable[[ComparedArm], float | None
             try:
                 recipe = recipe_from_text(read_recipe(entry.folder), "recipe", plugins)
                 features = build_features(recipe)
-                if recipe.model.depth > DEEPEST or entry.results is None:
+                if (recipe.model and recipe.model.depth > DEEPEST) or entry.results is None:
                     return None
-                parts = costs(recipe.model, features.bins, features.frames, len(entry.results.labels))
+                parts = costs(recipe.architecture, features.bins, features.frames, len(entry.results.labels))
                 return float(sum(part.flops for part in parts))
             except Exception:  # the recipe may need a plugin, or be anything
                 return None

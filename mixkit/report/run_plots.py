@@ -175,7 +175,7 @@ def spectrograms(model: Classifier, columns: int = 5, rows: int = 2) -> Figure:
     scorer = loss.build(model.recipe.train.loss, None)
     with torch.inference_mode():
         seen = model.features(waveform)
-        scores = scorer.scores(model.mixer(seen))
+        scores = scorer.scores(model.network(seen))
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.5 * rows + 0.3), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()

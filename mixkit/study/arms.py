@@ -94,7 +94,8 @@ def derived(recipe: Recipe) -> dict[str, Edit]:
     What is all of a block is not left out.
     """
     known = operators_of(recipe.model)
-    blocks = [block for stage in recipe.model.pyramid for block in stage.pattern]
+    stages = () if recipe.model is None else recipe.model.pyramid
+    blocks = [block for stage in stages for block in stage.pattern]
     rows = [{spec.name for branch in block.branches for spec in branch.operators} for block in blocks]
     found = drops(name for name in known if {name} not in rows)
     own = {name: other for name, other in MIXER.items() if name in known and other not in known}

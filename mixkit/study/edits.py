@@ -28,10 +28,12 @@ class EditError(MixkitError):
     """An operator cannot be left out of a recipe, or exchanged there."""
 
 
-def operators_of(model: Model) -> tuple[str, ...]:
-    """The operators of a network, each once, in their order."""
-    blocks = (block for stage in model.pyramid for block in stage.pattern)
-    specs = (spec for block in blocks for branch in block.branches for spec in branch.operators)
+def operators_of(model: Model | None) -> tuple[str, ...]:
+    """The operators of a network, each once, in their order; none where it is no model."""
+    stages = () if model is None else model.pyramid
+    specs = (
+        spec for stage in stages for block in stage.pattern for branch in block.branches for spec in branch.operators
+    )
     return tuple(dict.fromkeys(spec.name for spec in specs))
 
 
@@ -63,6 +65,10 @@ def edited(base: Recipe, edit: Edit) -> Model:
     Raises:
         EditError: the recipe does not have the operator, or nothing would be left of a block.
     """
+    if base.model is None:
+        raise EditError(
+            f"{base.name} has no operators: a network takes the place of its model. Write arms in study.arms."
+        )
     known = operators_of(base.model)
     for name in edit:
         if name not in known:
@@ -167,4 +173,4 @@ def _bare(recipe: Recipe, new: Collection[str]) -> Recipe:
     def block(old: Block) -> Block:
         return replace(old, branches=tuple(map(bare, old.branches)))
 
-    return replace(recipe, plugins=(), model=_with_blocks(recipe.model, block))
+    return replace(recipe, plugins=(), model=recipe.model and _with_blocks(recipe.model, block))

@@ -7,7 +7,9 @@ from torch import nn
 
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.model.mixer import Mixer
-from mixkit.registry import Features
+from mixkit.model.whole import head_of, parts_of
+from mixkit.recipe.train import Train
+from mixkit.registry import Checkpointed, Features
 from mixkit.values import show
 
 BODY = "body"
@@ -15,26 +17,44 @@ BODY = "body"
 FEATURES = "features"
 
 
-def weights_of(features: Features, mixer: Mixer) -> dict[str, nn.Parameter]:
+def weights_of(features: Features, network: nn.Module) -> dict[str, nn.Parameter]:
     """All that can learn, by name: the parts of the network, and `features` where these have weights."""
     learned = {f"{FEATURES}.{name}": weight for name, weight in features.named_parameters()}
-    return {**learned, **dict(mixer.named_parameters())}
+    return {**learned, **dict(network.named_parameters())}
 
 
-def expect_parts(features: Features, mixer: Mixer, names: Collection[str]) -> None:
+def expect_learning(features: Features, network: nn.Module, settings: Train) -> None:
+    """Refuses what cannot be done to this network, before it is trained.
+
+    Raises:
+        SettingError: a setting names parts that there are not, or asks a whole network for what it cannot do.
+    """
+    expect_parts(features, network, settings.freeze)
+    if settings.layer_decay is not None and not isinstance(network, Mixer):
+        fault = f"is {settings.layer_decay:g}, and a whole network does not say which of its layers are how deep."
+        raise SettingError("train.layer_decay", f"{fault} Set it to None; all but the head have train.body_rate.")
+    if settings.checkpointing and not isinstance(network, Checkpointed):
+        fault = "is True, which this network does not know."
+        raise SettingError("train.checkpointing", f"{fault} Compute the batch in parts: train.accumulation = 2.")
+
+
+def expect_parts(features: Features, network: nn.Module, names: Collection[str]) -> None:
     """Refuses names of parts that there are not, and freezing all that could learn.
 
     Raises:
         SettingError: of `train.freeze`.
     """
-    weights = weights_of(features, mixer)
-    blocks = (f"blocks.{layer}" for layer in range(len(mixer.layers)))
-    known = (BODY, *dict.fromkeys(map(_part, weights)), *blocks)
+    weights = weights_of(features, network)
+    if isinstance(network, Mixer):
+        inner = [f"blocks.{layer}" for layer in range(len(network.layers))]
+    else:
+        inner = [name for name, part in parts_of(network).items() if any(True for _ in part.parameters())]
+    known = (BODY, *dict.fromkeys(map(_part, weights)), *inner)
     for name in names:
         if name not in known:
             fault = f"names {show(name)}, which is no part of this network."
             raise SettingError("train.freeze", fault + did_you_mean(name, known))
-    if names and all(_is_of(name, names) for name in weights):
+    if names and all(_is_of(name, names, _head(network)) for name in weights):
         raise SettingError("train.freeze", "names all parts of the network: nothing would learn. Leave one out.")
 
 
@@ -43,16 +63,17 @@ class Frozen:
 
     Args:
         features: ahead of the network; they learn or not.
-        mixer: the network.
+        network: behind them.
         names: of parts, as in `weights_of`; of blocks; or `body`.
         until: updates after which they learn; None for never.
     """
 
-    def __init__(self, features: Features, mixer: Mixer, names: Collection[str], until: int | None):
-        expect_parts(features, mixer, names)
+    def __init__(self, features: Features, network: nn.Module, names: Collection[str], until: int | None):
+        expect_parts(features, network, names)
         self.until = until
-        self._weights = [weight for name, weight in weights_of(features, mixer).items() if _is_of(name, names)]
-        self._modules = [module for name, module in mixer.named_modules() if name and _is_of(name, names)]
+        head = _head(network)
+        self._weights = [w for name, w in weights_of(features, network).items() if _is_of(name, names, head)]
+        self._modules = [module for name, module in network.named_modules() if _is_held(name, names, head)]
 
     def hold(self, done: int) -> None:
         """Holds them for the update after so many others, or lets them learn; the network is in training mode."""
@@ -64,7 +85,7 @@ class Frozen:
 
 
 def split_groups(
-    steps: torch.optim.Optimizer, features: Features, mixer: Mixer, body_rate: float, layer_decay: float | None
+    steps: torch.optim.Optimizer, features: Features, network: nn.Module, body_rate: float, layer_decay: float | None
 ) -> None:
     """Parts an optimizer's groups by how fast their weights learn: `rate`, a factor of the learning rate.
 
@@ -73,9 +94,10 @@ def split_groups(
 
     Paper: BEiT, Bao et al. 2021, arXiv:2106.08254, section 3.3: decay by layer; its authors' code for the exponents.
     """
+    head = _head(network)
     factors = {
-        weight: (1.0 if _part(name) == "head" else body_rate) * (layer_decay or 1.0) ** _distance(name, mixer)
-        for name, weight in weights_of(features, mixer).items()
+        weight: (1.0 if _inside(name, head) else body_rate) * (layer_decay or 1.0) ** _distance(name, network)
+        for name, weight in weights_of(features, network).items()
     }
     for group in list(steps.param_groups):
         rates = dict.fromkeys(sorted((factors[weight] for weight in group["params"]), reverse=True))
@@ -88,9 +110,11 @@ def split_groups(
                 group |= {"params": weights, "rate": rate}
 
 
-def _distance(name: str, mixer: Mixer) -> int:
-    """Layers from the head: 0 for the head and what stands behind the last block."""
-    part, depth = _part(name), len(mixer.layers)
+def _distance(name: str, network: nn.Module) -> int:
+    """Layers from the head: 0 for the head and what stands behind the last block; a whole network counts none."""
+    if not isinstance(network, Mixer):
+        return 0
+    part, depth = _part(name), len(network.layers)
     if part in ("blocks", "downsamples"):
         return depth - int(name.split(".")[1])
     return depth + 1 if part in (FEATURES, "stem", "prefix", "position", "frequencies", "times") else 0
@@ -100,7 +124,19 @@ def _part(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _is_of(name: str, names: Collection[str]) -> bool:
+def _head(network: nn.Module) -> str:
+    return "head" if isinstance(network, Mixer) else head_of(network)
+
+
+def _inside(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")
+
+
+def _is_of(name: str, names: Collection[str], head: str) -> bool:
     """Whether something stands in one of these parts, or is one."""
-    inside = any(name == part or name.startswith(f"{part}.") for part in names)
-    return inside or (BODY in names and _part(name) != "head")
+    return any(_inside(name, part) for part in names) or (BODY in names and not _inside(name, head))
+
+
+def _is_held(name: str, names: Collection[str], head: str) -> bool:
+    """Whether a module is held: what has the head inside is not, though all else in it may be."""
+    return _is_of(name, names, head) and not _inside(head, name) if name else False

@@ -48,15 +48,16 @@ def expect_training(model: Classifier, rows: int, device: torch.device) -> None:
         SettingError: it has less memory, all of it.
     """
     weights = sum(p.numel() for p in model.parameters())
-    values = sum(
-        site.tokens * site.width * (1 if model.recipe.train.checkpointing else len(block.branches))
-        for site, block in zip(model.mixer.sites, model.mixer.layers, strict=True)
-    )
+    once = model.recipe.train.checkpointing
+    places = zip(model.mixer.sites, model.mixer.layers, strict=True) if model.place == "mixer" else ()
+    values = sum(site.tokens * site.width * (1 if once else len(block.branches)) for site, block in places)
     state, step = 2 * FLOAT * weights, FLOAT // 2 * rows * values  # bf16
     most = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else memory()
     setting, fix = ("train.batch_size", "Use less, or a larger train.accumulation.")
     if state > step:
         setting, fix = ("model.width", "Use less, or a smaller model.depth.")
+        if (named := model.recipe.network) is not None:
+            setting, fix = (f"network.{named.name}", "Make it smaller.")
     expect(setting, "bytes of memory for a step", state + step, fix, most)
 
 

@@ -22,7 +22,7 @@ from mixkit.tasks.clip import SPLITS, expect_whole
 from mixkit.training.budget import Budget, budget, in_words, strength
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
-from mixkit.training.fine_tune import expect_parts
+from mixkit.training.fine_tune import expect_learning
 from mixkit.training.labels import check_labels
 from mixkit.training.memory import expect_training
 from mixkit.training.precision import precision_of
@@ -62,7 +62,14 @@ def starting_network(
     model = build(recipe, len(labels))
     model.labels = labels
     init = recipe.train.init if fresh else None
-    return model, None if init is None else weights.build(init, model.mixer)
+    if init is None:
+        return model, None
+    if recipe.network is not None:
+        fault = (
+            f"is @weights.{init.name}(), which starts a model, and here is @network.{recipe.network.name}() instead."
+        )
+        raise SettingError("train.init", f"{fault} Set it to None; a network takes weights by settings of its own.")
+    return model, weights.build(init, model.mixer)
 
 
 def prepare(
@@ -117,7 +124,9 @@ def prepare(
     expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
-    expect_parts(model.features, model.mixer, recipe.train.freeze)
+    expect_learning(model.features, model.network, recipe.train)
+    if recipe.note:
+        display.say(recipe.note)
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
 

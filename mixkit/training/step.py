@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from mixkit.data.batches import CROP_STREAM, Batch
@@ -16,7 +17,7 @@ from mixkit.draw import Draw
 from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier
 from mixkit.model.norms import BatchNorm
-from mixkit.registry import PowerFeatures, augmentation, loss, optimizer, schedule
+from mixkit.registry import Checkpointed, PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import ExponentialAverage
 from mixkit.training.fine_tune import Frozen, split_groups
@@ -55,7 +56,7 @@ class Step:
         self.precision = prepared.precision
         self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
         self.steps = optimizer.build(settings.optimizer, self.model.parameters(), settings.learning_rate)
-        learning = (self.model.features, self.model.mixer)
+        learning = (self.model.features, self.model.network)
         if settings.body_rate != 1 or settings.layer_decay is not None:
             split_groups(self.steps, *learning, settings.body_rate, settings.layer_decay)
         self.processes = processes or Processes()
@@ -70,15 +71,17 @@ class Step:
         self.learned_features = [weight for _, weight in self.model.features.named_parameters() if weight.requires_grad]
         if self.learned_features:
             self._expect_whole_graph([spec.name for spec in chosen])
-        self.model.mixer.checkpointing = settings.checkpointing
-        self.batch_norms = [part for part in self.model.mixer.modules() if isinstance(part, BatchNorm)]
+        if isinstance(self.model.network, Checkpointed):
+            self.model.network.checkpointing = settings.checkpointing
+        self.batch_norms = [part for part in self.model.network.modules() if isinstance(part, BatchNorm)]
+        self.torch_norms = [part for part in self.model.network.modules() if isinstance(part, _BatchNorm)]
         if self.batch_norms and self.processes.ranks > 1 and settings.accumulation > 1:
             message = f"is {settings.accumulation}; BatchNorm of several processes counts a whole batch. Set it to 1"
             raise SettingError("train.accumulation", f"{message}, or norm = 'group'.")
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
         self.ema = None if settings.average is None else ExponentialAverage(self._learning, settings.average)
-        network: nn.Module = self.model.mixer
+        network = self.model.network
         if until is None:
             self.frozen.hold(0)  # so that processes exchange no gradients of what never has any
         if self.processes.ranks > 1:
@@ -93,7 +96,7 @@ class Step:
         if self.ema is None:
             return self.model
         averaged, mean = copy.copy(self.model), self.ema.module
-        parts = mean if isinstance(mean, nn.ModuleDict) else {"mixer": mean}
+        parts = mean if isinstance(mean, nn.ModuleDict) else {self.model.place: mean}
         averaged._modules = {**self.model._modules, **parts}
         return averaged
 
@@ -168,8 +171,8 @@ class Step:
     def _learning(self) -> nn.Module:
         """All that learns: the network behind the features, and these, too, where they do."""
         if not self.learned_features:
-            return self.model.mixer
-        return nn.ModuleDict({name: self.model.get_submodule(name) for name in ("features", "mixer")})
+            return self.model.network
+        return nn.ModuleDict({name: self.model.get_submodule(name) for name in ("features", self.model.place)})
 
     def _expect_whole_graph(self, names: Sequence[str]) -> None:
         """Refuses what would part learned features from the loss: clips that come from other processes, as numbers."""
@@ -180,10 +183,10 @@ class Step:
 
     def _statistics(self) -> Iterator[Tensor]:
         """What a forward pass moves by itself, and a step that is left out has to put back."""
-        return (statistic for norm in self.batch_norms for statistic in norm.buffers())
+        return (statistic for norm in (*self.batch_norms, *self.torch_norms) for statistic in norm.buffers())
 
     def _rng_state(self) -> dict[str, Tensor]:
-        on_gpu = next(self.model.mixer.parameters()).device.type == "cuda"
+        on_gpu = next(self.model.network.parameters()).device.type == "cuda"
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
 
     def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:

@@ -59,6 +59,8 @@ def _check_recipe(recipe: "Recipe") -> None:
 
     size, note = _built(recipe)
     say(f"{recipe.name} is sound: {size}{note}")
+    if recipe.note:
+        say(recipe.note)
     say(planned(recipe))
 
 
@@ -114,16 +116,20 @@ def _built(recipe: "Recipe") -> tuple[str, str]:
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
     from mixkit.model.cost import learned_features, without_memory
-    from mixkit.training.fine_tune import expect_parts
+    from mixkit.model.mixer import Mixer
+    from mixkit.training.fine_tune import expect_learning
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
-    mixer = without_memory(recipe.model, features.bins, features.frames, classes)
-    expect_parts(features, mixer, recipe.train.freeze)
-    grid = mixer.stem.grid
-    parameters = sum(row.parameters for row in learned_features(features)) + sum(p.numel() for p in mixer.parameters())
-    blocks = f"{recipe.model.depth} blocks over a {grid.frequency} x {grid.time} grid"
-    return f"{blocks}, {parameters:,} parameters for {classes} classes", note
+    network = without_memory(recipe.architecture, features.bins, features.frames, classes)
+    expect_learning(features, network, recipe.train)
+    learned = sum(row.parameters for row in learned_features(features))
+    parameters = learned + sum(p.numel() for p in network.parameters())
+    form = f"network {recipe.network.name}" if recipe.network else ""
+    if isinstance(network, Mixer):
+        grid = network.stem.grid
+        form = f"{len(network.layers)} blocks over a {grid.frequency} x {grid.time} grid"
+    return f"{form}, {parameters:,} parameters for {classes} classes", note
 
 
 def _check_plugin(path: str, plugins: Sequence[str]) -> None:

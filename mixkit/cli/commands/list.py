@@ -20,6 +20,7 @@ Listed = Literal[
     "downsamples",
     "pools",
     "heads",
+    "networks",
     "losses",
     "augmentations",
     "optimizers",

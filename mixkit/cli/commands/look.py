@@ -39,7 +39,7 @@ def look(
     """Draw what every operator mixes, and for a trained run how much each branch changes."""
     from mixkit.cli.views.picture import write_png
     from mixkit.explain import plots
-    from mixkit.explain.influence import changes, influences
+    from mixkit.explain.influence import LOOKED, changes, influences
     from mixkit.model.classifier import build
     from mixkit.storage.atomic import writing
 
@@ -54,7 +54,7 @@ def look(
         features = _features(model)
         if model.refit:
             say("The clips it is shown are of validation, on which it was trained, too (train.refit).")
-    depth = len(model.mixer.blocks)
+    depth = len(model.expect_mixer(LOOKED).blocks)
     chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
     found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
     folder = out or (run / "figures" if run else Path("look"))

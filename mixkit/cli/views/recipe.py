@@ -10,10 +10,11 @@ from mixkit.cli.views.terminal import print_json, stdout, table
 from mixkit.errors import MixkitError, printable
 from mixkit.model.classifier import build_features
 from mixkit.model.cost import costs, learned_features, without_memory
+from mixkit.model.mixer import Mixer
 from mixkit.recipe import catalog
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
-from mixkit.registry import task
+from mixkit.registry import Grid, task
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -29,9 +30,12 @@ def show_recipe(recipe: Recipe, as_json: bool, facts: Mapping[str, Any] = NOTHIN
     """
     features, rate = build_features(recipe), recipe.task.params["sample_rate"]
     classes, note = (known, "") if known else classes_of(recipe)
-    grid = without_memory(recipe.model, features.bins, features.frames, classes).stem.grid
-    rows = [*learned_features(features), *costs(recipe.model, features.bins, features.frames, classes)]
+    shape = features.bins, features.frames, classes
+    network = without_memory(recipe.architecture, *shape)
+    grid = network.stem.grid if isinstance(network, Mixer) else None
+    rows = [*learned_features(features), *costs(recipe.architecture, *shape)]
     parameters, flops = sum(row.parameters for row in rows), sum(row.flops for row in rows)
+    prefix = recipe.model.prefix if recipe.model else 0
     if as_json:
         print_json(
             {
@@ -39,7 +43,7 @@ def show_recipe(recipe: Recipe, as_json: bool, facts: Mapping[str, Any] = NOTHIN
                 "recipe": to_json(recipe),
                 "sources": dict(recipe.sources),
                 "input": {"sample_rate": rate, "bins": features.bins, "frames": features.frames},
-                "grid": {"frequency": grid.frequency, "time": grid.time, "tokens": grid.tokens + recipe.model.prefix},
+                "grid": grid and {"frequency": grid.frequency, "time": grid.time, "tokens": grid.tokens + prefix},
                 "classes": classes,
                 "parameters": parameters,
                 "flops": flops,
@@ -52,12 +56,12 @@ def show_recipe(recipe: Recipe, as_json: bool, facts: Mapping[str, Any] = NOTHIN
         return
     console = stdout()
     console.print(_settings(recipe), soft_wrap=True)
-    prefix = f" and {recipe.model.prefix} prefix tokens" if recipe.model.prefix else ""
+    if recipe.note:
+        console.print(Text(f"\n{recipe.note}"), soft_wrap=True)
     console.print(
         Text(
             f"\n{features.samples / rate:.2f} s at {rate} Hz -> {features.bins} bins x "
-            f"{features.frames} frames -> {grid.frequency} x {grid.time} grid, {grid.tokens} tokens{prefix} of "
-            f"{recipe.model.pyramid[0].width} channels -> {classes} classes{note}\n"
+            f"{features.frames} frames -> {_way(recipe, grid)} -> {classes} classes{note}\n"
         ),
         soft_wrap=True,
     )
@@ -70,11 +74,20 @@ def show_recipe(recipe: Recipe, as_json: bool, facts: Mapping[str, Any] = NOTHIN
             f"{row.parameters:,}",
             f"{row.parameters / parameters:.1%}",
             f"{row.flops / 1e6:,.1f}",
-            f"{row.flops / flops:.1%}",
+            f"{row.flops / max(flops, 1):.1%}",
         )
     parts.add_section()
     parts.add_row("in all", "", f"{parameters:,}", "", f"{flops / 1e6:,.1f}", "", style="bold")
     console.print(parts)
+
+
+def _way(recipe: Recipe, grid: Grid | None) -> str:
+    """From features to logits, in words."""
+    if recipe.model is None or grid is None:
+        return f"network.{recipe.architecture}"
+    prefix = f" and {recipe.model.prefix} prefix tokens" if recipe.model.prefix else ""
+    width = recipe.model.pyramid[0].width
+    return f"{grid.frequency} x {grid.time} grid, {grid.tokens} tokens{prefix} of {width} channels"
 
 
 def classes_of(recipe: Recipe) -> tuple[int, str]:
