@@ -176,7 +176,10 @@ def test_parts_freeze_and_have_rates_of_their_own() -> None:
     [
         ("train.layer_decay = 0.5", "train.layer_decay is 0.5, and a whole network does not say which of its layers"),
         ("train.checkpointing = True", "train.checkpointing is True, which this network does not know. Compute"),
-        ("train.init = @weights.deit()", "train.init is @weights.deit(), which starts a model, and here is @network"),
+        (
+            "train.init = @weights.deit()",
+            "@weights.deit(), which starts a model, and the recipe has a network. Set it to @weights.net",
+        ),
         ("network.cnn.channels = []", "network.cnn.channels is empty. Name the channels of one layer at least"),
         ("network.cnn.channels = [1000000, 1000000]", "network.cnn asks for 9,0"),
     ],

@@ -1,5 +1,6 @@
 """Whole networks of other kinds, to compare with. Importing this registers them all."""
 
 from mixkit.networks.cnn import CNN
+from mixkit.networks.timm import Timm
 
-__all__ = ["CNN"]
+__all__ = ["CNN", "Timm"]

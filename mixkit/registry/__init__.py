@@ -28,6 +28,7 @@ from mixkit.registry.kinds import weights as weights
 from mixkit.registry.network_contracts import Checkpointed as Checkpointed
 from mixkit.registry.kinds import with_article as with_article
 from mixkit.registry.network_contracts import Downsample as Downsample
+from mixkit.registry.network_contracts import Fitting as Fitting
 from mixkit.registry.network_contracts import Head as Head
 from mixkit.registry.network_contracts import Loss as Loss
 from mixkit.registry.network_contracts import Metric as Metric

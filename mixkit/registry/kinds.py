@@ -48,7 +48,7 @@ metric: Registry[Metric] = Registry(
 )
 optimizer: Registry[torch.optim.Optimizer] = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
 schedule: Registry[Schedule] = Registry("schedule", "mixkit.training", ("steps", "steps_per_epoch"))
-weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mixer",), paper="")
+weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mixer",), paper="", network=False)
 
 REGISTRIES: Mapping[str, Registry[object]] = {
     registry.kind: registry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mixkit.registry.contract import TorchModule
@@ -73,6 +74,14 @@ class Network(TorchModule, Protocol):
 
     def __call__(self, x: Tensor, /) -> Tensor:
         """Logits of a batch of spectrograms."""
+
+
+@runtime_checkable
+class Fitting(Protocol):
+    """A network that can take weights of another form than its own, such as those for photographs."""
+
+    def fitted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights from a file by the names of this network, as far as there are any for it."""
 
 
 @runtime_checkable

@@ -121,7 +121,7 @@ class Registry(Generic[Built]):
             raise RegistryError(f"no {self.kind} named {name!r}.{did_you_mean(name, self._entries)}")
         return self._entries[name]
 
-    def spec(self, name: str, **params: Any) -> Spec:
+    def spec(self, name: str, /, **params: Any) -> Spec:
         """A checked spec with every default written in.
 
         Raises:

@@ -64,12 +64,12 @@ def starting_network(
     init = recipe.train.init if fresh else None
     if init is None:
         return model, None
-    if recipe.network is not None:
-        fault = (
-            f"is @weights.{init.name}(), which starts a model, and here is @network.{recipe.network.name}() instead."
-        )
-        raise SettingError("train.init", f"{fault} Set it to None; a network takes weights by settings of its own.")
-    return model, weights.build(init, model.mixer)
+    of_whole = weights.entry(init.name).facts["network"]
+    if of_whole != (recipe.network is not None):
+        what, here, other = ("a whole network", "a model", "deit") if of_whole else ("a model", "a network", "network")
+        fault = f"is @weights.{init.name}(), which starts {what}, and the recipe has {here}."
+        raise SettingError("train.init", f"{fault} Set it to @weights.{other}(), say, or to None.")
+    return model, weights.build(init, model.network)
 
 
 def prepare(

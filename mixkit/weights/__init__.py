@@ -4,8 +4,9 @@ The registry itself, `weights`, is here for plugins: in `mixkit` its name is tha
 """
 
 from mixkit.registry import weights
+from mixkit.weights.network import network
 from mixkit.weights.run import run
 from mixkit.weights.start import Start
 from mixkit.weights.vit import ast, deit
 
-__all__ = ["Start", "ast", "deit", "run", "weights"]
+__all__ = ["Start", "ast", "deit", "network", "run", "weights"]
