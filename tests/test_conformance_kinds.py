@@ -361,7 +361,7 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         Choosy,
         {},
         "broken refuses all that it was tried on.\n  64 x 96: bins is 64. Use another.\n  "
-        "65 x 99: bins is 65. Use another.\n  1 x 8192: bins is 1. Use another.",
+        "65 x 99: bins is 65. Use another.\n  1 x 4096: bins is 1. Use another.",
     ),
     ("schedule", below, {}, "broken: it gives -0.25 in a run of 1 updates. Return a number, 0 or more."),
 ]

@@ -13,7 +13,7 @@ from mixkit.model.whole import head_of, pooled
 from mixkit.registry import Network, Spec, lacks, network
 
 CLASSES = 3
-SHAPES = ((64, 96), (65, 99), (1, 8192))
+SHAPES = ((64, 96), (65, 99), (1, 4096))
 """Bins and frames: two spectrograms, and a waveform. A network may refuse some, not all."""
 
 

@@ -25,8 +25,8 @@ from mixkit.registry.kinds import schedule as schedule
 from mixkit.registry.kinds import stem as stem
 from mixkit.registry.kinds import task as task
 from mixkit.registry.kinds import weights as weights
-from mixkit.registry.network_contracts import Checkpointed as Checkpointed
 from mixkit.registry.kinds import with_article as with_article
+from mixkit.registry.network_contracts import Checkpointed as Checkpointed
 from mixkit.registry.network_contracts import Downsample as Downsample
 from mixkit.registry.network_contracts import Fitting as Fitting
 from mixkit.registry.network_contracts import Head as Head
