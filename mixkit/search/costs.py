@@ -87,7 +87,7 @@ def costs_of(recipe: Recipe, classes: int, device: torch.device | None = None) -
         MixkitError: the network cannot be built: the grid is too small, a width does not divide.
     """
     features = build_features(recipe)
-    rows = [*learned_features(features), *costs(recipe.model, features.bins, features.frames, classes)]
+    rows = [*learned_features(features), *costs(recipe.architecture, features.bins, features.frames, classes)]
     counted = sum(row.parameters for row in rows), sum(row.flops for row in rows)
     return Costs(*counted, None if device is None else _milliseconds(recipe, device))
 
