@@ -23,7 +23,7 @@ def test_every_kind_is_listed_with_every_name(mixkit_command: Command) -> None:
         }
     assert set(typing.get_args(Listed)) == {"all", "recipes", *PLURALS.values()}
     assert {"losses", "features", "weights", "metrics"} <= set(everything)
-    assert set(everything["weights"]) == {"ast", "deit", "run"}
+    assert set(everything["weights"]) == {"ast", "deit", "network", "run"}
 
 
 def test_a_kind_that_is_not_there(mixkit_command: Command) -> None:
