@@ -242,6 +242,28 @@ def test_two_folds_leave_validation_to_be_cut(tmp_path: Path) -> None:
     check_splits(made)
 
 
+def test_each_group_may_be_a_fold(tmp_path: Path) -> None:
+    root = put(tmp_path, *(f"{label}_{who}_{n}.wav" for label in "xy" for who in ("ann", "bob", "03") for n in (0, 1)))
+    pattern = r"(?P<label>\w)_(?P<group>\w+)_\d\.wav"
+    tested = []
+    for fold, valid in ((3, "ann"), ("ann", "bob"), ("bob", "03")):
+        made = folder(root, pattern=pattern, folds="groups", fold=fold)
+        assert made.folds == ("3", "ann", "bob")
+        assert made.protocol == f"group {fold} of 3"
+        assert {clip.group for clip in made.clips("valid")} == {valid}
+        assert len(made.clips("train")) == 4
+        check_splits(made)
+        tested += [clip.path for clip in made.clips("test")]
+    assert len(set(tested)) == len(tested) == 12
+    assert folder(root, pattern=pattern).folds == ()  # only where it is asked for
+    with pytest.raises(SettingError) as caught:
+        folder(root, pattern=r"(?P<label>\w)_.+", folds="groups", fold="ann").clips("test")
+    assert str(caught.value) == (
+        "task.folder.folds is 'groups', but nothing says of which group a clip is. Mark it in the pattern by "
+        "(?P<group>...), or in the table."
+    )
+
+
 def test_a_split_of_the_files_is_kept(tmp_path: Path) -> None:
     put(tmp_path, *(f"{split}/{label}/{i}.wav" for split in ("Train", "dev", "test") for label in "ab" for i in "123"))
     made = folder(tmp_path, pattern=r"(?P<split>\w+)/(?P<label>\w+)/.*")
@@ -615,6 +637,16 @@ def test_fsdd_with_speakers_held_out() -> None:
     assert {clip.group for clip in made.clips("test")} == {"theo", "yweweler"}
     assert {clip.path.stem.split("_")[1] for clip in made.clips("valid")} == {"nicolas"}
     check_splits(made)
+
+
+def test_fsdd_with_each_speaker_held_out_in_turn() -> None:
+    speakers = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    for at, speaker in enumerate(speakers):
+        made = shipped("fsdd_each_speaker", "fsdd", f"task.folder.fold = {speaker!r}")
+        assert made.folds == speakers
+        assert {clip.group for clip in made.clips("test")} == {speaker}
+        assert {clip.group for clip in made.clips("valid")} == {speakers[(at + 1) % 6]}
+        assert {split: len(made.clips(split)) for split in SPLITS} == {"train": 2000, "valid": 500, "test": 500}
 
 
 def test_clips_are_listed_once_and_sections_of_a_recording_share_its_path(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ TASK = "recipe.task = @task.demo()\nmodel.width = 16\n"
 
 
 def planned(tmp_path: Path, **changes: object) -> Plan:
-    return plan(Study("x", **{"base": "asm_rh", "seeds": (0,), **changes}), tmp_path)  # type: ignore[arg-type]
+    parts = not {"arms", "edits"} & changes.keys()
+    return plan(Study("x", **{"base": "asm_rh", "seeds": (0,), "parts": parts, **changes}), tmp_path)  # type: ignore[arg-type]
 
 
 def typed(command: str) -> Recipe:
@@ -51,8 +52,9 @@ ALONE = {name for name in catalog.names() if len(operators_of(load_recipe(name).
 
 @pytest.mark.parametrize("name", sorted(ALONE))
 def test_a_recipe_of_one_operator_or_none_has_nothing_to_leave_out(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RunError, match="one arm only"):
-        planned(tmp_path, base=name)
+    made = planned(tmp_path, base=name)
+    assert [arm.name for arm in made.record.arms] == [name]
+    assert made.notes == (f"{name} has no operator that can be left out or replaced: it is trained by itself.",)
 
 
 @pytest.mark.parametrize("name", sorted({*catalog.names()} - ALONE))
@@ -161,13 +163,13 @@ def test_a_line_for_all_is_left_out_where_nothing_uses_it(tmp_path: Path) -> Non
 
 
 def test_a_quick_look_is_one_seed_and_few_epochs_and_says_so(tmp_path: Path) -> None:
-    made = plan(Study("x", "asm_rh"), tmp_path, quick=True)
+    made = plan(Study("x", "asm_rh", parts=True), tmp_path, quick=True)
     assert made.record.quick
     assert {trial.seed for trial in made.record.trials} == {0}
     assert {typed(trial.command).train.epochs for trial in made.record.trials} == {4}
-    short = plan(Study("x", "asm_rh", added=("train.epochs = 2",)), tmp_path, quick=True)
+    short = plan(Study("x", "asm_rh", added=("train.epochs = 2",), parts=True), tmp_path, quick=True)
     assert {(run.length, run.unit) for run in short.runs.values()} == {(2, "epoch")}
-    assert not plan(Study("x", "asm_rh"), tmp_path).record.quick
+    assert not plan(Study("x", "asm_rh", parts=True), tmp_path).record.quick
 
 
 def folds_of(made: Plan) -> list[tuple[int, int | None]]:
@@ -192,7 +194,10 @@ def test_folds_that_a_task_does_not_have(tmp_path: Path) -> None:
     assert str(caught.value) == "fold 5 was asked for, and task casia has none of that name. It has: 1, 2, 3, 4."
     with pytest.raises(RunError) as caught:
         planned(tmp_path, folds="all")
-    assert str(caught.value) == "task demo has no folds. Leave study.folds and --folds out."
+    assert str(caught.value) == (
+        "task demo has no folds: its clips are divided once. Leave study.folds and --folds out. "
+        "Tasks with folds: casia, esc50, folder, ravdess, urbansound8k."
+    )
 
 
 def test_a_study_of_another_task_is_tried_on_one_without_folds(tmp_path: Path) -> None:
@@ -211,10 +216,16 @@ def test_a_study_of_another_task_is_tried_on_one_without_folds(tmp_path: Path) -
     assert str(caught.value).startswith('--set "task.casia.fold = 2": nothing uses task.casia.fold.')
 
 
-def test_what_cannot_be_compared(tmp_path: Path) -> None:
-    with pytest.raises(RunError) as caught:
-        planned(tmp_path, arms={"A": ()})
-    assert str(caught.value) == "x has one arm only: there is nothing to compare. Name others in study.arms."
+@pytest.mark.parametrize("changes", [{"arms": {"A": ()}}, {"parts": False}], ids=["written", "none"])
+def test_a_study_of_one_arm_is_one_recipe_over_seeds_and_folds(tmp_path: Path, changes: dict[str, object]) -> None:
+    made = planned(tmp_path, layers=("task/casia",), seeds=(0, 3), folds=(1, 2), **changes)
+    assert [arm.name for arm in made.record.arms] == ["A" if "arms" in changes else "asm_rh"]
+    assert folds_of(made) == [(0, 1), (0, 2), (3, 1), (3, 2)]
+    for trial in made.record.trials:
+        assert made.runs[trial.folder.name].recipe == to_gin(typed(trial.command))
+
+
+def test_what_cannot_be_run(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         planned(tmp_path, seeds=tuple(range(6000)), arms={"A": ("train.epochs = 2",)})
     assert str(caught.value) == "x has more than 10,000 runs. Name fewer arms, seeds or folds."

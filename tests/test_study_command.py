@@ -24,7 +24,8 @@ MISTAKES = {
     ),
     "folds of a task without": (
         ["asm_rh", "--folds", "all"],
-        "error: task demo has no folds. Leave study.folds and --folds out.\n",
+        "error: task demo has no folds: its clips are divided once. Leave study.folds and --folds out. "
+        "Tasks with folds: casia, esc50, folder, ravdess, urbansound8k.\n",
     ),
     "a name for no folder": (
         ["asm_rh", "--name", "../x"],

@@ -90,7 +90,6 @@ FAULTS = {
         ARMS,
         "{file}: study.base is not set. Write study.base = 'asm_rh.gin', the recipe that arms are edits of.",
     ),
-    "no arms": (BASE, "{file}: no arms are named. Write study.arms, study.drop or study.swap."),
     "a base that is not there": (
         "study.base = 'asm_rg'\n" + ARMS,
         "{file}:1: study.base is 'asm_rg', which is no file, here or among the shipped recipes. Did you mean 'asm_rh'? "

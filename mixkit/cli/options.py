@@ -33,6 +33,7 @@ Trust = Annotated[
     typer.Option(metavar="DIGEST", help="Run the copies of plugins that the run keeps, if they are these very ones."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Runs at once; one a GPU or a core without.")]
 Overlap = Annotated[
     float, typer.Option(metavar="SHARE", help="Of a window, that the next one hears again, at least.", min=0, max=0.95)
 ]

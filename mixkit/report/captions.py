@@ -1,6 +1,8 @@
 """What is said beside the figures: caption, stamps, and what they support and what they do not."""
 
 import math
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from mixkit.report.comparison import Comparison, Row, comparable
@@ -11,12 +13,15 @@ from mixkit.report.tables import signed
 from mixkit.runs.results import Results
 from mixkit.tasks.published import PAPER_RANDOM, RANDOM_NOTE
 
+FOLD = re.compile(r"(fold|group) .+ of (\d+)")
+"""A protocol of the folder task that names the fold that is tested."""
+
 
 def caption(by_arm: RunsByArm) -> str:
     """What was measured, how often, by which protocol."""
     done = [entry for entry in by_arm.entries if entry.results]
     results = by_arm.results
-    tasks = sorted({f"{one.task} ({one.protocol})" for one in results})
+    tasks = _protocols(results)
     parts = [_count(len({entry.seed for entry in done}), "seed")]
     if any(entry.fold is not None for entry in done):
         parts.append(_count(len({entry.fold for entry in done}), "fold"))
@@ -103,6 +108,20 @@ def notes(comparison: Comparison) -> list[str]:
         _test(compared),
     ]
     return [sentence for sentence in said if sentence]
+
+
+def _protocols(results: Sequence[Results]) -> list[str]:
+    """Tasks with their protocols; folds that are tested one after the other are counted, and not all named."""
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for one in results:
+        fold = FOLD.fullmatch(one.protocol)
+        found[(one.task, *fold.groups()) if fold else (one.task, one.protocol)].add(one.protocol)
+    said = []
+    for (task, word, *every), protocols in found.items():
+        count = len(protocols)  # more than one only of folds
+        of = "each of" if every == [str(count)] else f"{count} of"
+        said.append(f"{task} ({min(protocols) if count == 1 else f'{of} {every[0]} {word}s'})")
+    return sorted(said)
 
 
 def _refitted(results: Sequence[Results]) -> str:

@@ -41,6 +41,16 @@ class Confusion:
         """Whether it is small enough to be shown whole."""
         return len(self.labels) <= MATRIX
 
+    @property
+    def right(self) -> int:
+        """How many clips were answered rightly."""
+        return sum(row[at] for at, row in enumerate(self.counts))
+
+    @property
+    def clips(self) -> int:
+        """How many there are, over all runs."""
+        return sum(map(sum, self.counts))
+
     def share(self, row: int, column: int) -> float:
         """Of the clips of a class, how many got that answer."""
         return self.counts[row][column] / max(sum(self.counts[row]), 1)

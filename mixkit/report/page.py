@@ -77,6 +77,7 @@ def page(
         notes=[*notes(comparison), *faults],
         verdicts=[(row.arm.name, verdict(comparison, row)) for row in comparison.rows[1:]],
         results=tables.results(comparison),
+        folds=tables.folds(comparison),
         differences=tables.differences(comparison),
         further=tables.further(comparison, (*comparison.by_arm.further, *comparison.by_arm.metrics)),
         paper=tables.paper(comparison),

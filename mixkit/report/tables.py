@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from mixkit.recipe.figures import Figure
 from mixkit.report import beside_paper
@@ -38,10 +39,24 @@ def results(comparison: Comparison) -> TextTable:
 
 
 def figures(comparison: Comparison) -> TextTable:
-    """Every arm with its figures and its difference to the base."""
+    """Every arm with its figures and, where there are several, its difference to the base."""
     unit = ", points" if comparison.figure(comparison.headline).percent else ""
-    columns = ("arm", "runs", *_headings(comparison), f"difference{unit}", "p (Holm)")
-    return TextTable("results", columns, tuple(_figures(comparison, row) for row in comparison.rows))
+    compared = (f"difference{unit}", "p (Holm)") if len(comparison.rows) > 1 else ()
+    columns = ("arm", "runs", *_headings(comparison), *compared)
+    return TextTable("results", columns, tuple(_figures(comparison, row)[: len(columns)] for row in comparison.rows))
+
+
+def folds(comparison: Comparison) -> TextTable:
+    """The first figure of every arm, fold by fold: its mean over seeds, and their deviation where there are several."""
+    one, digits = comparison.figure(comparison.headline), comparison.digits(comparison.headline)
+    found = [row.arm.values(one.name) for row in comparison.rows]
+    named = {fold for values in found for _, fold in values if fold is not None}
+    rows = []
+    for fold in sorted(named, key=lambda fold: (0, fold, "") if isinstance(fold, int) else (1, 0, fold)):
+        each = ([one.scale * value for (_, its), value in values.items() if its == fold] for values in found)
+        rows.append((str(fold), *(_mean(values, digits) for values in each)))
+    arms = [row.arm.name for row in comparison.rows] if len(comparison.rows) > 1 else [one.heading]
+    return TextTable("fold by fold", ("fold", *arms), tuple(rows) if len(rows) > 1 else ())
 
 
 def costs(comparison: Comparison) -> TextTable:
@@ -86,15 +101,17 @@ def further(comparison: Comparison, names: Sequence[str]) -> TextTable:
         names: which; shares in per cent, others in units of their own.
     """
     rows = []
+    compared = len(comparison.rows) > 1
     for one in map(comparison.figure, names):
         digits = comparison.digits(one.name)
         for row in comparison.rows:
             pairs = row.differences[one.name]
             mean, less = share(row.figures[one.name], digits, one.scale), points(pairs, digits, one.scale)
-            if row is comparison.rows[0] and len(comparison.rows) > 1:
-                less = "base"
-            rows.append((one.heading, row.arm.name, mean, less, NONE if pairs is None else chance(pairs.adjusted)))
-    return TextTable("further figures", ("figure", "arm", "mean", "difference", "p (Holm)"), tuple(rows), left=2)
+            less = "base" if row is comparison.rows[0] else less
+            beside = (less, NONE if pairs is None else chance(pairs.adjusted)) if compared else ()
+            rows.append((one.heading, row.arm.name, mean, *beside))
+    columns = ("figure", "arm", "mean", *(("difference", "p (Holm)") if compared else ()))
+    return TextTable("further figures", columns, tuple(rows), left=2)
 
 
 def paper(comparison: Comparison) -> TextTable:
@@ -139,6 +156,7 @@ def every_table(comparison: Comparison) -> list[TextTable]:
     others = (*comparison.by_arm.further, *comparison.by_arm.metrics)
     tables = (
         results(comparison),
+        folds(comparison),
         differences(comparison),
         further(comparison, others),
         paper(comparison),
@@ -206,11 +224,14 @@ def _figures(comparison: Comparison, row: Row) -> tuple[str, ...]:
         row.arm.name,
         str(counted) if counted == planned else f"{counted} of {planned}",
         *(share(row.figures[one.name], comparison.digits(one.name), one.scale) for one in shown),
-        "base"
-        if row is comparison.rows[0] and len(comparison.rows) > 1
-        else points(pairs, comparison.digits(shown[0].name), shown[0].scale),
+        "base" if row is comparison.rows[0] else points(pairs, comparison.digits(shown[0].name), shown[0].scale),
         NONE if pairs is None else chance(pairs.adjusted),
     )
+
+
+def _mean(values: Sequence[float], digits: int) -> str:
+    spread = f" ± {stdev(values):,.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):,.{digits}f}{spread}" if values else NONE
 
 
 def _headings(comparison: Comparison) -> list[str]:

@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared.
+    """What is compared; without arms of any kind, the base recipe alone, over its seeds and folds.
 
     Args:
         name: of the study, for its folder.
@@ -37,6 +37,7 @@ class Study:
         folds: and on each of these folds; None leaves the fold to the recipe.
         arms: those written out, by name, as `--set` lines.
         edits: those derived, by name.
+        parts: whether arms are derived from the recipe: each operator left out, what is ASM-RH's own replaced.
         values: figures of a paper, by arm, in per cent.
         others: and those of networks that are no arm.
         notes: what a reader has to know about an arm.
@@ -55,6 +56,7 @@ class Study:
     folds: Folds = None
     arms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edits: Mapping[str, Edit] = field(default_factory=dict)
+    parts: bool = False
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     others: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -135,8 +137,6 @@ def _check(values: Mapping[str, Any], places: Mapping[str, Place], study: Place,
     """Notes what is missing, and names that are none."""
     if "study.base" not in places:
         faults.add(study, "study.base is not set. Write study.base = 'asm_rh.gin', the recipe that arms are edits of.")
-    if not {"study.arms", "study.drop", "study.swap"} & places.keys():
-        faults.add(study, "no arms are named. Write study.arms, study.drop or study.swap.")
     for key in ("study.drop", "study.swap"):
         for name in _operators(values.get(key)):
             if name not in operator.names():

@@ -16,6 +16,7 @@ from mixkit.registry import Spec, task
 from mixkit.study.arms import Loader, Look, arms_of, base_of, derived
 from mixkit.study.definition import Study
 from mixkit.study.record import RUNS, ArmRun, Record
+from mixkit.tasks.folds import without_folds
 from mixkit.values import fold_value
 
 QUICK_EPOCHS = 4
@@ -67,7 +68,7 @@ def plan(
     """Resolves every run of a study; nothing is written.
 
     Args:
-        study: from a file, or of a plain recipe, which has no arms yet.
+        study: from a file, or of a plain recipe.
         folder: of the study.
         plugins: as the user named them.
         loaded: what they are imported as.
@@ -83,12 +84,10 @@ def plan(
     if quick:
         study = replace(study, seeds=study.seeds[:1])
         last = (f"train.epochs = {min(base.train.epochs or QUICK_EPOCHS, QUICK_EPOCHS)}",)
-    if not study.arms and not study.edits:
+    if study.parts:
         study = replace(study, edits=derived(base))
     loader = Loader(study, loaded, last)
     arms = arms_of(study, loader, look)
-    if len(arms.arms) < 2:
-        raise RunError(f"{study.name} has one arm only: there is nothing to compare. Name others in study.arms.")
     runs = [
         (arm, of, seed, fold)
         for arm, of in arms.arms
@@ -125,6 +124,8 @@ def plan(
         others=study.others,
     )
     notes = arms.notes
+    if study.parts and not study.edits:
+        notes += (f"{base.name} has no operator that can be left out or replaced: it is trained by itself.",)
     if study.folds is not None and any(trial.fold is None for trial in trials):
         notes += ("The task has no folds: each arm is run once for each seed.",)
     if unseen:
@@ -168,7 +169,7 @@ def _folds(study: Study, spec: Spec, quick: bool) -> tuple[int | str | None, ...
     if not known:
         if study.added_layers:  # such as task/demo over a study of another task
             return (None,)
-        raise RunError(f"task {spec.name} has no folds. Leave study.folds and --folds out.")
+        raise RunError(without_folds(spec.name, "study.folds and --folds"))
     folds = known if study.folds == "all" else study.folds
     for fold in folds:
         if fold not in known:

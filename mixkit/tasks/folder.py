@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from mixkit.errors import SettingError, printable
 from mixkit.registry import Clip, task
@@ -14,7 +15,7 @@ from mixkit.tasks.left_out import LeftOut, Tally
 from mixkit.tasks.listing import Skip, expect_found, find_audio
 from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
 from mixkit.tasks.progress import Patient, Progress
-from mixkit.tasks.split import Division, folds_of
+from mixkit.tasks.split import Division, folds_of, groups_as_folds
 from mixkit.tasks.table import FOLLOW, read_table
 from mixkit.values import Count, Fold, Location, PathName, Positive, Share
 
@@ -35,6 +36,8 @@ class Folder:
         table: CSV file below the root, with the columns path (below the root) and label, and if need be split, fold,
             group, start and stop (seconds). Files that it does not list are left alone.
         fold: the test fold, a number or a name; the next is for validation, cyclically, and the others train.
+        folds: what a fold is: as the pattern or the table names it, or each group, to leave out one speaker after the
+            other.
         valid_groups: groups for validation.
         test_groups: groups for test.
         valid_share: share of the clips that are not for test to cut for validation, group by group, about evenly over
@@ -61,6 +64,7 @@ class Folder:
         pattern: str | None = None,
         table: PathName | None = None,
         fold: Fold | None = None,
+        folds: Literal["named", "groups"] = "named",
         valid_groups: tuple[str, ...] = (),
         test_groups: tuple[str, ...] = (),
         valid_share: Share = 0.1,
@@ -94,6 +98,7 @@ class Folder:
         self.seconds = seconds
         self._pattern = None if pattern is None else compile_pattern(pattern)
         self._separator = separator if multi_label else None
+        self._by_group = folds == "groups"
         self._patient = Patient()
         self._division = Division(
             None if fold is None else fold_name(str(fold)),
@@ -202,7 +207,7 @@ class Folder:
         else:
             entries = read_table(self._root, self.table, skip, self._separator, self.follow_links, self._patient)
         skip.expect_used()
-        return entries, left_out
+        return groups_as_folds(entries) if self._by_group else entries, left_out
 
     @cached_property
     def _root(self) -> Path:

@@ -4,17 +4,29 @@ import difflib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixkit.errors import DataError, SettingError, did_you_mean
 from mixkit.tasks.clip import SPLITS, draw, nfc, some
-from mixkit.tasks.entry import ClipEntry
+from mixkit.tasks.entry import ClipEntry, fold_name
 from mixkit.values import fold_value
 
 
 def folds_of(entries: Sequence[ClipEntry]) -> tuple[str, ...]:
     """Names of the folds that entries come in; numbers in their order, ahead of words."""
     return tuple(sorted({entry.fold for entry in entries if entry.fold is not None}, key=_order))
+
+
+def groups_as_folds(entries: Sequence[ClipEntry]) -> list[ClipEntry]:
+    """Entries with their group in the place of a fold: each speaker, or device, can be left out in turn.
+
+    Raises:
+        SettingError: nothing says of which group a clip is.
+    """
+    if all(entry.group == nfc(entry.path) for entry in entries):
+        fix = "Mark it in the pattern by (?P<group>...), or in the table."
+        raise SettingError("task.folder.folds", f"is 'groups', but nothing says of which group a clip is. {fix}")
+    return [replace(entry, fold=fold_name(entry.group)) for entry in entries]
 
 
 def _choices(folds: Sequence[str]) -> str:
@@ -53,7 +65,8 @@ class Division:
         if self.test_groups:
             return f"tested on {some(self.test_groups, 10)}"
         if self.fold is not None:
-            return f"fold {self.fold} of {len(folds_of(entries))}"
+            word = "group" if all(entry.fold == fold_name(entry.group) for entry in entries) else "fold"
+            return f"{word} {self.fold} of {len(folds_of(entries))}"
         if any(entry.split for entry in entries):
             return f"given splits, by {whole}"
         return f"{self.test_share:.0%} of the clips, by {whole}"

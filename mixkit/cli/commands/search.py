@@ -55,7 +55,7 @@ def search(
     name: Annotated[str | None, typer.Option(help="Of the search's folder; RECIPE-search without.")] = None,
 ) -> None:
     """Search: which mix of perspectives for my recordings, under my budget? The same command goes on where it ended."""
-    from mixkit.cli.commands.ablate import engine_of
+    from mixkit.cli.studying import engine_of
     from mixkit.cli.views.search import LiveSearch
     from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import expect_name
@@ -108,7 +108,7 @@ def _introduce(asked: "Search") -> None:
 
 def _close(found: "Searched", engine: str, jobs: int | None, device: str, loaded: tuple[str, ...]) -> None:
     """Compares the best, and says what the search came to."""
-    from mixkit.cli.commands.ablate import engine_of
+    from mixkit.cli.studying import engine_of
     from mixkit.cli.views.search import best_trials, not_trained
     from mixkit.cli.views.study import Shown, size_of
     from mixkit.report.search import sentences, write_page

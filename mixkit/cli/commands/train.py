@@ -3,13 +3,14 @@
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkit.cli.options import Device, Layers, Plugins, Settings, load
+from mixkit.cli.options import Device, Jobs, Layers, Plugins, Settings, load
+from mixkit.cli.studying import carry_out, repeated
 from mixkit.cli.views.terminal import say, stderr, stdout
 from mixkit.errors import MixkitError
 from mixkit.values import fold_value
@@ -30,6 +31,13 @@ def train(
     plugins: Plugins = None,
     seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
     fold: Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,2", help="A run with each of them, and what they come to together.")
+    ] = None,
+    folds: Annotated[
+        str | None, typer.Option(metavar="all|1,2", help="A run that tests each of these folds, and what they come to.")
+    ] = None,
+    jobs: Jobs = None,
     init: Annotated[
         str | None,
         typer.Option("--from", metavar="RUN", help="Fine-tune a run: start from its weights, as far as they fit."),
@@ -40,7 +48,10 @@ def train(
         int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")
     ] = 0,
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Run folder, or that of several; RECIPE/001 and on, or RECIPE-runs, without."),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="RUN|auto", help="Go on with a run that was stopped; auto: with this RECIPE's, or start."),
@@ -64,14 +75,29 @@ def train(
     ] = False,
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
+    from mixkit.plugins.load import load_plugins
+    from mixkit.tasks.folds import has_folds, without_folds
+
     named = resume is not None and resume != AUTO
-    others = (recipe, layers, init, seed, fold, name)
+    others = (recipe, layers, init, seed, fold, seeds, folds, name)
     if named and any(other is not None for other in others):
         raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
     if named and not test:
         raise MixkitError(f"--resume {resume} opens the test split at the end. Leave --no-test out.")
     if not named and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
+    lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
+    lines += [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
+    if seeds is not None or folds is not None:
+        one = {"--resume": resume, "--gpus": gpus, "--dry-run": dry_run, "--tensorboard": tensorboard, "--trust": trust}
+        _expect_several({**one, "--seed": seeds and seed is not None, "--fold": folds and fold is not None})
+        loaded = load_plugins(plugins or ())
+        study = repeated(str(recipe), layers or (), lines, seeds, folds or fold, loaded)
+        into = name or study.name
+        carry_out(study, runs, into, plugins or (), loaded, jobs=jobs, device=device, allow_changes=allow_changes)
+        return
+    if jobs is not None:
+        raise MixkitError("--jobs is for several runs. Name them by --seeds or --folds, or leave it out.")
     if gpus is not None and "WORLD_SIZE" not in os.environ:
         from mixkit.training.launch import launch
 
@@ -85,7 +111,6 @@ def train(
     from mixkit.cli.views.tensorboard import TensorBoard
     from mixkit.cli.views.training import Live
     from mixkit.plugins.copies import load_for_run
-    from mixkit.plugins.load import load_plugins
     from mixkit.runs.folder import Run
     from mixkit.training import loop
 
@@ -93,10 +118,10 @@ def train(
     if resume is not None and named:
         done = Run.open(Path(resume))
     else:
-        lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
-        lines += [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
         if fold is not None:
             task = load(str(recipe), layers, lines, plugins).task.name
+            if not has_folds(task):
+                raise MixkitError(without_folds(task, "--fold"))
             lines.append(f"task.{task}.fold = {fold_value(fold)!r}")
         wanted = load(str(recipe), layers, lines, plugins)
         if dry_run:
@@ -123,6 +148,13 @@ def train(
         say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(run.folder))}")
     else:
         _close(run, plugins or (), loaded)
+
+
+def _expect_several(of_one: Mapping[str, object]) -> None:
+    """Refuses options of a single run beside those that make several."""
+    given = next((option for option, value in of_one.items() if value), None)
+    if given:
+        raise MixkitError(f"{given} is of one run, and --seeds or --folds make several. Leave one of them out.")
 
 
 def _dry_run(recipe: "Recipe", device: str) -> None:

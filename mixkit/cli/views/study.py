@@ -71,8 +71,9 @@ def size_of(record: Record) -> str:
     folds = len({trial.fold for trial in record.trials})
     seeds = len({trial.seed for trial in record.trials})
     over = f" x {folds} folds" if folds > 1 else ""
-    words = "seed" if seeds == 1 else "seeds"
-    return f"{len(record.arms)} arms x {seeds} {words}{over} = {len(record.trials)} runs"
+    words, runs = "seed" if seeds == 1 else "seeds", "run" if len(record.trials) == 1 else "runs"
+    arms = f"{len(record.arms)} arms x " if len(record.arms) > 1 else ""
+    return f"{arms}{seeds} {words}{over} = {len(record.trials)} {runs}"
 
 
 def _table(progress: Progress) -> Group:
