@@ -24,6 +24,13 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="LINE", help='Lay a line over the recipe: "train.epochs = 5". Repeatable.'),
 ]
+Epochs = Annotated[int | None, typer.Option(metavar="N", min=1, help='Short for --set "train.epochs = N".')]
+LearningRate = Annotated[
+    float | None, typer.Option("--lr", metavar="X", help='Short for --set "train.learning_rate = X".')
+]
+StepClips = Annotated[
+    int | None, typer.Option("--batch-size", metavar="N", min=1, help='Short for --set "train.batch_size = N".')
+]
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="PATH", help="Load operators of your own: a file, a folder or a module."),
@@ -39,6 +46,14 @@ Overlap = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(metavar="N", help="Windows that are heard at once.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+def lines_of(
+    settings: Sequence[str] | None, epochs: int | None = None, rate: float | None = None, batch_size: int | None = None
+) -> list[str]:
+    """The lines of `--set`, and those that the short forms of the commonest ones stand for, which win."""
+    short = {"train.epochs": epochs, "train.learning_rate": rate, "train.batch_size": batch_size}
+    return [*(settings or ()), *(f"{key} = {value!r}" for key, value in short.items() if value is not None)]
 
 
 def load(

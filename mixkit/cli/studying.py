@@ -69,12 +69,12 @@ def carry_out(
 
 def repeated(
     recipe: str,
-    layers: Sequence[str],
+    layers: Sequence[str] | None,
     lines: Sequence[str],
     seeds: str | None,
     folds: str | None,
-    loaded: tuple[str, ...],
-) -> "Study":
+    plugins: Sequence[str] | None,
+) -> "tuple[Study, tuple[str, ...]]":
     """One recipe over several seeds, folds or both: a study of one arm.
 
     Args:
@@ -83,23 +83,29 @@ def repeated(
         lines: `--set` lines over that.
         seeds: as `--seeds` names them; None for the seed of the recipe.
         folds: as `--folds` names them; None for what the recipe says.
-        loaded: plugins that it may import.
+        plugins: as the user named them.
+
+    Returns:
+        The study, and the plugins as they are imported.
 
     Raises:
         MixkitError: the recipe cannot be used, or seeds or folds are none.
     """
+    from mixkit.plugins.load import load_plugins
     from mixkit.recipe.gin_file import load_recipe
     from mixkit.study.definition import Study
 
-    seed = load_recipe(recipe, layers, lines, loaded).train.seed
-    return Study(
-        "-".join((*(Path(part).stem for part in (recipe, *layers)), "runs")),
+    loaded, fragments = load_plugins(plugins or ()), tuple(layers or ())
+    seed = load_recipe(recipe, fragments, lines, loaded).train.seed
+    study = Study(
+        "-".join((*(Path(part).stem for part in (recipe, *fragments)), "runs")),
         recipe,
-        layers=tuple(layers),
+        layers=fragments,
         settings=tuple(lines),
         seeds=(seed,) if seeds is None else seeds_of(seeds),
         folds=None if folds is None else folds_of(folds),
     )
+    return study, loaded
 
 
 def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...]) -> None:

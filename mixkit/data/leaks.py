@@ -1,7 +1,7 @@
 """The same audio twice, in one split or in two: the one rule of training and `mixkit data check`."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,13 +88,13 @@ def refuse_leaks(clips: Iterable[CheckedClip], protocol: str) -> tuple[str, ...]
     if exact:
         raise DataError(
             f"the same recording, sample for sample, stands in two splits ({len(exact)} times). "
-            f"Leave one of each pair out:\n{_pairs(exact)}"
+            f"Leave one of each pair out:\n{shown_pairs(exact)}"
         )
     if not copies:
         return ()
     return (
         f"Likely the same recording in two splits, at another sample rate or with other channels ({len(copies)} "
-        f"times). Listen to them, and leave one of each pair out if they are:\n{_pairs(copies)}",
+        f"times). Listen to them, and leave one of each pair out if they are:\n{shown_pairs(copies)}",
     )
 
 
@@ -124,7 +124,8 @@ class _Sketches:
         return None
 
 
-def _pairs(copies: list[Copy]) -> str:
+def shown_pairs(copies: Sequence[Copy]) -> str:
+    """The first of them, a line each."""
     return "\n".join(f"  {copy}" for copy in copies[:LISTED])
 
 

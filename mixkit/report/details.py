@@ -60,14 +60,16 @@ def confusion(arm: ComparedArm) -> Confusion | None:
     """The matrices of an arm's runs, added up; None where runs have other classes than the first."""
     found = [entry.results for entry in arm.done if entry.results]
     matrices = [one.test.confusion for one in found if one.test.confusion and one.labels == found[0].labels]
-    if not found or len(matrices) < len(found):
-        return None
-    labels = found[0].labels
+    return pooled(found[0].labels, matrices) if found and len(matrices) == len(found) else None
+
+
+def pooled(labels: tuple[str, ...], matrices: Sequence[Sequence[Sequence[int]]]) -> Confusion:
+    """Matrices of the same classes, added up."""
     indices = range(len(labels))
     counts = tuple(tuple(sum(matrix[row][column] for matrix in matrices) for column in indices) for row in indices)
     wrong = Counter({(r, c): counts[r][c] for r in indices for c in indices if r != c and counts[r][c]})
     most = tuple((labels[right], labels[answer], count) for (right, answer), count in wrong.most_common(CONFUSED))
-    return Confusion(labels, counts, len(found), most)
+    return Confusion(labels, counts, len(matrices), most)
 
 
 def classes(comparison: Comparison) -> list[TextTable]:

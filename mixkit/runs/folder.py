@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -43,9 +43,21 @@ class Run:
 
     @classmethod
     def create(
-        cls, recipe: Recipe, runs: Path, name: str | None = None, environment: Mapping[str, Any] | None = None
+        cls,
+        recipe: Recipe,
+        runs: Path,
+        name: str | None = None,
+        environment: Mapping[str, Any] | None = None,
+        fill: "Callable[[Run], None]" = lambda run: None,
     ) -> "Run":
         """A new folder `runs/NAME`, or `runs/RECIPE/001` and on, with recipe and environment in it.
+
+        Args:
+            recipe: of the run.
+            runs: folder of run folders.
+            name: of the new one.
+            environment: in which it is started.
+            fill: writes what else it begins with, before it has its name.
 
         Raises:
             RunError: the name is taken or no name for a folder, or the folder cannot be made.
@@ -58,6 +70,7 @@ class Run:
                     run = cls(fresh)
                     run.write_recipe(recipe)
                     run.write_json("environment.json", {"id": uuid.uuid4().hex, **(environment or {})})
+                    fill(run)
             except RunError:
                 if folder.is_dir():
                     continue  # another process was first: `place` names the next number, or refuses

@@ -98,7 +98,7 @@ def evaluate(
     Raises:
         RunError: the network gives numbers that are not finite.
     """
-    return _figures(model, score(model, batches, objective, precision, processes))
+    return figures_of(model, score(model, batches, objective, precision, processes))
 
 
 def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.device) -> Scored:
@@ -123,9 +123,10 @@ def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.
 @torch_defaults()
 def evaluate_split(model: Classifier, splits: RunSplits, split: str, device: torch.device) -> Figures:
     """Figures of a trained model on a split of its own; arguments and errors are those of `score_split`."""
-    return _figures(model, score_split(model, splits, split, device))
+    return figures_of(model, score_split(model, splits, split, device))
 
 
-def _figures(model: Classifier, found: Scored) -> Figures:
+def figures_of(model: Classifier, found: Scored) -> Figures:
+    """Figures of what a model gives for a split."""
     metrics = model.recipe.train.metrics
     return figures(found.scores, found.targets, found.loss, model.labels, model.multi_label, metrics)

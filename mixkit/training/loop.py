@@ -76,7 +76,7 @@ def train(
                     f"{started.folder} was started with another recipe: its own is {started.folder / 'recipe.gin'}. "
                     "Choose another --name."
                 )
-            return _resume(started, recipe, session, allow_changes, test)
+            return resume_run(started, recipe, session, allow_changes, test)
         same(lambda: Run.place(recipe, Path(runs), name))
         prepared = _prepared(recipe, session)
         run = session.own(same(lambda: _new(prepared, Path(runs), name, session.processes.ranks)))
@@ -116,10 +116,11 @@ def resume(
     with open_session(device, display) as session:
         run = Run.open(Path(folder))
         recipe = recorded_recipe(run.folder / RECIPE, run.folder.name, plugins, settings)
-        return _resume(run, recipe, session, allow_changes, test=True)
+        return resume_run(run, recipe, session, allow_changes)
 
 
-def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool, test: bool) -> Run:
+def resume_run(run: Run, recipe: Recipe, session: Session, allow_changes: bool, test: bool = True) -> Run:
+    """Goes on with a run within a session; see `resume`."""
     same, ranks = session.processes.same, session.processes.ranks
     if same(lambda: run.complete):
         return run
@@ -135,6 +136,9 @@ def _resume(run: Run, recipe: Recipe, session: Session, allow_changes: bool, tes
             run.write(CLIPS, to_bytes(prepared.splits.kept))
         elif own_clips:
             now["data"] = str(prepared.splits.differ) or own_clips.sha256
+            if "extends" in kept and "conditions" not in kept:  # it has just begun, on the clips of another run
+                kept["conditions"] = {**now, "data": own_clips.sha256}
+                run.write_json("environment.json", kept)
         changed = changes(kept.get("conditions", {}), now)
         if changed and not allow_changes:
             raise RunError(

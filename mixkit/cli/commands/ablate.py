@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mixkit.cli import options
 from mixkit.cli.options import Device, Jobs, Layers, Plugins, Settings
 from mixkit.cli.studying import carry_out, folds_of, seeds_of
 
@@ -16,6 +17,9 @@ def ablate(
     ],
     layers: Layers = None,
     settings: Settings = None,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    batch_size: options.StepClips = None,
     plugins: Plugins = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Train each arm with each of them.")] = None,
     folds: Annotated[str | None, typer.Option(metavar="all|1,2", help="And on each of these folds.")] = None,
@@ -44,7 +48,7 @@ def ablate(
     study = replace(
         study,
         added_layers=tuple(layers or ()),
-        added=tuple(settings or ()),
+        added=tuple(options.lines_of(settings, epochs, learning_rate, batch_size)),
         seeds=study.seeds if seeds is None else seeds_of(seeds),
         folds=study.folds if folds is None else folds_of(folds),
     )

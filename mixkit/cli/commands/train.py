@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkit.cli import options
 from mixkit.cli.options import Device, Jobs, Layers, Plugins, Settings, load
 from mixkit.cli.studying import carry_out, repeated
 from mixkit.cli.views.terminal import say, stderr, stdout
@@ -18,6 +19,7 @@ from mixkit.values import fold_value
 if TYPE_CHECKING:
     from mixkit.recipe.schema import Recipe
     from mixkit.runs.folder import Run
+    from mixkit.training.display import TrainingDisplay
 
 AUTO = "auto"
 
@@ -28,6 +30,9 @@ def train(
     ] = None,
     layers: Layers = None,
     settings: Settings = None,
+    epochs: options.Epochs = None,
+    learning_rate: options.LearningRate = None,
+    batch_size: options.StepClips = None,
     plugins: Plugins = None,
     seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
     fold: Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
@@ -49,12 +54,15 @@ def train(
     ] = 0,
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
     name: Annotated[
-        str | None,
-        typer.Option(help="Run folder, or that of several; RECIPE/001 and on, or RECIPE-runs, without."),
+        str | None, typer.Option(help="Run folder, or that of several; RECIPE/001 and on, or RECIPE-runs, without.")
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(metavar="RUN|auto", help="Go on with a run that was stopped; auto: with this RECIPE's, or start."),
+    ] = None,
+    longer: Annotated[
+        str | None,
+        typer.Option("--extend", metavar="RUN", help="Train a finished run longer, as a new run of --epochs in all."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, take a few steps, estimate time and memory, and stop.")
@@ -68,31 +76,31 @@ def train(
     ] = True,
     trust: Annotated[
         str | None,
-        typer.Option(metavar="DIGEST", help="With --resume: run the copies of plugins that the run keeps."),
+        typer.Option(metavar="DIGEST", help="With --resume or --extend: run the plugins that the run keeps."),
     ] = None,
     allow_changes: Annotated[
         bool, typer.Option("--allow-changes", help="With --resume: go on although versions, data or machine differ.")
     ] = False,
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
-    from mixkit.plugins.load import load_plugins
-    from mixkit.tasks.folds import has_folds, without_folds
-
-    named = resume is not None and resume != AUTO
-    others = (recipe, layers, init, seed, fold, seeds, folds, name)
-    if named and any(other is not None for other in others):
-        raise MixkitError(f"--resume {resume} goes on with the recipe of that run. Leave the others out.")
-    if named and not test:
-        raise MixkitError(f"--resume {resume} opens the test split at the end. Leave --no-test out.")
-    if not named and recipe is None:
+    own = options.lines_of(settings, epochs, learning_rate, batch_size)
+    others = (recipe, layers, init, seed, fold, seeds, folds)
+    going_on = None if resume in (None, AUTO) else resume
+    for option, run in (("--resume", going_on), ("--extend", longer)):
+        more = (*others, name if option == "--resume" else going_on or resume)
+        if run is not None and any(other is not None for other in more):
+            raise MixkitError(f"{option} {run} goes on with the recipe of that run. Leave the others out.")
+    if going_on is not None and not test:
+        raise MixkitError(f"--resume {going_on} opens the test split at the end. Leave --no-test out.")
+    if going_on is None and longer is None and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
     lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
-    lines += [*(settings or []), *([] if seed is None else [f"train.seed = {seed}"])]
+    lines += [*own, *([] if seed is None else [f"train.seed = {seed}"])]
     if seeds is not None or folds is not None:
         one = {"--resume": resume, "--gpus": gpus, "--dry-run": dry_run, "--tensorboard": tensorboard, "--trust": trust}
+        one |= {"--no-test": not test}
         _expect_several({**one, "--seed": seeds and seed is not None, "--fold": folds and fold is not None})
-        loaded = load_plugins(plugins or ())
-        study = repeated(str(recipe), layers or (), lines, seeds, folds or fold, loaded)
+        study, loaded = repeated(str(recipe), layers, lines, seeds, folds or fold, plugins)
         into = name or study.name
         carry_out(study, runs, into, plugins or (), loaded, jobs=jobs, device=device, allow_changes=allow_changes)
         return
@@ -101,53 +109,106 @@ def train(
     if gpus is not None and "WORLD_SIZE" not in os.environ:
         from mixkit.training.launch import launch
 
-        code = launch(sys.argv[1:], gpus, max_restarts, device)
-        if code:
+        if code := launch(sys.argv[1:], gpus, max_restarts, device):
             raise typer.Exit(code)
         return
     from mixkit.training.memory import keep_freed
 
     keep_freed()
-    from mixkit.cli.views.tensorboard import TensorBoard
-    from mixkit.cli.views.training import Live
-    from mixkit.plugins.copies import load_for_run
-    from mixkit.runs.folder import Run
-    from mixkit.training import loop
-
-    wanted, done = None, None
-    if resume is not None and named:
-        done = Run.open(Path(resume))
+    display = _display(tensorboard)
+    if going_on is not None or longer is not None:
+        done, loaded = _gone_on(going_on, longer, own, runs, name, device, display, plugins, trust, allow_changes)
     else:
-        if fold is not None:
-            task = load(str(recipe), layers, lines, plugins).task.name
-            if not has_folds(task):
-                raise MixkitError(without_folds(task, "--fold"))
-            lines.append(f"task.{task}.fold = {fold_value(fold)!r}")
-        wanted = load(str(recipe), layers, lines, plugins)
+        wanted = _wanted(str(recipe), layers, lines, fold, plugins)
         if dry_run:
             _dry_run(wanted, device)
             return
-        if resume is not None:
-            done = Run.started(wanted, runs, name)
-    if done is not None and done.complete:
-        say(f"{done.folder} is complete: nothing is left to train.")
+        done, loaded = _trained(wanted, runs, name, device, display, plugins, resume == AUTO, allow_changes, test)
+    if done is None or os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
         return
-    display = TensorBoard(stdout()) if tensorboard else Live(stdout())
-    if wanted is None:
-        folder = Path(str(resume))
-        loaded = load_for_run(folder, plugins or (), trust)
-        over = tuple(settings or ())
-        run = loop.resume(folder, device, display, loaded, over, allow_changes=allow_changes)
+    if not done.complete:
+        say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(done.folder))}")
     else:
-        loaded = load_plugins(plugins or ())
-        go_on = resume is not None
-        run = loop.train(wanted, runs, name, device, display, go_on=go_on, allow_changes=allow_changes, test=test)
-    if os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
-        return
-    if not run.complete:
-        say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(run.folder))}")
-    else:
-        _close(run, plugins or (), loaded)
+        _close(done, plugins or (), loaded)
+
+
+def _display(tensorboard: bool) -> "TrainingDisplay":
+    from mixkit.cli.views.tensorboard import TensorBoard
+    from mixkit.cli.views.training import Live
+
+    return TensorBoard(stdout()) if tensorboard else Live(stdout())
+
+
+def _wanted(
+    recipe: str, layers: Sequence[str] | None, lines: Sequence[str], fold: str | None, plugins: Sequence[str] | None
+) -> "Recipe":
+    """The recipe that is to be trained, with its fold."""
+    from mixkit.tasks.folds import has_folds, without_folds
+
+    if fold is None:
+        return load(recipe, layers, lines, plugins)
+    task = load(recipe, layers, lines, plugins).task.name
+    if not has_folds(task):
+        raise MixkitError(without_folds(task, "--fold"))
+    return load(recipe, layers, [*lines, f"task.{task}.fold = {fold_value(fold)!r}"], plugins)
+
+
+def _trained(
+    recipe: "Recipe",
+    runs: Path,
+    name: str | None,
+    device: str,
+    display: "TrainingDisplay",
+    plugins: Sequence[str] | None,
+    go_on: bool,
+    allow_changes: bool,
+    test: bool,
+) -> "tuple[Run | None, tuple[str, ...]]":
+    """A new run, or where it goes on the one that was started; None where that is complete."""
+    from mixkit.plugins.load import load_plugins
+    from mixkit.runs.folder import Run
+    from mixkit.training import loop
+
+    loaded = load_plugins(plugins or ())
+    if go_on and _is_complete(Run.started(recipe, runs, name)):
+        return None, loaded
+    how = {"go_on": go_on, "allow_changes": allow_changes, "test": test}
+    return loop.train(recipe, runs, name, device, display, **how), loaded
+
+
+def _gone_on(
+    resume: str | None,
+    longer: str | None,
+    lines: Sequence[str],
+    runs: Path,
+    name: str | None,
+    device: str,
+    display: "TrainingDisplay",
+    plugins: Sequence[str] | None,
+    trust: str | None,
+    allow_changes: bool,
+) -> "tuple[Run | None, tuple[str, ...]]":
+    """A run that was stopped, gone on with, or a finished one trained longer; None where nothing is left to do."""
+    from mixkit.plugins.copies import load_for_run
+    from mixkit.runs.folder import Run
+    from mixkit.training import loop
+    from mixkit.training.extend import extend
+
+    if longer is not None:
+        loaded = load_for_run(Path(longer), plugins or (), trust)
+        return extend(longer, lines, runs, name, device, display, loaded, allow_changes=allow_changes), loaded
+    folder = Path(str(resume))
+    if _is_complete(Run.open(folder)):
+        return None, ()
+    loaded = load_for_run(folder, plugins or (), trust)
+    return loop.resume(folder, device, display, loaded, tuple(lines), allow_changes=allow_changes), loaded
+
+
+def _is_complete(run: "Run | None") -> bool:
+    if run is None or not run.complete:
+        return False
+    say(f"{run.folder} is complete: nothing is left to train.")
+    return True
 
 
 def _expect_several(of_one: Mapping[str, object]) -> None:

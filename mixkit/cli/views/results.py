@@ -1,12 +1,8 @@
-"""The figures of a trained network: of each split, and of each class."""
+"""The figures of a trained network, split by split."""
 
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-from rich.text import Text
-
 from mixkit.cli.views.terminal import say, stdout, table
-from mixkit.errors import printable
 from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, pair, takes_threshold
 from mixkit.runs.results import Figures, Results
 
@@ -44,17 +40,6 @@ def summary(results: Results, best: str) -> str:
         f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}){refit}; "
         f"{results.parameters:,} parameters"
     )
-
-
-def classes(found: Figures) -> Table:
-    """Recall of each class of a split; in a multi-label set, average precision beside it, and what a metric has."""
-    shown = [figure(name) for name in (*columns(found.several), *found.asked) if name in found.per_class]
-    title = "each class" if len(shown) > 1 else "share found of each class"
-    rows = table("class", *(one.per_class for one in shown), title=title)
-    for label in dict.fromkeys(label for one in shown for label in found.per_class[one.name]):
-        cells = [one.show(found.per_class[one.name].get(label)) for one in shown]
-        rows.add_row(Text(printable(label)), *cells)
-    return rows
 
 
 def _caption(shown: Sequence[Figure], threshold: float | None) -> str:
