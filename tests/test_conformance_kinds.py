@@ -71,6 +71,23 @@ class AtHome(Linear):
         return self.map(x) + torch.zeros(len(x), 1)
 
 
+class Averse:
+    """Learns to be wrong."""
+
+    def __init__(self, multi_label: bool):
+        self.weight = 0.5
+
+    def __call__(self, logits: Tensor, taught: Tensor) -> Tensor:
+        return (logits * taught.sign()).clamp(-1e4, 1e4).detach().sum(1) + 0 * logits.sum(1)
+
+
+class Boasting(Averse):
+    """Is more than all of the loss."""
+
+    def __init__(self, multi_label: bool):
+        self.weight = 2
+
+
 class Placeless(nn.Module):
     """A stem that does not say where its tokens lie."""
 
@@ -325,6 +342,8 @@ BROKEN: list[tuple[str, Any, dict[str, Any], str]] = [
         "broken: waveforms of 16000 samples came out as [3, 1600, 10]. It says [3, 10, 1600].",
     ),
     ("features", Silent, {}, "broken: silence comes out as numbers that are not finite. Guard logarithms."),
+    ("distillation", Averse, {}, "broken: a step against the gradient does not come nearer to the teacher."),
+    ("distillation", Boasting, {}, "broken: its weight is 2. It is a share of the loss, above 0 to 1."),
     ("optimizer", still, {}, "broken: 20 steps took x² from 5 to 11.0402. They should go down."),
     ("optimizer", fixed, {}, "broken: its learning rate is 1.0 and not the given 0.01. Pass it on."),
     ("weights", silent_start, {}, "broken: it gives a NoneType without 'parameters'. Return a mixkit.weights.Start."),

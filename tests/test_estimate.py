@@ -53,6 +53,7 @@ USED = {
     "head": ("model.head = @head.{}()",),
     "network": ("recipe.network = @network.{}()",),
     "loss": ("train.loss = @loss.{}()",),
+    "distillation": ("train.teacher = 'runs/big'", "train.distillation = @distillation.{}()"),
     "metric": ("train.metrics = [@metric.{}()]",),
     "optimizer": ("train.optimizer = @optimizer.{}()",),
     "schedule": ("train.schedule = @schedule.{}()",),

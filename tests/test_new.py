@@ -92,8 +92,8 @@ def test_the_command_says_what_to_do_next(
     [
         (
             ["metrics", "own"],
-            "no kind named 'metrics'. Did you mean 'metric'? Known: augmentation, downsample, features, head, loss, "
-            "metric, network, operator, optimizer, pool, schedule, stem, task, weights.",
+            "no kind named 'metrics'. Did you mean 'metric'? Known: augmentation, distillation, downsample, features, "
+            "head, loss, metric, network, operator, optimizer, pool, schedule, stem, task, weights.",
         ),
         (["operator", "Own"], "operator 'Own' is no snake_case name. Use letters, digits and _."),
         (["operator", "my-own"], "operator 'my-own' is no snake_case name. Use letters, digits and _."),

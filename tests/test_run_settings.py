@@ -53,9 +53,11 @@ def test_which_settings_they_are() -> None:
         "task.folder.root",
         "train.save_every_minutes",
         "train.save_every_steps",
+        "train.teacher",
         "train.workers",
     }
-    assert set(what(text, where=True).splitlines()) - set(what(text).splitlines()) == {"task.folder.root = 'a'"}
+    places = set(what(text, where=True).splitlines()) - set(what(text).splitlines())
+    assert places == {"task.folder.root = 'a'", "train.teacher = None"}
     unmarked = [n for n in task.names() if f"task.{n}.root" in to_gin_of(n) and f"task.{n}.root" in what(to_gin_of(n))]
     assert unmarked == []
     noise = "train.augmentations = [@augmentation.noise()]"
@@ -119,7 +121,8 @@ def test_what_says_what_a_run_is_cannot_be_set(half: Path, mixkit_command: Comma
         assert said.code == 2
         assert said.err == (
             "error: train.epochs says what the run is, and is kept with it. Of a run, --set takes task.folder.root, "
-            "train.save_every_steps, train.save_every_minutes, train.workers; for another value, train another run.\n"
+            "train.teacher, train.save_every_steps, train.save_every_minutes, train.workers; for another value, train "
+            "another run.\n"
         )
     said = mixkit_command("evaluate", half / "run", "--set", "task.folder.rot = 'a'")
     assert "task.folder.rot is no setting. Did you mean 'root'?" in said.err

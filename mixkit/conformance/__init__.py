@@ -6,7 +6,13 @@
 from collections.abc import Callable, Mapping
 
 from mixkit.conformance.harness import SITES, ConformanceError, NotTried
-from mixkit.conformance.losses_and_metrics import check_loss, check_metric, check_optimizer, check_schedule
+from mixkit.conformance.losses_and_metrics import (
+    check_distillation,
+    check_loss,
+    check_metric,
+    check_optimizer,
+    check_schedule,
+)
 from mixkit.conformance.network_parts import check_downsample, check_head, check_pool, check_stem
 from mixkit.conformance.networks import check_network
 from mixkit.conformance.operators import (
@@ -52,6 +58,7 @@ _CHECKS: Mapping[str, tuple[Check, ...]] = {
     "head": (check_head,),
     "network": (check_network,),
     "loss": (check_loss,),
+    "distillation": (check_distillation,),
     "metric": (check_metric,),
     "optimizer": (check_optimizer,),
     "schedule": (check_schedule,),

@@ -1,4 +1,4 @@
-"""Checks of what stands behind the network: losses, metrics, optimizers, schedules."""
+"""Checks of what stands behind the network: losses, distillations, metrics, optimizers, schedules."""
 
 import math
 from numbers import Real
@@ -8,7 +8,7 @@ from torch import nn
 
 from mixkit.conformance.harness import Checked, seeded
 from mixkit.conformance.portability import expect_on_cuda
-from mixkit.registry import Spec, loss, metric, optimizer, schedule
+from mixkit.registry import Spec, distillation, loss, metric, optimizer, schedule
 
 CLASSES = 3
 
@@ -36,6 +36,28 @@ def check_loss(spec: Spec) -> None:
             inside = bool(((scores >= 0) & (scores <= 1)).all())
             part.expect(inside, "scores lie outside 0 to 1. Return probabilities")
         expect_on_cuda(part, made, (6, CLASSES), (6, CLASSES))
+
+
+def check_distillation(spec: Spec) -> None:
+    """Each clip has a finite number with a gradient, which a step along it makes smaller, and the weight is a share."""
+    part = Checked(spec)
+    for multi_label in (False, True):
+        with part.saying("cannot be built"):
+            made = distillation.build(spec, multi_label)
+        part.expect(0 < made.weight <= 1, f"its weight is {made.weight:g}. It is a share of the loss, above 0 to 1")
+        for scale in (1.0, 1000.0):
+            taught = scale * torch.randn(6, CLASSES, generator=seeded(1))
+            logits = (scale * torch.randn(6, CLASSES, generator=seeded(0))).requires_grad_()
+            with part.saying("fails in forward"):
+                found = part.tensor(made(logits, taught))
+            part.expect(found.shape == (6,), f"it gives the shape {list(found.shape)}. Return a number a clip, b")
+            part.expect(found.isfinite().all(), f"it is not finite for logits of about {scale:g}. Guard logarithms")
+            with part.saying("fails going backward"):
+                (gradient,) = torch.autograd.grad(found.sum(), logits)
+            part.expect(gradient.isfinite().all(), "the gradient of the logits is not finite")
+            with torch.no_grad():
+                nearer = made(logits - 1e-2 * gradient, taught).sum()
+            part.expect(nearer < found.sum(), "a step against the gradient does not come nearer to the teacher")
 
 
 def check_metric(spec: Spec) -> None:

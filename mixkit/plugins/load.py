@@ -52,6 +52,13 @@ def load_only(named: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def loaded_plugins() -> tuple[str, ...]:
+    """The modules beside mixkit that have registered something: the user has named them before."""
+    entries = (registry.entry(name) for registry in REGISTRIES.values() for name in registry.names())
+    modules = (entry.target.__module__ for entry in entries)
+    return tuple(dict.fromkeys(module for module in modules if not module.startswith("mixkit.")))
+
+
 def load_installed(name: str) -> str | None:
     """Imports the plugin of an installed package.
 

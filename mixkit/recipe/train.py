@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from mixkit.errors import SettingError, did_you_mean
 from mixkit.recipe.figures import KEYS, LOSS, standard
 from mixkit.recipe.section import Section, expect_kind
-from mixkit.registry import Spec
-from mixkit.values import Aside, Count, Positive, Range, Rate, Seed, show
+from mixkit.registry import REGISTRIES, Spec
+from mixkit.values import Aside, Count, Location, Positive, Range, Rate, Seed, show
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Train(Section):
         optimizer: how gradients become updates of the weights.
         schedule: learning rate schedule.
         loss: loss function, which is minimised.
+        teacher: a trained run, bigger as a rule, that is distilled: its answers are learned beside the labels; None for
+            the labels alone.
+        distillation: distillation loss, how far the network is from its teacher; `hard` where there is a teacher and
+            nothing else is said.
         augmentations: applied in this order, behind those of the task, in training only.
         augment_strength: factor on all augmentations, those of the task too: each is as much stronger or weaker, and 0
             turns them off. `auto` goes by the number of training clips: 1 up to 400, and the weaker the more there are.
@@ -68,6 +72,8 @@ class Train(Section):
     optimizer: Spec = Spec("optimizer", "adamw")
     schedule: Spec = Spec("schedule", "cosine")
     loss: Spec = Spec("loss", "cross_entropy")
+    teacher: Location | None = None
+    distillation: Spec | None = None
     augmentations: tuple[Spec, ...] = ()
     augment_strength: Annotated[float, Range(least=0, most=1000)] | Literal["auto"] = 1.0
     metrics: tuple[Spec, ...] = ()
@@ -105,6 +111,7 @@ class Train(Section):
             raise SettingError("train.freeze_epochs", fault)
         for kind in ("optimizer", "schedule", "loss"):
             expect_kind(getattr(self, kind), kind, f"train.{kind}")
+        self._check_teacher()
         for spec in self.augmentations:
             expect_kind(spec, "augmentation", "train.augmentations")
         if self.init is not None:
@@ -120,3 +127,12 @@ class Train(Section):
             hint = did_you_mean(self.best, (LOSS, *known, *names))
             fault = f"is {show(self.best)}, which is no figure to choose by.{hint}"
             raise SettingError("train.best", f"{fault} A metric has to stand in train.metrics, too.")
+
+    def _check_teacher(self) -> None:
+        if self.distillation is not None:
+            expect_kind(self.distillation, "distillation", "train.distillation")
+            if self.teacher is None:
+                fault = f"is {self.distillation}, but there is no teacher. Name a run: train.teacher = 'runs/NAME'."
+                raise SettingError("train.distillation", fault)
+        elif self.teacher is not None:
+            object.__setattr__(self, "distillation", REGISTRIES["distillation"].spec("hard"))

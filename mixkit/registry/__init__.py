@@ -12,6 +12,7 @@ from mixkit.registry.data_contracts import Task as Task
 from mixkit.registry.kinds import PLURALS as PLURALS
 from mixkit.registry.kinds import REGISTRIES as REGISTRIES
 from mixkit.registry.kinds import augmentation as augmentation
+from mixkit.registry.kinds import distillation as distillation
 from mixkit.registry.kinds import downsample as downsample
 from mixkit.registry.kinds import features as features
 from mixkit.registry.kinds import head as head
@@ -27,6 +28,7 @@ from mixkit.registry.kinds import task as task
 from mixkit.registry.kinds import weights as weights
 from mixkit.registry.kinds import with_article as with_article
 from mixkit.registry.network_contracts import Checkpointed as Checkpointed
+from mixkit.registry.network_contracts import Distillation as Distillation
 from mixkit.registry.network_contracts import Downsample as Downsample
 from mixkit.registry.network_contracts import Fitting as Fitting
 from mixkit.registry.network_contracts import Head as Head

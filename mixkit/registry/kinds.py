@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mixkit.registry.data_contracts import Augmentation, Features, Task
 from mixkit.registry.network_contracts import (
+    Distillation,
     Downsample,
     Head,
     Loss,
@@ -35,6 +36,7 @@ pool: Registry[Pool] = Registry("pool", "mixkit.model", ("site",), paper="")
 head: Registry[Head] = Registry("head", "mixkit.model", ("width", "classes"))
 network: Registry[Network] = Registry("network", "mixkit.networks", ("bins", "frames", "classes"), paper="")
 loss: Registry[Loss] = Registry("loss", "mixkit.training", ("class_weights",), multi_label=False)
+distillation: Registry[Distillation] = Registry("distillation", "mixkit.training", ("multi_label",), paper="")
 metric: Registry[Metric] = Registry(
     "metric",
     "mixkit.training",
@@ -63,6 +65,7 @@ REGISTRIES: Mapping[str, Registry[object]] = {
         head,
         network,
         loss,
+        distillation,
         metric,
         optimizer,
         schedule,

@@ -102,6 +102,16 @@ class Loss(TorchModule, Protocol):
         """Probabilities, `b k -> b k`."""
 
 
+class Distillation(Protocol):
+    """How far a network is from its teacher; built of whether each class is asked for by itself, as `bce` does."""
+
+    weight: float
+    """Share of the whole loss that this is; the labels have the rest."""
+
+    def __call__(self, logits: Tensor, taught: Tensor, /) -> Tensor:
+        """A number for each clip, `b`, from the logits of both, `b k`; gradients go to the first alone."""
+
+
 class Metric(Protocol):
     """A number for a whole split."""
 

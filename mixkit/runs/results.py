@@ -126,6 +126,7 @@ class Results:
         test: and on test; with a refit, those of the refitted network.
         skipped: recordings that were left out, with split and reason.
         refit: how the tested network was trained once more; None if it is that of the best epoch.
+        teacher: the run whose answers it learned beside the labels, and its recipe; None without one.
     """
 
     recipe: str
@@ -142,6 +143,7 @@ class Results:
     test: Figures
     skipped: tuple[Mapping[str, str], ...] = field(default=())
     refit: Refit | None = None
+    teacher: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -174,6 +176,7 @@ class Results:
             valid=valid,
             test=test,
             refit=_refit(data.get("refit")),
+            teacher=_teacher(data.get("teacher")),
             skipped=tuple({text(key): text(value) for key, value in one.items()} for one in data.get("skipped", ())),
         )
 
@@ -182,6 +185,10 @@ def _refit(data: Any) -> Refit | None:
     if data is None:
         return None
     return Refit(*(fit(data[key], Count, f"refit.{key}") for key in ("clips", "steps")))
+
+
+def _teacher(data: Any) -> str | None:
+    return None if data is None else text(fit(data, str, "teacher"))
 
 
 def text(value: str, longest: int = LONGEST) -> str:

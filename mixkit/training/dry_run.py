@@ -34,6 +34,7 @@ class Estimate:
         epoch_seconds: of one epoch with its validation.
         run_seconds: of all epochs, and of a refit as long as it can be.
         budget: how long the run is.
+        teacher: what work the teacher of the run is, in a sentence; empty without one.
         memory: bytes at their peak: of the GPU, or of the process on a CPU.
         disk: bytes of the run folder, at least.
     """
@@ -46,6 +47,7 @@ class Estimate:
     epoch_seconds: float
     run_seconds: float
     budget: Budget
+    teacher: str
     memory: int
     disk: int
 
@@ -91,6 +93,7 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
         epoch_seconds=seconds * planned.per_epoch + checking,
         run_seconds=seconds * (planned.steps + again) + checking * planned.epochs,
         budget=planned,
+        teacher=prepared.teacher.work(recipe, model.features, len(model.labels)) if prepared.teacher else "",
         memory=peak(place),
         # The best epoch's, and two states; as much again for a refit.
         disk=(2 if again else 1) * (weights + 2 * (weights * (2 if step.ema else 1) + moments)),

@@ -30,6 +30,7 @@ def fingerprint(prepared: Prepared) -> Fingerprint:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "products": LIBRARY,
         **_sounds(prepared),
+        **({} if prepared.teacher is None else {"teacher_weights": prepared.teacher.sha256}),
     }
 
 

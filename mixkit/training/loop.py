@@ -163,6 +163,7 @@ def _new(prepared: Prepared, runs: Path, name: str | None, ranks: int) -> Run:
     commit, difference = code(Path.cwd())
     kept = environment(str(prepared.device), prepared.precision)
     kept |= {"processes": ranks, "conditions": fingerprint(prepared), "code": commit}
+    kept |= {} if prepared.teacher is None else {"teacher": prepared.teacher.path}
     run = Run.create(prepared.recipe, runs, name, kept)
     run.write(CLIPS, to_bytes(prepared.splits.kept))
     if difference:
@@ -218,6 +219,8 @@ def _fitted(fit: Fit, saved: tuple[Path, Mapping[str, Any]] | None) -> RunProgre
         fit.run.keep_epochs(0)
         if fit.prepared.start is not None:
             fit.run.event("started_from", **fit.prepared.start.to_json())
+        if fit.prepared.teacher is not None:
+            fit.run.event("taught_by", **fit.prepared.teacher.to_json())
     return fit()
 
 
@@ -272,6 +275,7 @@ def _test(prepared: Prepared, run: Run, progress: RunProgress, refit: Refit | No
         chosen_by=chosen_by(recipe.train.best),
         skipped=tuple(one.to_json() for one in prepared.splits.skipped),
         refit=refit,
+        teacher=None if prepared.teacher is None else prepared.teacher.name,
         parameters=sum(p.numel() for p in model.parameters()),
         **found,
     )

@@ -18,7 +18,7 @@ from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
 from mixkit.runs.clips import RunClip
-from mixkit.tasks.clip import SPLITS, expect_whole
+from mixkit.tasks.clip import SPLITS, expect_whole, some
 from mixkit.training.budget import Budget, budget, in_words, strength
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
@@ -26,6 +26,7 @@ from mixkit.training.fine_tune import expect_learning
 from mixkit.training.labels import check_labels
 from mixkit.training.memory import expect_training
 from mixkit.training.precision import precision_of
+from mixkit.training.teacher import Teacher
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Prepared:
     splits: RunSplits
     augmentations: Sequence[Augmentation] = ()
     start: StartingWeights | None = None
+    teacher: Teacher | None = None
 
     @cached_property
     def budget(self) -> Budget:
@@ -123,10 +125,13 @@ def prepare(
     rows = min(recipe.train.batch_size, len(splits.clips["train"]))
     expect_training(model, -(-rows // recipe.train.accumulation), place)
     precision = precision_of(recipe.train.precision, place)
-    prepared = Prepared(recipe, place, precision, model, splits, augmentations, given)
+    teacher = None if recipe.train.teacher is None else Teacher(recipe, model.features, model.labels)
+    prepared = Prepared(recipe, place, precision, model, splits, augmentations, given, teacher)
     expect_learning(model.features, model.network, recipe.train)
     if recipe.note:
         display.say(recipe.note)
+    if teacher is not None:
+        display.say(f"{teacher}{_leaked(teacher, splits)}")
     display.say(in_words(recipe.train, len(splits.clips["train"])))
     return prepared
 
@@ -138,6 +143,15 @@ def _expect_power(recipe: Recipe, model: Classifier) -> None:
                 fault = f"names {spec.name}, which varies power spectra, and features {recipe.features.name!r} have "
                 fix = "none. Leave it out, or take features such as log_mel."
                 raise SettingError(f"{home}.augmentations", fault + fix)
+
+
+def _leaked(teacher: Teacher, splits: RunSplits) -> str:
+    """What is to be known of figures on clips that the teacher has learned from."""
+    clips = teacher.learned_from(splits.kept)
+    if not clips:
+        return ""
+    told = f"It has learned from {len(clips):,} of the clips that are held out here ({some(clips)})"
+    return f" {told}: figures on them come out too high. Take a teacher of the same splits."
 
 
 def _augmentations(recipe: Recipe, clips: int, sample_rate: int) -> list[Augmentation]:

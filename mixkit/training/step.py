@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +17,13 @@ from mixkit.draw import Draw
 from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier
 from mixkit.model.norms import BatchNorm
-from mixkit.registry import Checkpointed, PowerFeatures, augmentation, loss, optimizer, schedule
+from mixkit.registry import Checkpointed, Features, PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import ExponentialAverage
 from mixkit.training.fine_tune import Frozen, split_groups
 from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
+from mixkit.training.teacher import Distilled, Teacher
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Step:
         self.model = prepared.model.to(prepared.device)
         self.precision = prepared.precision
         self.objective = loss.build(settings.loss, class_weights).to(prepared.device)
+        teacher = prepared.teacher
+        if teacher is not None:
+            teacher.to(prepared.device)
+        self.distilled = None if teacher is None else Distilled(self.objective, prepared.recipe, teacher)
         self.steps = optimizer.build(settings.optimizer, self.model.parameters(), settings.learning_rate)
         learning = (self.model.features, self.model.network)
         if settings.body_rate != 1 or settings.layer_decay is not None:
@@ -108,9 +113,11 @@ class Step:
         self.model.train()
         self.frozen.hold(done)
         statistics = [statistic.clone() for statistic in self._statistics()]
+        batch = self.varied(batch)
+        heard = None if self.distilled is None else self.heard(self.distilled.teacher, batch)
         spectrogram, target = self.augmented(batch)
         self.steps.zero_grad(set_to_none=True)
-        mean = self._backward(spectrogram, target, batch.total or len(target))
+        mean = self._backward(spectrogram, target, batch.total or len(target), heard)
         self.scaler.unscale_(self.steps)
         norm = self._clip()
         if self.looks and not self._is_sound(mean, norm):
@@ -128,21 +135,24 @@ class Step:
         """The learning rate of the step after that many; of the head, where parts have rates of their own."""
         return self.settings.learning_rate * self.rate(done)
 
-    def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the network is given, after all augmentation: spectrograms `b m l` and targets `b k`.
+    @torch.no_grad()
+    def varied(self, batch: Batch) -> Batch:
+        """The batch with its waveforms augmented, as the network and its teacher hear them."""
+        waveform, target = self._augment("waveform", batch.waveform, batch.target, batch)
+        return replace(batch, waveform=waveform, target=target)
 
-        Waveforms are varied first, then power spectra, then what the features make of them. Gradients are kept where
-        features learn.
+    def augmented(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the network is given of varied waveforms: spectrograms `b m l` and targets `b k`.
+
+        Power spectra are varied first, then what the features make of them. Gradients are kept where features learn.
         """
-        features = self.model.features
         with torch.set_grad_enabled(bool(self.learned_features)):
-            x, target = self._augment("waveform", batch.waveform, batch.target, batch)
-            if isinstance(features, PowerFeatures):
-                x, target = self._augment("power", features.power(x), target, batch)
-                x = features.from_power(x)
-            else:
-                x = features(x)
-            return self._augment("features", x, target, batch)
+            return self._spectrograms(self.model.features, batch.waveform, batch)
+
+    @torch.no_grad()
+    def heard(self, teacher: Teacher, batch: Batch) -> Tensor:
+        """What the teacher is given of the same waveforms, varied by the same random numbers: `b m l`."""
+        return self._spectrograms(teacher.features, teacher.waveform(batch.waveform), batch)[0]
 
     def state(self) -> dict[str, Any]:
         """All that moves from step to step; data and augmentation are keyed by epoch and item, and have no state."""
@@ -189,7 +199,15 @@ class Step:
         on_gpu = next(self.model.network.parameters()).device.type == "cuda"
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else torch.empty(0)}
 
-    def _backward(self, spectrogram: Tensor, target: Tensor, total: int) -> Tensor:
+    def _spectrograms(self, features: Features, waveform: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        if isinstance(features, PowerFeatures):
+            x, target = self._augment("power", features.power(waveform), batch.target, batch)
+            x = features.from_power(x)
+        else:
+            x, target = features(waveform), batch.target
+        return self._augment("features", x, target, batch)
+
+    def _backward(self, spectrogram: Tensor, target: Tensor, total: int, heard: Tensor | None) -> Tensor:
         """Gradients of the mean loss over the whole batch, in as many parts as were asked for."""
         rows, own, ranks = len(target), self.processes.count(total), self.processes.ranks
         # Learned features are gone through backward once, with the gradients of all parts.
@@ -208,7 +226,7 @@ class Step:
             share = (stop - start) * ranks / total if own else 0.0
             with waits:
                 with autocast(spectrogram.device, self.precision):
-                    part = self.objective(self.network(x[start:stop]), target[start:stop]) * share
+                    part = share * self._loss(self.network(x[start:stop]), target, heard, slice(start, stop))
                 self.scaler.scale(part).backward()
             losses.append(part.detach())
         if x.grad is not None:
@@ -216,6 +234,11 @@ class Step:
             for weight in self.learned_features:
                 self.processes.average(weight.grad)
         return torch.stack(losses).sum()
+
+    def _loss(self, logits: Tensor, target: Tensor, heard: Tensor | None, rows: slice) -> Tensor:
+        if self.distilled is None or heard is None:
+            return self.objective(logits, target[rows])
+        return self.distilled(logits, target[rows], heard[rows])
 
     def _clip(self) -> Tensor:
         weights = list(self.model.parameters())

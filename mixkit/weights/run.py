@@ -11,7 +11,8 @@ from torch import Tensor
 from mixkit.checkpoints.weights import load, located
 from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
-from mixkit.registry import REGISTRIES, Grid, weights
+from mixkit.plugins.load import loaded_plugins
+from mixkit.registry import Grid, weights
 from mixkit.values import PathName
 from mixkit.weights.filters import resized_filters
 from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resized, resizing
@@ -46,7 +47,7 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
         raise SettingError("weights.run.path", message)
     named = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - keeps an unknown ~name
     file, _ = located(named)
-    theirs = load(named, plugins=_loaded_plugins()).mixer
+    theirs = load(named, plugins=loaded_plugins()).mixer
     held, ours = theirs.state_dict(), mixer.state_dict()
     same = [one.names == other.names for one, other in zip(theirs.layers, mixer.layers, strict=False)]
     other = {_part(name) for name in held.keys() | ours if _shape(held, name) != _shape(ours, name)}
@@ -73,13 +74,6 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
         resized=tuple(dict.fromkeys(told)),
         left=groups(name for name in held if name not in fits and not (positions and name in POSITIONS)),
     )
-
-
-def _loaded_plugins() -> tuple[str, ...]:
-    """The modules beside mixkit that have registered something: the user had them loaded for this run."""
-    entries = (registry.entry(name) for registry in REGISTRIES.values() for name in registry.names())
-    modules = (entry.target.__module__ for entry in entries)
-    return tuple(dict.fromkeys(module for module in modules if not module.startswith("mixkit.")))
 
 
 def _means(name: str, same: list[bool], head: bool) -> bool:

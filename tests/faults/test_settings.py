@@ -75,6 +75,7 @@ def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
         "pool": (Site(Grid(4, 4), 16, 0, 1),),
         "head": (16, 2),
         "loss": (None,),
+        "distillation": (False,),
         "optimizer": ([weight], 0.1),
         "schedule": (10, 5),
         "weights": (None,),

@@ -61,6 +61,8 @@ def _check_recipe(recipe: "Recipe") -> None:
     say(f"{recipe.name} is sound: {size}{note}")
     if recipe.note:
         say(recipe.note)
+    if taught := _taught(recipe):
+        say(taught)
     say(planned(recipe))
 
 
@@ -71,9 +73,11 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     from mixkit.study.plan import plan
 
     built: dict[str, tuple[str, str]] = {}
+    taught: list[str] = []
 
     def look(arm: str, recipe: "Recipe") -> None:
         built[arm] = _built(recipe)
+        taught.extend(f"{arm}: {text}" for text in [_taught(recipe)] if text)
 
     try:
         planned = plan(study, Path(study.name), loaded=loaded, look=look)
@@ -90,7 +94,7 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     for arm in arms:
         say(f"  {arm:<{wide}}  {built[arm][0]}")
     assumed = {f"The number of classes is {note.removeprefix(', ')}" for _, note in built.values() if note}
-    for note in (*sorted(assumed), *notes):
+    for note in (*sorted(assumed), *dict.fromkeys(taught), *notes):
         say(note)
 
 
@@ -130,6 +134,20 @@ def _built(recipe: "Recipe") -> tuple[str, str]:
         grid = network.stem.grid
         form = f"{len(network.layers)} blocks over a {grid.frequency} x {grid.time} grid"
     return f"{form}, {parameters:,} parameters for {classes} classes", note
+
+
+def _taught(recipe: "Recipe") -> str:
+    """What teaches the network, and what work that is; nothing without a teacher."""
+    if recipe.train.teacher is None:
+        return ""
+    from mixkit.cli.views.recipe import classes_of
+    from mixkit.model.classifier import build_features
+    from mixkit.registry import task
+    from mixkit.training.teacher import Teacher
+
+    features, (classes, note) = build_features(recipe), classes_of(recipe)
+    teacher = Teacher(recipe, features, None if note else task.build(recipe.task).labels)
+    return f"{teacher} {teacher.work(recipe, features, classes)}"
 
 
 def _check_plugin(path: str, plugins: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ Listed = Literal[
     "heads",
     "networks",
     "losses",
+    "distillations",
     "augmentations",
     "optimizers",
     "schedules",

@@ -231,6 +231,8 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
         f"{recipe.train.batch_size} clips takes {found.step_seconds:.2f} s (loss {found.loss:.3f}), an epoch "
         f"{found.epoch_seconds:.0f} s, {found.budget.steps:,} updates {whole}.",
     )
+    if found.teacher:
+        say(found.teacher)
     say(f"Memory {found.memory / 2**30:.2f} GiB at its peak; disk at least {found.disk / 2**30:.2f} GiB.")
     say("No run was written.")
 

@@ -33,11 +33,12 @@ def summary(results: Results, best: str) -> str:
     """A run in a line; the figure by which its recipe chooses is named first."""
     tested = results.test
     shown = [figure(name, tested.several) for name in pair(best, tested.several)]
-    refit = f", {results.refit}" if results.refit else ""
+    more = f", taught by {results.teacher}" if results.teacher else ""
+    more += f", {results.refit}" if results.refit else ""
     return (
         f"{results.recipe} on {results.task} ({results.protocol}): "
         f"test {', '.join(f'{one.title} {one.show(tested.value(one.name))}' for one in shown)}, "
-        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}){refit}; "
+        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}){more}; "
         f"{results.parameters:,} parameters"
     )
 
