@@ -5,33 +5,16 @@
 timm cuts patches without overlap, so both hear 192 x 800 values in 12 x 50 patches. Needs the extra mixkit[parity].
 """
 
-import re
-
 import torch
 from comparing import Row, against, arguments, learning, place, report, same
 from timm.models.mlp_mixer import MlpMixer
 
 import mixkit
 from mixkit.model.mixer import Mixer
+from mixkit.weights.twins import family_of
+from mixkit.weights.twins import ours as own_name
 
 BINS, FRAMES = 192, 800
-RENAMED = (
-    (r"^stem\.proj\.", "stem.projection."),
-    (r"^head\.", "head.linear."),
-    (r"\.norm1\.", ".branches.0.norm."),
-    (r"\.norm2\.", ".branches.1.norm."),
-    (r"\.mlp_tokens\.", ".branches.0.operators.0.feed_forward."),
-    (r"\.mlp_channels\.", ".branches.1.operators.0.feed_forward."),
-    (r"\.fc1\.", ".expand."),
-    (r"\.fc2\.", ".contract."),
-)
-
-
-def renamed(name: str) -> str:
-    """Ours for a name of timm's."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 def main() -> None:
@@ -54,7 +37,10 @@ def main() -> None:
     ]
     loaded = mixkit.load_recipe("mlp_mixer", layers=["size/base"], settings=settings)
     ours = Mixer(loaded.model, bins=BINS, frames=FRAMES, classes=10).to(device)
-    ours.load_state_dict({renamed(name): tensor for name, tensor in theirs.state_dict().items()})
+    state = theirs.state_dict()
+    family = family_of(state)
+    assert family is not None
+    ours.load_state_dict({own_name(name, family, ours): tensor for name, tensor in state.items()})
     x = torch.randn(chosen.batch, BINS, FRAMES, device=device)
     with torch.no_grad():
         same("mlp_mixer", ours.eval()(x[:2]), theirs.eval()(x[:2].unsqueeze(1)))

@@ -23,7 +23,7 @@ def test_every_kind_is_listed_with_every_name(mixkit_command: Command) -> None:
         }
     assert set(typing.get_args(Listed)) == {"all", "recipes", *PLURALS.values()}
     assert {"losses", "features", "weights", "metrics"} <= set(everything)
-    assert set(everything["weights"]) == {"ast", "deit", "network", "run"}
+    assert set(everything["weights"]) == {"ast", "deit", "network", "run", "timm"}
 
 
 def test_a_kind_that_is_not_there(mixkit_command: Command) -> None:
@@ -77,7 +77,10 @@ def test_a_card_of_a_plugin_shows_control_characters_and_obeys_none(mixkit_comma
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("show", "weights.dei"), "error: no weights named 'dei'. Did you mean 'deit'? Known: ast, deit, run.\n"),
+        (
+            ("show", "weights.dei"),
+            "error: no weights named 'dei'. Did you mean 'deit'? Known: ast, deit, network, run, timm.\n",
+        ),
         (
             ("show", "operator.roll", "--set", "train.epochs = 1"),
             "error: operator.roll is no recipe; --with and --set are for recipes. Leave them out.\n",

@@ -213,7 +213,8 @@ def test_what_a_recipe_may_say() -> None:
     for line, message in {
         "train.init = @operator.roll()": "train.init is @operator.roll(). It takes @weights.NAME() or None.",
         "train.init = 'deit'": "train.init is 'deit' (a str). It takes @weights.NAME() or None.",
-        "train.init = @weights.diet()": "no weights named 'diet'. Did you mean 'deit'? Known: ast, deit, run.",
+        "train.init = @weights.diet()": "no weights named 'diet'. Did you mean 'deit'? Known: ast, deit, network, run, "
+        "timm.",
     }.items():
         with pytest.raises(MixkitError) as caught:
             mixkit.load_recipe("asm_rh", settings=[line])

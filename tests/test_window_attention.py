@@ -1,14 +1,11 @@
 """Attention in windows against Swin as timm and transformers have it, with the same weights."""
 
-import re
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-import mixkit
-from mixkit.model.mixer import Mixer
 from mixkit.registry import Grid, Site, operator
 from tests.test_parity import MLP, noise, take
 
@@ -165,56 +162,3 @@ def test_version_2_is_transformers(layer: int) -> None:
     y = x + block.layernorm_before(ours(x))
     expected = y + block.layernorm_after(block.output(block.intermediate(y)))
     close(expected, block(x, (8, 12))[0])
-
-
-RENAMED = (
-    (r"^stem\.projection", "patch_embed.proj"),
-    (r"^stem\.norm", "patch_embed.norm"),
-    (r"^head\.linear", "head.fc"),
-    (r"^(downsamples\.\d+)\.projection", r"\1.reduction"),
-    (r"\.branches\.0\.norm", ".norm1"),
-    (r"\.branches\.1\.norm", ".norm2"),
-    (r"\.branches\.1\.operators\.0\.feed_forward\.expand", ".mlp.fc1"),
-    (r"\.branches\.1\.operators\.0\.feed_forward\.contract", ".mlp.fc2"),
-    (r"\.branches\.0\.operators\.0\.table", ".attn.relative_position_bias_table"),
-    (r"\.branches\.0\.operators\.0\.projection", ".attn.proj"),
-    *((rf"\.branches\.0\.operators\.0\.{re.escape(ours)}$", f".attn.{theirs}") for ours, theirs in V2.items()),
-    (r"\.branches\.0\.operators\.0\.", ".attn."),
-    (r"^(?:blocks|downsamples)\.(\d+)", lambda found: f"layers.{int(found[1]) // 2}.blocks.{int(found[1]) % 2}"),
-    (r"^(layers\.\d+)\.blocks\.0\.(?=reduction|norm\.)", r"\1.downsample."),
-)
-
-
-@pytest.mark.parametrize(("recipe", "operator"), [("swin", "window_attention"), ("swin_v2", "window_attention_v2")])
-def test_the_pyramid_is_timms(recipe: str, operator: str) -> None:
-    """Every part in its place: stages, merging, norms ahead or behind, and where windows begin to shift."""
-    sizes = {"img_size": 64, "in_chans": 1, "num_classes": 5, "embed_dim": 8, "depths": (2, 2, 2, 2)}
-    kind = swin.SwinTransformer if recipe == "swin" else swin_v2.SwinTransformerV2
-    theirs = noise(kind(**sizes, num_heads=(1, 2, 4, 8), window_size=4))
-    settings = [f"stage_{stage}/stage.width = {4 * 2**stage}" for stage in (1, 2, 3, 4)]
-    settings += [
-        "stage_3/stage.depth = 2",
-        f"operator.{operator}.window = (4, 4)",
-        f"operator.{operator}.head_width = 8",
-    ]
-    model = mixkit.load_recipe(recipe, layers=[f"size/{recipe}_tiny"], settings=settings).model
-    ours = Mixer(model, 64, 64, 5).double().eval()
-    state = theirs.state_dict()
-
-    def found(name: str) -> Tensor:
-        for pattern, instead in RENAMED:
-            name = re.sub(pattern, instead, name)
-        return state.pop(name)
-
-    ours.load_state_dict({name: found(name).view_as(tensor) for name, tensor in ours.state_dict().items()})
-    assert not state
-    for block in theirs.modules():
-        if isinstance(block, swin_v2.WindowAttention):
-            unit = block.window_size
-            far = next(part for part in ours.modules() if getattr(part, "size", 0) == unit).distances(
-                unit, torch.float64
-            )
-            block.relative_coords_table.copy_(far.view_as(block.relative_coords_table))
-    x = torch.randn(2, 64, 64, dtype=torch.float64)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(x), theirs(x[:, None]), rtol=1e-11, atol=1e-11)

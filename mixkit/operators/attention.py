@@ -44,6 +44,7 @@ class Attention(nn.Module):
         self.projection = Linear(site.width, site.width)
         self.dropout = nn.Dropout(dropout)
         self._heads = (3, *split_heads(site.width, head_width))
+        self.head_width = self._heads[2]
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend."""

@@ -7,6 +7,7 @@ from mixkit.registry import weights
 from mixkit.weights.network import network
 from mixkit.weights.run import run
 from mixkit.weights.start import Start
+from mixkit.weights.timm import timm
 from mixkit.weights.vit import ast, deit
 
-__all__ = ["Start", "ast", "deit", "network", "run", "weights"]
+__all__ = ["Start", "ast", "deit", "network", "run", "timm", "weights"]

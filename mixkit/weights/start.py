@@ -47,8 +47,13 @@ class Start:
 
 def groups(names: Iterable[str]) -> tuple[str, ...]:
     """Names of tensors, those that differ by a number or by weight and bias shown as one: `blocks.*.attn.qkv`."""
-    found = dict.fromkeys(_group(name) for name in names)
-    shown = [printable(name if len(name) <= 80 else f"{name[:77]}...") for name in list(found)[:GROUPS]]
+    return shortened(dict.fromkeys(_group(name) for name in names))
+
+
+def shortened(names: Iterable[str]) -> tuple[str, ...]:
+    """The first few of many names, each safe to print and of a bearable length."""
+    found = list(names)
+    shown = [printable(name if len(name) <= 80 else f"{name[:77]}...") for name in found[:GROUPS]]
     more = len(found) - len(shown)
     return (*shown, f"{more} more") if more else tuple(shown)
 

@@ -1,16 +1,13 @@
 """Starts from a ViT: what DeiT learned from photographs, or AST from AudioSet, as far as a Mixer has a place for it."""
 
-import os
-from pathlib import Path
 from typing import Literal
 
-from mixkit.errors import SettingError, printable
 from mixkit.model.mixer import Mixer
 from mixkit.registry import weights
-from mixkit.storage.folders import data_folder
 from mixkit.values import Count, PathName
 from mixkit.weights.start import Start
 from mixkit.weights.taking import COLOURS, Taking
+from mixkit.weights.tensors import weights_file
 
 
 @weights("deit", paper="arXiv:2012.12877")
@@ -46,7 +43,7 @@ def deit(
 
     Differs: ASM and ASM-RH do not say which tensors they load, nor the factors of their gray; these are BT.601's.
     """
-    found = _located("deit", path, "facebook/deit-base-distilled-patch16-384, which AST starts from")
+    found = weights_file("deit", path, "facebook/deit-base-distilled-patch16-384, which AST starts from")
     taking = Taking("deit", mixer, found)
     taking.patches(COLOURS[colour], colour)
     return _rest(taking, position, channel, rows=None)
@@ -77,7 +74,7 @@ def ast(
 
     Differs: ASM-RH does not say which tensors it loads.
     """
-    taking = Taking("ast", mixer, _located("ast", path, "MIT/ast-finetuned-audioset-10-10-0.4593"))
+    taking = Taking("ast", mixer, weights_file("ast", path, "MIT/ast-finetuned-audioset-10-10-0.4593"))
     taking.patches(None, "")
     return _rest(taking, position, channel, rows)
 
@@ -88,22 +85,3 @@ def _rest(taking: Taking, position: bool, channel: bool, rows: int | None) -> St
     if channel:
         taking.channels()
     return taking.copied()
-
-
-def _located(name: str, path: str | None, example: str) -> Path:
-    """The file of a setting, or the one in the data folder."""
-    usual = data_folder() / "weights" / f"{name}.safetensors"
-    found = Path(os.path.expanduser(path)).absolute() if path else usual  # noqa: PTH111 - keeps an unknown ~name
-    try:
-        if found.is_file():
-            return found
-        what = "a folder" if found.is_dir() else "not there"
-    except (OSError, ValueError):  # a name too long, or with a zero byte
-        what = "no name for a file"
-    shown = printable(str(found) if len(str(found)) <= 200 else f"{str(found)[:197]}...")
-    where = f"names {shown}, which is {what}" if path else f"is not set, and {shown} is {what}"
-    raise SettingError(
-        f"weights.{name}.path",
-        f"{where}. mixkit does not fetch weights: get a file of them yourself, such as those of {example}, "
-        f"and put it there or name it: --set \"weights.{name}.path = 'PATH'\".",
-    )
