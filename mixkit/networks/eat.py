@@ -84,7 +84,7 @@ class EAT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of a batch of waveforms."""
         moments = self.project(self.body(self.start(x))).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(x), -1, -1).to(moments.dtype), moments], dim=1) + self.position
+        tokens = torch.cat([self.token.expand(x.shape[0], -1, -1).to(moments.dtype), moments], dim=1) + self.position
         heard = self.norm(self.encoder(self.dropout(tokens)))
         logits: Tensor = self.head(heard[:, 0])
         return logits
