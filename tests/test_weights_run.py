@@ -15,6 +15,7 @@ from mixkit.model.mixer import Mixer
 from mixkit.registry import Grid, Site, operator, weights
 from mixkit.runs.folder import Run
 from mixkit.weights.filters import resized_filter, resized_filters
+from mixkit.weights.kernels import resized_kernel
 from mixkit.weights.positions import AVERAGED, resized
 from mixkit.weights.start import Start
 
@@ -203,3 +204,31 @@ def test_refusals(made: Made, tmp_path: Path) -> None:
     )
     with pytest.raises(MixkitError, match="nowhere"):
         weights.build(weights.spec("run", path=str(tmp_path / "nowhere")), mixer)
+
+
+@pytest.mark.parametrize("size", [(20, 24), (16, 30), (12, 20), (8, 8), (1, 3)])
+def test_a_kernel_is_resized_as_timm_does(size: tuple[int, int]) -> None:
+    """And where patches become larger, what it says of them is what it said; the control: interpolated it is not."""
+    kernel = torch.randn(5, 1, 16, 16, dtype=torch.float64)
+    found = resized_kernel(kernel, size)
+    layers = pytest.importorskip("timm.layers", reason="extra mixkit[parity] is not installed")
+    if (size[0] >= 16) == (size[1] >= 16):  # in 32 bits, timm's matrix has no inverse where one axis grows alone
+        theirs = layers.resample_patch_embed(kernel, list(size), interpolation="bilinear", antialias=False)
+        torch.testing.assert_close(found, theirs, rtol=0, atol=2e-4)
+    patch = torch.randn(3, 1, 16, 16, dtype=torch.float64)
+    larger, said = interpolate(patch, size, mode="bilinear"), torch.einsum("csft,bsft->bc", kernel, patch)
+    if min(size) >= 16:
+        torch.testing.assert_close(torch.einsum("csft,bsft->bc", found, larger), said, rtol=1e-10, atol=1e-10)
+        naive = interpolate(kernel, size, mode="bilinear")
+        assert float((torch.einsum("csft,bsft->bc", naive, larger) - said).abs().max()) > 0.1
+    assert float(found.abs().max()) < 100
+
+
+def test_patches_of_another_size_are_taken(made: Made) -> None:
+    lines = ("model.positional = 'whole'", "stem.patches.size = (20, 16)")
+    theirs, ours, start = started(made("model.positional = 'whole'"), *lines)
+    wanted = resized_kernel(theirs.state_dict()["stem.projection.weight"], (20, 16)).float()
+    torch.testing.assert_close(ours.state_dict()["stem.projection.weight"], wanted)
+    assert torch.equal(ours.state_dict()["stem.projection.bias"], theirs.state_dict()["stem.projection.bias"])
+    assert start.resized[0] == "patch kernels 16 x 16 to 20 x 16 (bins x frames)"
+    assert start.left == ("head.linear",)

@@ -15,6 +15,7 @@ from mixkit.plugins.load import loaded_plugins
 from mixkit.registry import Grid, weights
 from mixkit.values import PathName
 from mixkit.weights.filters import resized_filters
+from mixkit.weights.kernels import resized_stem
 from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resized, resizing
 from mixkit.weights.start import Start, groups
 
@@ -26,9 +27,10 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
     """What a network of mixkit learned before: from other recordings, shorter clips, or with other classes.
 
     Taken is every part whose tensors have the same names and shapes in both, in blocks of the same operators.
-    Positions of another grid, and the filters of `global_filter`, are interpolated, and where the one network has
-    positions for every place and the other for frequency and time apart, they are averaged or added up. What does not
-    fit stays fresh, such as maps over tokens where the grid is another. Features are measured anew.
+    Linear patches of another size say of a resized patch what they said of the patch. Positions of another grid, and
+    the filters of `global_filter`, are interpolated, and where the one network has positions for every place and the
+    other for frequency and time apart, they are averaged or added up. What does not fit stays fresh, such as maps over
+    tokens where the grid is another. Features are measured anew.
 
     Args:
         mixer: that is to start from it.
@@ -52,10 +54,13 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
     same = [one.names == other.names for one, other in zip(theirs.layers, mixer.layers, strict=False)]
     other = {_part(name) for name in held.keys() | ours if _shape(held, name) != _shape(ours, name)}
     fits = {name: tensor for name, tensor in held.items() if _means(name, same, head) and _part(name) not in other}
+    stem, resized_patches = resized_stem(theirs, mixer)
+    fits |= stem
     if not fits:
         remedy = "Take a run with the same operators and width"
         raise MixkitError(f"{printable(str(file))} holds nothing that fits this network. {remedy}.")
     positions, told = _positions(theirs, mixer)
+    told = [resized_patches, *told] if stem else told
     for name, tensor, before, now in resized_filters(theirs, mixer, same):
         fits[name] = tensor
         told.append(resizing("filters", before, now))

@@ -14,6 +14,7 @@ from mixkit.model.mixer import Mixer
 from mixkit.operators import Attention, WindowAttention
 from mixkit.registry import Grid, weights
 from mixkit.values import PathName
+from mixkit.weights.kernels import resized_kernel, resizing_kernel
 from mixkit.weights.positions import AVERAGED, every_place, placed, resized, resizing
 from mixkit.weights.start import Start, groups, shortened
 from mixkit.weights.tensors import Tensors, weights_file
@@ -30,8 +31,9 @@ def timm(
     """What a network of timm learned from photographs, of a kind that is built here as well.
 
     MLP-Mixer, gMLP, ResMLP, PoolFormer, ConvMixer, ViT and DeiT, Swin and Swin V2, each into the recipe of the same
-    operators. Taken is what has the same shape in both. Positions of another grid are interpolated, bicubically as timm
-    does, and so are biases of windows of another size. Maps over tokens stay fresh where the grid is another. Of a
+    operators. Taken is what has the same shape in both. Linear patches of another size say of a resized patch what they
+    said of the patch. Positions of another grid are interpolated, bicubically as timm does, and so are biases of
+    windows of another size. Maps over tokens stay fresh where the grid is another. Of a
     file with fewer blocks in a stage the last ones of that stage stay fresh; of one with more, the first are taken.
 
     Args:
@@ -44,7 +46,7 @@ def timm(
 
     Raises:
         SettingError: no file is named, or there is none.
-        MixkitError: the file is of another kind than this network, or of another width or patch; the tensor is named.
+        MixkitError: the file is of another kind than this network, or of another width; the tensor is named.
         DamagedError: it is no safetensors file, or holds numbers that are not finite.
 
     Paper: as a start for audio AST, Gong, Chung and Glass 2021, arXiv:2104.01778, section 2.2.
@@ -96,16 +98,19 @@ class _Taken:
             message = f"has nothing in common with the stem of {self.family.recipe}, of which {self.file.shown} is"
             raise SettingError("model.stem", f"{message}. Take that of the recipe {self.family.recipe}.")
         found, wanted = self.file.shape(name), self.own[self.names[name]].shape
-        if found[0] != wanted[0] or found[2:] != wanted[2:] or found[1] not in (1, len(colours)):
+        linear = self.names[name] == "stem.projection.weight"
+        if found[0] != wanted[0] or (found[2:] != wanted[2:] and not linear) or found[1] not in (1, len(colours)):
             shape = f"[{wanted[0]}, 1 or 3, {wanted[2]}, {wanted[3]}]"
-            fix = f"stem.patches.size = ({found[2]}, {found[3]})"
+            fix = f"stem.convolution.kernel = [({found[2]}, {found[3]})]"
             if found[0] != wanted[0]:
                 fix = f"{'the width of the first stage' if self.mixer.downsamples else 'model.width'} = {found[0]}"
             raise MixkitError(f"{self.file.at(name)} is {list(found)}, and this network takes {shape}. Set {fix}.")
         weight = self.file.read(name).double()
         if found[1] != 1:
             weight = (weight * weight.new_tensor(colours).view(1, -1, 1, 1)).sum(1, keepdim=True)
-        self._take(name, self.names[name], weight)
+        if found[2:] != tuple(wanted[2:]):
+            self._resized.append(resizing_kernel(found, wanted))
+        self._take(name, self.names[name], resized_kernel(weight, (wanted[2], wanted[3])))
         self._taken.append(f"first map{f' (RGB by {rule})' if found[1] != 1 else ''}")
 
     def rest(self, head: bool) -> None:
