@@ -39,6 +39,11 @@ from mixkit.values import Count, Location, NotNegative, PathName, Positive, Rang
 from mixkit.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from mixkit.api.recipes import check as check
+    from mixkit.api.recipes import look as look
+    from mixkit.api.runs import evaluate as evaluate
+    from mixkit.api.runs import train as train
+    from mixkit.api.studies import ablate as ablate
     from mixkit.checkpoints.weights import load as load
     from mixkit.conformance import checks as checks
     from mixkit.draw import Draw as Draw
@@ -46,18 +51,25 @@ if TYPE_CHECKING:
     from mixkit.plugins.load import load_plugins as load_plugins
     from mixkit.recipe.gin_file import load_recipe as load_recipe
     from mixkit.recipe.writer import to_gin as to_gin
-    from mixkit.training.loop import train as train
+    from mixkit.report.write import compare as compare
 
 # Imported at first use: torch takes seconds, and `mixkit --help` needs none of it.
 _LAZY = {
     "Draw": "mixkit.draw",
+    "ablate": "mixkit.api.studies",
     "build": "mixkit.model.classifier",
+    "check": "mixkit.api.recipes",
     "checks": "mixkit.conformance",
+    "compare": "mixkit.report.write",
+    "evaluate": "mixkit.api.runs",
+    "export": "mixkit.export",
     "load": "mixkit.checkpoints.weights",
     "load_plugins": "mixkit.plugins.load",
     "load_recipe": "mixkit.recipe.gin_file",
+    "look": "mixkit.api.recipes",
+    "report": "mixkit.report",
     "to_gin": "mixkit.recipe.writer",
-    "train": "mixkit.training.loop",
+    "train": "mixkit.api.runs",
 }
 
 __all__ = [
@@ -78,22 +90,29 @@ __all__ = [
     "Site",
     "Spec",
     "Whole",
+    "ablate",
     "augmentation",
     "build",
+    "check",
     "checks",
+    "compare",
     "distillation",
     "downsample",
+    "evaluate",
+    "export",
     "features",
     "head",
     "load",
     "load_plugins",
     "load_recipe",
+    "look",
     "loss",
     "metric",
     "network",
     "operator",
     "optimizer",
     "pool",
+    "report",
     "schedule",
     "stem",
     "task",
@@ -105,7 +124,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'mixkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(_LAZY[name])
+    return module if _LAZY[name] == f"mixkit.{name}" else getattr(module, name)  # a room that is a function
 
 
 def __dir__() -> list[str]:

@@ -56,5 +56,6 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _home(thing: Any) -> str:
-    """Where a thing is defined."""
+    """Where a thing is defined; of a room that is a function, the function."""
+    thing = getattr(thing, "function", thing)
     return f"{thing.__module__}.{thing.__qualname__}"

@@ -8,6 +8,7 @@ import cards
 import columns
 import commands
 import names
+import notebook
 import recipe_pages
 import rooms
 import settings
@@ -40,5 +41,5 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _pages() -> Iterator[tuple[str, Any]]:
-    for part in (cards, recipe_pages, names, settings, commands, api):
+    for part in (cards, recipe_pages, names, settings, commands, api, notebook):
         yield from part.pages()

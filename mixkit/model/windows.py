@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from mixkit.errors import printable
+from mixkit.markup import table
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class Prediction:
     def __str__(self) -> str:
         count = "1 window" if len(self.windows) == 1 else f"{len(self.windows)} windows"
         return f"{printable(self.label)} {self.probability:.1%} ({self.seconds:.2f} s, {count})"
+
+    def __repr__(self) -> str:
+        return f"<Prediction: {self}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(label, f"{share:.1%}") for label, share in self.top(5)]
+        return table(("label", "probability"), rows, str(self))
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from mixkit.errors import SettingError
-from mixkit.recipe.section import Section, expect_kind
+from mixkit.recipe.section import Section, expect_kind, refuse_assignment
 from mixkit.recipe.train import Train
 from mixkit.registry import Spec
 from mixkit.values import Count, Positive, Rate, Whole, show
@@ -251,6 +251,18 @@ class Recipe(Section):
         if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
             raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
 
+    def __repr__(self) -> str:
+        if self.model is None:
+            shape = f"network {self.network}"
+        else:
+            blocks = [block for stage in self.model.pyramid for block in stage.pattern]
+            names = [spec.name for block in blocks for branch in block.branches for spec in branch.operators]
+            mixed = " + ".join(dict.fromkeys(names)) or "nothing mixed"
+            shape = f"{self.model.depth} blocks of {self.model.width} channels ({mixed})"
+        length = f"epochs: {self.train.epochs}" if self.train.epochs else f"updates: {self.train.steps}"
+        batch = f"clips in a batch: {self.train.batch_size}"
+        return f"<Recipe {self.name}: task {self.task.name}, {shape}, {length}, {batch}>"
+
     @property
     def architecture(self) -> Model | Spec:
         """The network as data: a model, or the whole network that takes its place."""
@@ -275,3 +287,6 @@ class Recipe(Section):
 SECTIONS: Mapping[str, type[Section]] = {
     section.__name__.lower(): section for section in (Recipe, Model, Stage, Block, Branch, Train)
 }
+
+for _section in SECTIONS.values():  # a frozen dataclass has an error of its own, which names no other way
+    _section.__setattr__ = refuse_assignment  # type: ignore[method-assign, assignment]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mixkit.errors import MixkitError, SettingError, did_you_mean
+from mixkit.markup import table
 from mixkit.values import describe, fit
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -101,6 +102,15 @@ class Registry(Generic[Built]):
             return target
 
         return register
+
+    def __repr__(self) -> str:
+        return f"<Registry of kind {self.kind!r}: {', '.join(self.names())}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, self.entry(name).summary) for name in self.names()]
+        return table(
+            (self.kind, ""), rows, f"{len(rows)} names; mixkit.{self.kind}.entry(NAME) has the settings of one"
+        )
 
     def forget(self, module: str) -> None:
         """Removes what a module registered, and what the modules below it did: it failed while it was imported."""

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mixkit.markup import table
 from mixkit.recipe.figures import Figure, figure
 from mixkit.report.runs_by_arm import ComparedArm, RunEntry, RunsByArm
 from mixkit.report.statistics import Difference, Summary, difference, holm, summary
@@ -58,6 +59,25 @@ class Comparison:
     by_arm: RunsByArm
     rows: tuple[Row, ...]
 
+    def __repr__(self) -> str:
+        return f"<Comparison {self.by_arm.name}: {', '.join(row.arm.name for row in self.rows)}>"
+
+    def _repr_html_(self) -> str:
+        shown = [self.figure(name) for name in self.by_arm.figures]
+        rows = []
+        for row in self.rows:
+            pairs = row.differences[self.headline]
+            change = "base" if row is self.rows[0] else "-"
+            if pairs is not None:
+                change = (
+                    f"{self.figure(self.headline).scale * pairs.pairs.mean:+.1f} (p = {pairs.adjusted or pairs.p:.2g})"
+                )
+            rows.append(
+                (row.arm.name, len(row.arm.done), *(_shown(row.figures[one.name], one) for one in shown), change)
+            )
+        columns = ("arm", "runs", *(one.heading for one in shown), "difference (Holm)")
+        return table(columns, rows, f"{self.by_arm.name}: mean ± standard deviation over runs")
+
     @property
     def headline(self) -> str:
         """The figure by which arms are told apart."""
@@ -110,6 +130,13 @@ def comparable(one: RunEntry, other: RunEntry) -> bool:
     a, b = one.results, other.results
     facts = [(r.task, r.protocol, r.labels, r.test.clips, r.test.several) for r in (a, b)]
     return facts[0] == facts[1]
+
+
+def _shown(found: Summary | None, shown: Figure) -> str:
+    if found is None:
+        return "-"
+    spread = "" if found.deviation is None else f" ± {shown.scale * found.deviation:.1f}"
+    return f"{shown.scale * found.mean:.1f}{spread}" if shown.percent else f"{found.mean:.3g}"
 
 
 def _names(by_arm: RunsByArm) -> tuple[str, ...]:

@@ -2,20 +2,19 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixkit.checkpoints.weights import load
 from mixkit.data.run_split import run_split
 from mixkit.errors import MixkitError, RunError, printable
 from mixkit.model.classifier import Classifier
-from mixkit.recipe.figures import columns, pair
 from mixkit.recipe.figures import figure as figure_of
 from mixkit.registry import Clip, loss
 from mixkit.report.formats import in_csv
+from mixkit.runs.curves import BLUE, GREEN, INK, curves
 from mixkit.runs.folder import Run
 from mixkit.runs.records import read_best
 from mixkit.runs.results import Results
@@ -23,8 +22,6 @@ from mixkit.storage.picture import MOST_CLASSES, rendered
 from mixkit.training.metrics import THRESHOLD
 
 Place = TypeVar("Place", int, str)
-
-INK, BLUE, ORANGE, GREEN, PALE = "#222222", "#2a6f97", "#d9822b", "#4c956c", "#d9d9d9"
 
 
 def draw(
@@ -70,39 +67,6 @@ def draw(
         else:
             if missing:
                 say(f"{folder / name} was missing: drawn.")
-
-
-def curves(records: Sequence[dict[str, Any]], results: Results, best: str) -> Figure:
-    """Loss and validation figures over the epochs, with the chosen one marked."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    losses, shares = figure.subplots(1, 2)
-    epochs = [record["epoch"] for record in records]
-    marker = "o" if len(epochs) == 1 else None
-    losses.plot(epochs, [r["train"]["loss"] for r in records], color=BLUE, marker=marker, label="training")
-    losses.plot(epochs, [r["valid"]["loss"] for r in records], color=ORANGE, marker=marker, label="validation")
-    losses.set_ylabel("loss")
-    losses.set_ylim(0, 1.05 * max(max(r["train"]["loss"], r["valid"]["loss"]) for r in records))
-    several = results.test.several
-    first = [figure_of(name, several) for name in dict.fromkeys((*pair(best, several), *columns(several)))]
-    for one, colour in zip([one for one in first if one.percent], (BLUE, GREEN, ORANGE), strict=False):
-        found = [record["valid"].get(one.name) for record in records]
-        values = [float("nan") if value is None else one.scale * value for value in found]
-        shares.plot(epochs, values, color=colour, marker=marker, label=f"validation {one.title}")
-    shares.set_ylabel("per cent")
-    shares.set_ylim(top=101)
-    for axes in (losses, shares):
-        axes.axvline(results.best_epoch, color=INK, linewidth=1, linestyle=":", label="best epoch")
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        _plain(axes)
-        axes.legend(frameon=False)
-    figure.suptitle(
-        f"{results.recipe} on {results.task} ({results.protocol}){', refitted' if results.refit else ''}: test "
-        + ", ".join(f"{one.title} {one.show(results.test.value(one.name))}" for one in first[:2]),
-        x=0.01,
-        ha="left",
-    )
-    return figure
 
 
 def confusion(results: Results) -> Figure:
@@ -226,11 +190,6 @@ def _title(results: Results, shown: int, which: str, known: int | None = None) -
     many = known or len(results.labels)
     part = f"; {shown} of {many} classes, {which}: all are in the .csv" if shown < many else ""
     return f"{results.recipe}, test: {results.test.clips} clips{part}"
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=PALE, linewidth=0.6)
 
 
 def _short(label: str) -> str:

@@ -1,6 +1,7 @@
 """The run folder: everything about one training, and the only writer of it."""
 
 import json
+import os
 import re
 import time
 import uuid
@@ -8,16 +9,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixkit.errors import DamagedError, RunError, printable
+from mixkit.markup import paragraph, picture
 from mixkit.recipe.identity import what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
-from mixkit.runs.records import content, epochs_csv
+from mixkit.runs.curves import curves
+from mixkit.runs.records import content, epochs_csv, flat, read_best
 from mixkit.runs.results import Results, text
 from mixkit.storage.atomic import append_line, new_folder, remove_parts, write_whole, writing
-from mixkit.storage.lock import locked
+from mixkit.storage.lock import holder, locked
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COMPLETE = "results.json"
 RECIPE = "recipe.gin"
@@ -26,6 +32,7 @@ TABLE = "metrics.csv"
 TIMES = "times.jsonl"
 REFIT = "refit"
 EVENTS = "events.jsonl"
+LARGEST = 2**21  # bytes of a picture that is shown in a notebook
 
 
 class Run:
@@ -40,6 +47,27 @@ class Run:
 
     def __init__(self, folder: Path):
         self.folder = folder
+
+    def __fspath__(self) -> str:
+        """Its folder: a run can stand where a path is asked for."""
+        return os.fspath(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}: {self._told()}>"
+
+    def _repr_html_(self) -> str:
+        drawn = self.folder / "figures" / "curves.png"
+        parts = [paragraph(self.folder, strong=True), paragraph(self._told())]
+        parts += [self.results()._repr_html_()] if self.complete else []
+        if drawn.is_file() and drawn.stat().st_size < LARGEST:
+            parts.append(picture(drawn.read_bytes(), "loss and figures over the epochs"))
+        return "".join(parts)
+
+    def _told(self) -> str:
+        try:
+            return self.results().summary(read_best(self.folder)) if self.complete else self.state
+        except DamagedError as error:
+            return str(error)
 
     @classmethod
     def create(
@@ -149,6 +177,35 @@ class Run:
     def complete(self) -> bool:
         """Whether training ended and was tested."""
         return (self.folder / COMPLETE).is_file()
+
+    @property
+    def state(self) -> str:
+        """`complete`, `running`, or `stopped`, which can go on."""
+        return "complete" if self.complete else "running" if holder(self.folder / ".lock") else "stopped"
+
+    def frame(self) -> Any:
+        """The epochs as a data frame of pandas, a row each: `epoch`, `train.loss`, `valid.accuracy` and so on.
+
+        Raises:
+            RunError: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-untyped, unused-ignore]
+        except ImportError:
+            fix = "pip install pandas, or take run.metrics(), a list of the same."
+            raise RunError(f"run.frame() needs pandas, which is not installed. {fix}") from None
+        return pandas.DataFrame(flat(self.metrics()))
+
+    def plot(self) -> "Figure":
+        """Loss and figures over the epochs, also of a run that has not ended.
+
+        Raises:
+            RunError: no epoch has ended.
+        """
+        records = self.metrics()
+        if not records:
+            raise RunError(f"{self.folder} has nothing to plot: no epoch has ended there.")
+        return curves(records, self.results() if self.complete else None, read_best(self.folder))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs; a torn last line is left out."""

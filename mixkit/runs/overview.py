@@ -49,11 +49,6 @@ def overview(folder: Path) -> list[Line]:
     return [_line(path) for path in found if not path.name.startswith(".")]  # one that is being made
 
 
-def state_of(run: Run) -> str:
-    """`complete`, `running` or `stopped`."""
-    return "complete" if run.complete else "running" if holder(run.folder / ".lock") else "stopped"
-
-
 def _line(folder: Path) -> Line:
     run = Run(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
@@ -62,7 +57,7 @@ def _line(folder: Path) -> Line:
         records = run.metrics()
         chosen = [record["valid"].get(best) for record in records if record["best"]]
         results = run.results() if run.complete else None
-        held, state = holder(folder / ".lock"), state_of(run)
+        held, state = holder(folder / ".lock"), run.state
         note = f"{results.protocol}{', refitted' if results.refit else ''}" if results else held or ""
         values = (float(chosen[-1]) if chosen else None, results.test.value(best) if results else None)
         return Line(os.fspath(folder), state, len(records), best, *values, run.seconds(), size, note)

@@ -59,14 +59,20 @@ def read_epochs(folder: Path, name: str) -> tuple[Epoch, ...]:
     return tuple(found)
 
 
-def epochs_csv(records: Sequence[dict[str, Any]]) -> str:
-    """The records as CSV: nested figures as `valid.accuracy`."""
+def flat(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records with nested figures as `valid.accuracy`."""
     rows: list[dict[str, Any]] = []
     for record in records:
         row: dict[str, Any] = {}
         for key, part in record.items():
             row |= {f"{key}.{inner}": value for inner, value in part.items()} if isinstance(part, dict) else {key: part}
         rows.append(row)
+    return rows
+
+
+def epochs_csv(records: Sequence[dict[str, Any]]) -> str:
+    """The records as CSV."""
+    rows = flat(records)
     written = StringIO()
     table = csv.DictWriter(written, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     table.writeheader()

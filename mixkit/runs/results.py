@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mixkit.errors import printable
-from mixkit.recipe.figures import KEYS, LOSS, standard
+from mixkit.markup import folded, table
+from mixkit.recipe.figures import KEYS, LOSS, columns, figure, pair, standard
 from mixkit.values import Count, NotNegative, Share, Whole, fit
 
 LONGEST = 300  # characters of a text that is shown
@@ -54,6 +55,19 @@ class Figures:
     def headline(self) -> dict[str, float | None]:
         """A number for each, by which a best epoch can be chosen."""
         return {LOSS: self.loss, **self.values}
+
+    def shown(self) -> dict[str, str]:
+        """The figures as tables show them, by their headings."""
+        names = dict.fromkeys((*columns(self.several), *self.asked))
+        named = {one.title: one.show(self.value(one.name)) for one in (figure(name, self.several) for name in names)}
+        return {"clips": f"{self.clips:,}", **named, LOSS: f"{self.loss:.3f}"}
+
+    def _repr_html_(self) -> str:
+        shown = self.shown()
+        each = {figure(name).per_class or name: found for name, found in self.per_class.items()}
+        labels = dict.fromkeys(label for found in each.values() for label in found)
+        rows = [(label, *(f"{of[label]:.1%}" if label in of else "-" for of in each.values())) for label in labels]
+        return table((*shown,), [(*shown.values(),)]) + folded("each class", table(("class", *each), rows))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, one level of it: metrics stand beside the others."""
@@ -144,6 +158,24 @@ class Results:
     skipped: tuple[Mapping[str, str], ...] = field(default=())
     refit: Refit | None = None
     teacher: str | None = None
+
+    def summary(self, best: str) -> str:
+        """The run in a line; the figure by which its recipe chooses is named first."""
+        shown = [figure(name, self.test.several) for name in pair(best, self.test.several)]
+        more = f", taught by {self.teacher}" if self.teacher else ""
+        more += f", {self.refit}" if self.refit else ""
+        return (
+            f"{self.recipe} on {self.task} ({self.protocol}): "
+            f"test {', '.join(f'{one.title} {one.show(self.test.value(one.name))}' for one in shown)}, "
+            f"from epoch {self.best_epoch} of {self.epochs} ({self.chosen_by}){more}; "
+            f"{self.parameters:,} parameters"
+        )
+
+    def _repr_html_(self) -> str:
+        splits = {"valid": self.valid.shown(), "test": self.test.shown()}
+        rows = [(split, *shown.values()) for split, shown in splits.items()]
+        title = f"{self.recipe} on {self.task} ({self.protocol}), epoch {self.best_epoch} of {self.epochs}"
+        return table(("split", *splits["test"]), rows, title)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -26,6 +26,13 @@ _SETTINGS: dict[Any, Any] = {
 _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
 
 
+class Drawn(Figure):
+    """A figure that a notebook shows, whatever is set there."""
+
+    def _repr_png_(self) -> bytes:
+        return rendered(lambda: self)
+
+
 class PictureError(MixkitError):
     """Something cannot be drawn. Nothing but a picture is lost by it."""
 

@@ -14,11 +14,17 @@ from mixkit.handlers import handled
 ASKING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name))
 
 
+def interactive() -> bool:
+    """Whether somebody types here: in Python itself, IPython or a notebook."""
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive)
+
+
 class Signals:
     """Listens for SIGTERM, SIGINT, SIGUSR1 and SIGHUP; one that was ignored from the start stays so.
 
     A signal that comes while nothing is to be saved stops the run at once; within `finishing` it waits to be asked
-    for. A second one leaves at once in any case.
+    for. A second one leaves at once in any case; where somebody types commands, as `KeyboardInterrupt`, and what is in
+    memory stays.
     """
 
     def __init__(self) -> None:
@@ -42,6 +48,8 @@ class Signals:
 
     def _take(self, number: int, frame: FrameType | None) -> Any:
         if self.asked is not None:
+            if interactive():  # all that somebody has in memory would go with the process
+                raise KeyboardInterrupt
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h")  # the bar has hidden the cursor
             os._exit(128 + number)

@@ -57,7 +57,7 @@ def check(
 def _check_recipe(recipe: "Recipe") -> None:
     from mixkit.training.budget import planned
 
-    size, note = _built(recipe)
+    size, note = built(recipe)
     say(f"{recipe.name} is sound: {size}{note}")
     if recipe.note:
         say(recipe.note)
@@ -72,11 +72,11 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     from mixkit.recipe.faults import RecipeError
     from mixkit.study.plan import plan
 
-    built: dict[str, tuple[str, str]] = {}
+    sizes: dict[str, tuple[str, str]] = {}
     taught: list[str] = []
 
     def look(arm: str, recipe: "Recipe") -> None:
-        built[arm] = _built(recipe)
+        sizes[arm] = built(recipe)
         taught.extend(f"{arm}: {text}" for text in [_taught(recipe)] if text)
 
     try:
@@ -84,7 +84,7 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     except (RecipeError, RunError):
         raise
     except MixkitError as error:  # of a task whose folds are those of its recordings, which are not here
-        arms, size = [*built], f"{len(built)} arms; how many runs is not known: {error}"
+        arms, size = [*sizes], f"{len(sizes)} arms; how many runs is not known: {error}"
         notes: list[str] = []
     else:
         arms, size = [arm.name for arm in planned.record.arms], f"{size_of(planned.record)}."
@@ -92,8 +92,8 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     say(f"{study.name} is sound: {size}")
     wide = max(map(len, arms))
     for arm in arms:
-        say(f"  {arm:<{wide}}  {built[arm][0]}")
-    assumed = {f"The number of classes is {note.removeprefix(', ')}" for _, note in built.values() if note}
+        say(f"  {arm:<{wide}}  {sizes[arm][0]}")
+    assumed = {f"The number of classes is {note.removeprefix(', ')}" for _, note in sizes.values() if note}
     for note in (*sorted(assumed), *dict.fromkeys(taught), *notes):
         say(note)
 
@@ -115,7 +115,7 @@ def _lengths(study: "Plan", loaded: tuple[str, ...]) -> list[str]:
     return [text if len(found) == 1 else f"{', '.join(arms)}: {text}" for text, arms in found.items()]
 
 
-def _built(recipe: "Recipe") -> tuple[str, str]:
+def built(recipe: "Recipe") -> tuple[str, str]:
     """The size of the network, which is built without memory for its weights, and a note on its classes."""
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features

@@ -1,6 +1,6 @@
 """`mixkit look`: pictures of what a network mixes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,8 +38,6 @@ def look(
 ) -> None:
     """Draw what every operator mixes, and for a trained run how much each branch changes."""
     from mixkit.cli.views.picture import write_png
-    from mixkit.explain import plots
-    from mixkit.explain.influence import LOOKED, changes, influences
     from mixkit.model.classifier import build
     from mixkit.storage.atomic import writing
 
@@ -51,32 +49,53 @@ def look(
         raise MixkitError(f"{run} is a run, with a recipe of its own. Leave --with out.")
     else:
         model = load_model(run, plugins, trust, settings=settings)
-        features = _features(model)
+        features = clips_of(model)
         if model.refit:
             say("The clips it is shown are of validation, on which it was trained, too (train.refit).")
-    depth = len(model.expect_mixer(LOOKED).blocks)
-    chosen = layer or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
-    found = list(influences(model, features, _token(at), [number for number in chosen if layer or number < depth]))
+    pictures, said = looked_at(model, features, _token(at), layer or ())
     folder = out or (run / "figures" if run else Path("look"))
     fix = "Free the disk, or name another folder with --out."
     with writing(folder, fix=fix):
         folder.mkdir(parents=True, exist_ok=True)
-    pictures: dict[str, Callable[[], Figure]] = {}
-    for name in dict.fromkeys(one.name for one in found):
-        own = [one for one in found if one.name == name]
-        first = [one for one in own if one.branch == own[0].branch]
-        pictures[f"look_{name}.png"] = partial(plots.mixing, first)
-        say(plots.shares(own) + ".")
-    if features is not None:
-        pictures["look_branches.png"] = partial(plots.used, changes(model, features))
+    for sentence in said:
+        say(sentence)
     drawn = [file for file, draw in pictures.items() if write_png(folder / file, draw, fix)]
     if not drawn:
         raise MixkitError("nothing could be drawn.")
     say(f"Drawn in {folder}: {', '.join(drawn)}.")
 
 
-def _features(model: "Classifier") -> "Tensor":
-    """Of clips of the validation split, from all over it."""
+def looked_at(
+    model: "Classifier", features: "Tensor | None", at: tuple[int, int] | None, layers: Sequence[int]
+) -> "tuple[dict[str, Callable[[], Figure]], list[str]]":
+    """What draws each picture, by its file, and what there is to say.
+
+    Args:
+        model: fresh, or trained.
+        features: of clips that a trained one is shown; None for noise.
+        at: the token, as frequency and time on the grid; None for the middle.
+        layers: those that are named, or none.
+    """
+    from mixkit.explain import plots
+    from mixkit.explain.influence import LOOKED, changes, influences
+
+    depth = len(model.expect_mixer(LOOKED).blocks)
+    chosen = layers or sorted({round(step * (depth - 1) / max(1, min(SHOWN, depth) - 1)) for step in range(SHOWN)})
+    found = list(influences(model, features, at, [number for number in chosen if layers or number < depth]))
+    pictures: dict[str, Callable[[], Figure]] = {}
+    said = []
+    for name in dict.fromkeys(one.name for one in found):
+        own = [one for one in found if one.name == name]
+        first = [one for one in own if one.branch == own[0].branch]
+        pictures[f"look_{name}.png"] = partial(plots.mixing, first)
+        said.append(f"{plots.shares(own)}.")
+    if features is not None:
+        pictures["look_branches.png"] = partial(plots.used, changes(model, features))
+    return pictures, said
+
+
+def clips_of(model: "Classifier") -> "Tensor":
+    """Features of clips of the validation split, from all over it."""
     import torch
 
     from mixkit.data.run_split import run_split

@@ -239,7 +239,7 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
 
 def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     """Draws the figures, and says what the run came to and what to type next."""
-    from mixkit.cli.views.results import show_results, summary
+    from mixkit.cli.views.results import show_results
     from mixkit.report.run_plots import draw
     from mixkit.runs.records import read_best
 
@@ -251,7 +251,7 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
         show_results(splits, best, "figures of the best epoch on valid, and of the refitted network on test")
     else:
         show_results({"valid": results.valid, "test": results.test}, best)
-    say(f"{summary(results, best)}, {run.seconds():.0f} s.")
+    say(f"{results.summary(best)}, {run.seconds():.0f} s.")
     flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
     folder = shlex.quote(str(run.folder))
     say("")

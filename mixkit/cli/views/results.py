@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from mixkit.cli.views.terminal import say, stdout, table
-from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, pair, takes_threshold
-from mixkit.runs.results import Figures, Results
+from mixkit.recipe.figures import LOSS, Figure, columns, figure, listed, takes_threshold
+from mixkit.runs.results import Figures
 
 
 def show_results(splits: Mapping[str, Figures], best: str, title: str = "figures of the best epoch") -> None:
@@ -27,20 +27,6 @@ def show_results(splits: Mapping[str, Figures], best: str, title: str = "figures
     for one in [figure(name) for name in first.asked if name != best]:
         values = ", ".join(f"{split} {one.show(found.value(one.name))}" for split, found in splits.items())
         say(f"{one.title}: {values}")
-
-
-def summary(results: Results, best: str) -> str:
-    """A run in a line; the figure by which its recipe chooses is named first."""
-    tested = results.test
-    shown = [figure(name, tested.several) for name in pair(best, tested.several)]
-    more = f", taught by {results.teacher}" if results.teacher else ""
-    more += f", {results.refit}" if results.refit else ""
-    return (
-        f"{results.recipe} on {results.task} ({results.protocol}): "
-        f"test {', '.join(f'{one.title} {one.show(tested.value(one.name))}' for one in shown)}, "
-        f"from epoch {results.best_epoch} of {results.epochs} ({results.chosen_by}){more}; "
-        f"{results.parameters:,} parameters"
-    )
 
 
 def _caption(shown: Sequence[Figure], threshold: float | None) -> str:

@@ -1,11 +1,10 @@
 """A run: what it came to, and the recipe that it was trained with."""
 
 from mixkit.cli.views.recipe import show_recipe
-from mixkit.cli.views.results import show_results, summary
+from mixkit.cli.views.results import show_results
 from mixkit.cli.views.terminal import say
 from mixkit.recipe.gin_file import recorded_recipe
 from mixkit.runs.folder import RECIPE, Run
-from mixkit.runs.overview import state_of
 from mixkit.runs.records import read_best
 
 
@@ -22,13 +21,13 @@ def show_run(run: Run, plugins: tuple[str, ...], as_json: bool) -> None:
         DamagedError: its results are not what mixkit wrote.
     """
     recipe = recorded_recipe(run.folder / RECIPE, run.folder.name, plugins)
-    state, results = state_of(run), run.results() if run.complete else None
+    results = run.results() if run.complete else None
     if not as_json:
-        say(f"{run.folder}: {state}, {len(run.metrics())} epochs, {run.seconds():.0f} s", "bold")
+        say(f"{run.folder}: {run.state}, {len(run.metrics())} epochs, {run.seconds():.0f} s", "bold")
         if results is not None:
             best = read_best(run.folder)
-            say(summary(results, best))
+            say(results.summary(best))
             show_results({"valid": results.valid, "test": results.test}, best)
         say("")
-    facts = {"run": str(run.folder), "state": state, "results": None if results is None else results.to_json()}
+    facts = {"run": str(run.folder), "state": run.state, "results": None if results is None else results.to_json()}
     show_recipe(recipe, as_json, facts, len(results.labels) if results else None)

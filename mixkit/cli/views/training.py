@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from rich import progress as bars
@@ -39,7 +40,7 @@ class Live(TrainingDisplay):
     def start(self, budget: Budget, best: str) -> None:
         """Training begins."""
         self.budget, self.best = budget, best
-        if not self.console.is_terminal:
+        if not (self.console.is_terminal or in_notebook(self.console)):
             return
         self.progress = bars.Progress(
             TextColumn(f"epoch {{task.fields[epoch]}}/{budget.epochs}"),
@@ -86,6 +87,11 @@ class Live(TrainingDisplay):
         if self.progress:
             self.progress.stop()
             self.progress = None
+
+
+def in_notebook(console: Console) -> bool:
+    """Whether a bar can be drawn in a notebook, which takes ipywidgets; without, there are plain lines."""
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 def _value(name: str, value: float | None) -> str:
