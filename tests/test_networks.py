@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 import mixkit
 from mixkit.errors import MixkitError, SettingError
 from mixkit.explain.influence import influences
+from mixkit.export.hear import Hearer, get_scene_embeddings, get_timestamp_embeddings
 from mixkit.model.cost import costs
 from mixkit.model.whole import head_of, parts_of
 from mixkit.recipe.faults import RecipeError
@@ -17,6 +19,7 @@ from mixkit.recipe.schema import Recipe
 from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin, to_json
 from mixkit.registry import network
+from mixkit.report.run_plots import _draw_features
 from mixkit.study.definition import Study, load_study
 from mixkit.study.plan import plan
 from mixkit.training.display import TrainingDisplay
@@ -213,3 +216,19 @@ def test_an_arm_of_a_study_is_a_network(tmp_path: Path) -> None:
         plan(Study("cnn", "cnn"), tmp_path)
     with pytest.raises(MixkitError, match="cnn has no operators: a network takes the place of its model"):
         plan(Study("cnn", "cnn", edits={"x": {"channel": None}}), tmp_path)
+
+
+def test_a_recording_as_one_vector_for_hear_and_no_moments() -> None:
+    """The pooled vector is what comes to the head; moments would be columns of tokens, which there are not."""
+    classifier = mixkit.build(small(), 4).eval()
+    model = Hearer(classifier)
+    assert (model.scene_embedding_size, get_scene_embeddings(torch.randn(1, 9_000), model).shape) == (6, (1, 6))
+    with pytest.raises(MixkitError, match="a moment is a column of tokens behind the last operator, and @network"):
+        get_timestamp_embeddings(torch.randn(1, 9_000), model)
+
+
+def test_a_waveform_is_drawn_as_a_line() -> None:
+    for bins, drawn in ((1, "lines"), (8, "images")):
+        axes = Figure().subplots()
+        _draw_features(axes, torch.rand(bins, 30), 0.5)
+        assert len(getattr(axes, drawn)) == 1

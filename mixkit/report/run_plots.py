@@ -147,17 +147,24 @@ def spectrograms(model: Classifier, columns: int = 5, rows: int = 2) -> Figure:
     for axes, item, picture, score in zip(grid, chosen, seen, scores, strict=False):
         clip = clips[item]
         answers, right = _answers(model, clip, score)
-        axes.imshow(
-            picture.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, picture.shape[0])
-        )
+        _draw_features(axes, picture, seconds)
         axes.set_title(_short(clip.label or "no label"), fontsize=10, loc="left")
         axes.set_xlabel(f"heard: {answers}", fontsize=9, color=GREEN if right else "#b23a48")
         axes.set_yticks([])
     for axes in grid[len(chosen) :]:
         axes.axis("off")
-    figure.supylabel("mel bins", fontsize=9)
+    figure.supylabel("mel bins" if seen.shape[1] > 1 else "amplitude", fontsize=9)
     figure.supxlabel("seconds", fontsize=9)
     return figure
+
+
+def _draw_features(axes: Axes, picture: torch.Tensor, seconds: float) -> None:
+    """A spectrogram, or the waveform where the features leave it as it is: one row."""
+    bins, frames = picture.shape
+    if bins == 1:
+        axes.plot(torch.linspace(0, seconds, frames).numpy(), picture[0].numpy(), color=INK, linewidth=0.4)
+        return
+    axes.imshow(picture.numpy(), origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, bins))
 
 
 def _one_of_each(clips: Sequence[Clip], count: int) -> list[int]:
