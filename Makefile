@@ -1,5 +1,6 @@
 # make train   installs mixkit and trains the flagship recipe on the demo task
 # make bench   compares mixkit with the paper's pseudo code, transformers, timm and torchaudio, and writes a table
+# make gpu     shows on a CUDA GPU what one can show: tests, speed, the main job; make gpu DEVICE=cpu tries it, small
 # make test    installs what development needs and runs ruff, import-linter, mypy and the tests
 # make quick   runs the units alone, in about a minute, and says what it left out
 # make docs    builds the documentation into site/; open site/index.html
@@ -8,13 +9,17 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: train test quick docs bench clean
+.PHONY: train test quick docs bench gpu clean
 
 train: .venv/installed
 	$(BIN)/mixkit train recipes/asm_rh.gin
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/all.py
+
+# Where there is no .venv, as on a machine that is lent bare, with the Python that has torch.
+gpu:
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu.py --device $(or $(DEVICE),cuda)
 
 test: .venv/installed-dev
 	$(BIN)/ruff check .
