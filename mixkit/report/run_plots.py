@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixkit.checkpoints.weights import load
@@ -90,8 +91,8 @@ def confusion(results: Results) -> Figure:
             axes.text(
                 column, row, f"{int(matrix[row, column])}", ha="center", va="center", color="white" if dark else INK
             )
-    axes.set_xlabel("answered")
-    axes.set_ylabel("right")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     axes.set_title(_title(results, len(kept), "the most confused"), loc="left")
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the right class")
     return figure
