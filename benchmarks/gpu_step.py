@@ -90,7 +90,7 @@ def main() -> None:
     seconds = {name: [one["step"] for one in found[name]] for name in steps}
     network = TimedNetwork(recipe, Variant("bf16"), 1, device)
     bins, frames = network.features.bins, network.features.frames
-    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.model, bins, frames, CLASSES))
+    flops = 3 * chosen.batch * sum(row.flops for row in costs(recipe.architecture, bins, frames, CLASSES))
     ours = min(
         (name for name in steps if name.startswith("mixkit bf16")), key=lambda name: Spread.of(seconds[name]).median
     )

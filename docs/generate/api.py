@@ -17,6 +17,7 @@ PROTOCOLS = (
     "PowerFeatures",
     "Augmentation",
     "Head",
+    "Network",
     "Loss",
     "Metric",
     "Schedule",

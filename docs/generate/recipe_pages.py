@@ -182,7 +182,7 @@ def _work(recipe: Recipe) -> float:
     source = task.build(recipe.task)
     assert isinstance(source, Counted), "shipped recipes train on the demo"
     features = build_features(recipe)
-    flops = sum(row.flops for row in costs(recipe.model, features.bins, features.frames, len(source.labels)))
+    flops = sum(row.flops for row in costs(recipe.architecture, features.bins, features.frames, len(source.labels)))
     return flops * budget(recipe.train, source.count("train")).steps * recipe.train.batch_size
 
 
