@@ -19,6 +19,7 @@ PROTOCOLS = (
     "Head",
     "Network",
     "Loss",
+    "Distillation",
     "Metric",
     "Schedule",
     "StartingWeights",
