@@ -277,7 +277,7 @@ def test_layers_are_counted_over_all_stages() -> None:
         (3, 4, Grid(4, 3), 16),
     ]
     assert [site.layer_in_stage for site in mixer.sites] == [0, 1, 0, 0]
-    assert mixer.columns == (16, 4.0)
+    assert mixer.places == ((8, 16), (0.0, 4.0))
     assert [row.name for row in costs(pyramid(), 32, 40, 3)] == [
         *("stem", "0.0 convolution", "0.1 channel", "1.0 convolution", "1.1 channel"),
         *("2 downsample", "2.0 hermit_frequency", "2.1 roll_time", "3 downsample", "3.0 channel"),

@@ -118,7 +118,7 @@ def load(
     path, owner = located(run)
     header, tensors = read_weights(path, owner)
     recipe = _recipe(path, header, owner, plugins, settings)
-    labels = read_labels(path, header["labels"])
+    labels = () if recipe.pretrain else read_labels(path, header["labels"])
     if not recipe.plugins:  # whose code was trusted, and may not be able to build without numbers
         _expect_size(path, recipe, len(labels), tensors)
     model = build(recipe, len(labels))

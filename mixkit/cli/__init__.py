@@ -18,7 +18,7 @@ def main() -> None:
     """Runs `mixkit`; a mistake of the user ends in one message and exit code 2, ours in 1."""
     # While torch is imported, Python's own handler may raise where somebody swallows it: Ctrl-C would do nothing. Until
     # training listens for signals, there is nothing to save.
-    with handled([signal.SIGINT] if sys.argv[1:2] == ["train"] else [], signal.SIG_DFL):
+    with handled([signal.SIGINT] if sys.argv[1:2] in (["train"], ["pretrain"]) else [], signal.SIG_DFL):
         _main()
 
 

@@ -19,6 +19,7 @@ from mixkit.cli.commands.list import list_
 from mixkit.cli.commands.look import look
 from mixkit.cli.commands.new import new
 from mixkit.cli.commands.predict import predict
+from mixkit.cli.commands.pretrain import pretrain
 from mixkit.cli.commands.report import report
 from mixkit.cli.commands.runs import runs
 from mixkit.cli.commands.search import search
@@ -34,7 +35,7 @@ app = typer.Typer(
     help="Declare a Mixer in a short gin file, train it, and learn which perspective of a sound earns its place.",
 )
 for command in (
-    *(train, runs, look, bench, new, ablate, search, report, compare, evaluate),
+    *(train, pretrain, runs, look, bench, new, ablate, search, report, compare, evaluate),
     *(show, check, list_, copy, predict, embed, export, doctor),
 ):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)

@@ -21,8 +21,9 @@ from mixkit.registry import Clip, Features, Task, task
 from mixkit.runs.clips import KeptClips, RunClip
 from mixkit.runs.results import CLASSES
 from mixkit.tasks.clip import SPLITS, some
-from mixkit.tasks.leakage import split_faults
+from mixkit.tasks.leakage import split_faults, unlabelled_faults
 from mixkit.tasks.progress import LongListing, Progress, quiet
+from mixkit.tasks.unlabelled import Unlabelled
 
 _log = logging.getLogger(__name__)
 
@@ -77,13 +78,23 @@ class RunSplits:
     def batches(self, split: str, device: torch.device, rank: int = 0, ranks: int = 1) -> Batches:
         """The batches of a split in the order in which it is listed, as it is evaluated."""
         recipe = self.network.recipe
-        audio, settings = self.audio(split, windows=recipe.windows == "all"), recipe.train
+        audio, settings = self.audio(split, windows=recipe.every_window), recipe.train
         return Batches(audio, Order(len(audio), settings.batch_size, rank=rank, ranks=ranks), device, settings.workers)
 
     def batch(self, split: str, items: Sequence[int]) -> Tensor:
         """A few clips of a split, by their place in it: `b s`."""
         audio = self.audio(split)
         return torch.stack([audio.cut(item) for item in items])
+
+
+def source_of(recipe: Recipe) -> Task:
+    """The task of a recipe; for one that pretrains, without labels and without the test split.
+
+    Raises:
+        SettingError: a setting of the task cannot be used.
+    """
+    source = task.build(recipe.task)
+    return source if recipe.pretrain is None else Unlabelled(source)
 
 
 def usable_splits(
@@ -122,7 +133,7 @@ def run_split(
         DataError: the recordings are not there, or are not those of the run.
         DamagedError: the list of the run's clips is not what was written.
     """
-    source = task.build(network.recipe.task)
+    source = source_of(network.recipe)
     listed = list_splits(source)
     waveforms = Waveforms(network.sample_rate)
     if network.trained_on is None:
@@ -151,6 +162,9 @@ def faults_of(name: str, source: Task, listed: Mapping[str, Sequence[Clip]]) -> 
         source: the task.
         listed: its clips, split by split.
     """
+    if isinstance(source, Unlabelled):
+        yield from unlabelled_faults(listed)
+        return
     if len(source.labels) > CLASSES:
         yield DataError(
             f"task {name} has {len(source.labels):,} classes, and a run tells at most {CLASSES:,} apart: "

@@ -148,7 +148,8 @@ def _of_windows(audio: Tensor, starts: list[int], size: int, compute: Callable[[
 
 def _columns(classifier: Classifier) -> tuple[int, int]:
     """Samples from one column of the grid to the next, and from the start of a window to the middle of the first."""
-    step, first = classifier.expect_mixer("a moment is a column of tokens behind the last operator").columns
+    mixer = classifier.expect_mixer("a moment is a column of tokens behind the last operator")
+    (_, step), (_, first) = mixer.places
     features = classifier.features
     if not isinstance(features, Framed):
         name = classifier.recipe.features.name

@@ -17,7 +17,7 @@ from mixkit.errors import MixkitError, printable
 from mixkit.export.fuse import fuse
 from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
-from mixkit.model.classifier import Classifier
+from mixkit.model.classifier import Classifier, expect_labels
 from mixkit.recipe.writer import to_gin
 from mixkit.registry import loss, task
 from mixkit.storage.atomic import write_whole
@@ -89,6 +89,7 @@ def export(model: Classifier, to: Kind, path: Path) -> Exported:
     """
     if path.suffix != SUFFIXES[to]:
         raise MixkitError(f"--out {printable(str(path))} is for --to {to}. Name a file that ends in {SUFFIXES[to]}.")
+    expect_labels(model)
     write, run = _PROGRAMS[to]
     whole = Whole(model).cpu().eval()
     waveforms, sounds = _clips(model)

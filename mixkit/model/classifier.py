@@ -12,6 +12,7 @@ from mixkit.audio.waveform import OpenSound, Sound, sound_opener
 from mixkit.defaults import float32_default, torch_defaults
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.estimate import expect_clip
+from mixkit.model.masking import MaskedPrediction
 from mixkit.model.mixer import Mixer
 from mixkit.model.recordings import heard
 from mixkit.model.whole import build_whole, pooled
@@ -32,11 +33,12 @@ class Classifier(nn.Module):
 
     Args:
         recipe: the features and the network.
-        classes: how many there are to tell apart.
+        classes: how many there are to tell apart; 0 for a network that is pretrained, whose head never learns.
 
     Attributes:
         mixer: the network of a recipe that has a model.
         whole: the network of a recipe that names one.
+        pretraining: what pretraining adds to the mixer; None of a recipe that trains.
         place: which of these two it is, `mixer` or `whole`.
     """
 
@@ -53,13 +55,16 @@ class Classifier(nn.Module):
         self.features = build_features(recipe)
         self.length = Length(self.features.samples, recipe.pad, recipe.crop)
         self.sample_rate: int = recipe.task.params["sample_rate"]
-        shape = self.features.bins, self.features.frames, classes
+        shape = self.features.bins, self.features.frames, max(classes, 1)
         if isinstance(recipe.architecture, Spec):
             self.place = "whole"
             self.whole = build_whole(recipe.architecture, *shape)
         else:
             self.place = "mixer"
             self.mixer = Mixer(recipe.architecture, *shape)
+        self.pretraining = None
+        if recipe.pretrain is not None:
+            self.pretraining = MaskedPrediction(recipe.pretrain, self.mixer, *shape[:2])
 
     @property
     def network(self) -> nn.Module:
@@ -161,6 +166,19 @@ def build(recipe: Recipe, classes: int) -> Classifier:
         return Classifier(recipe, classes)
 
 
+def expect_labels(model: Classifier) -> None:
+    """Refuses a network that tells no classes apart.
+
+    Raises:
+        MixkitError: it was only built, or pretrained.
+    """
+    if model.pretraining is not None:
+        fix = "Fine-tune it, and ask that run: mixkit train RECIPE --from RUN"
+        raise MixkitError(f"the network is pretrained on recordings without labels, and knows no classes yet. {fix}")
+    if not model.labels:
+        raise MixkitError("a network that was only built knows no labels to predict. Load a trained one: mixkit.load.")
+
+
 def predict_all(
     model: Classifier, sounds: Iterable[OpenSound], overlap: float, batch_size: int
 ) -> Iterator[Prediction | MixkitError]:
@@ -175,8 +193,7 @@ def predict_all(
     Yields:
         A prediction, or the error in place of one.
     """
-    if not model.labels:
-        raise MixkitError("a network that was only built knows no labels to predict. Load a trained one: mixkit.load.")
+    expect_labels(model)
     objective = loss.build(model.recipe.train.loss, None)
     rate, size = model.sample_rate, model.features.samples
 

@@ -1,6 +1,6 @@
 """The network of a recipe: spectrogram in, logits out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import cast
 
@@ -71,12 +71,13 @@ class Mixer(nn.Module):
         return tuple(cast(MixerBlock, block) for block in self.blocks)
 
     @property
-    def columns(self) -> tuple[int, float]:
-        """Frames from one column of the last grid to the next, and where the middle of the first lies."""
-        step, first = self.stem.step[1], self.stem.first[1]
+    def places(self) -> tuple[tuple[int, int], tuple[float, float]]:
+        """Bins and frames from one place of the last grid to the next, and where the middle of the first lies."""
+        step, first = self.stem.step, self.stem.first
         for made in self.downsamples.values():
             coarser = cast(Downsample, made)
-            step, first = step * coarser.step[1], first + step * coarser.first[1]
+            first = (first[0] + step[0] * coarser.first[0], first[1] + step[1] * coarser.first[1])
+            step = (step[0] * coarser.step[0], step[1] * coarser.step[1])
         return step, first
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,12 +88,17 @@ class Mixer(nn.Module):
         """The pooled vector ahead of the head: `b m l -> b c`."""
         return self.pool(self._tokens(x))
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """The tokens of the grid behind the last block, norm and activation: `b m l -> b (f t) c`."""
-        return self._tokens(x)[:, self.sites[-1].prefix :]
+    def tokens(self, x: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The tokens of the grid behind the last block, norm and activation: `b m l -> b (f t) c`.
 
-    def _tokens(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
+        Args:
+            x: spectrograms.
+            change: what is done to the stem's tokens ahead of all else.
+        """
+        return self._tokens(x, change)[:, self.sites[-1].prefix :]
+
+    def _tokens(self, x: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        x = self.stem(x) if change is None else change(self.stem(x))
         if self.prefix is not None:
             x = torch.cat([self.prefix.expand(x.shape[0], -1, -1).to(x.dtype), x], dim=1)
         if self.position is not None:

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from mixkit.errors import SettingError, did_you_mean, nearest
 from mixkit.recipe.faults import Kind
+from mixkit.recipe.pretrain import Pretrain
 from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, Stage
 from mixkit.recipe.section import HOMES
 from mixkit.recipe.statements import Binding, Key, written
@@ -144,6 +145,7 @@ def in_words(annotation: Any, setting: str) -> str:
         Stage: "@stage()",
         Model: "@model()",
         Train: "@train()",
+        Pretrain: "@pretrain()",
     }
     text = describe(annotation)
     for target, reference in words.items():

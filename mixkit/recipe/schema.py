@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from mixkit.errors import SettingError
+from mixkit.recipe.figures import LOSS
+from mixkit.recipe.pretrain import Pretrain
 from mixkit.recipe.section import Section, expect_kind, refuse_assignment
 from mixkit.recipe.train import Train
 from mixkit.registry import Spec
@@ -217,6 +219,7 @@ class Recipe(Section):
             scores are averaged, as `predict` does.
         on_bad_file: what to do about recordings that cannot be used: refuse to train, or leave out up to one in a
             hundred.
+        pretrain: how to pretrain the network without labels, instead of training it; None to train it.
         sources: where each written key stands, `{"train.epochs": "recipes/mine.gin:7"}`; not part of equality.
         left_aside: where each key of a model stands that a network takes the place of; not part of equality.
     """
@@ -234,6 +237,7 @@ class Recipe(Section):
     training_crop: Literal["random", "same"] = "random"
     windows: Literal["one", "all"] = "one"
     on_bad_file: Literal["stop", "skip"] = "stop"
+    pretrain: Pretrain | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     left_aside: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -243,10 +247,15 @@ class Recipe(Section):
             raise SettingError("recipe.network", "and recipe.model: a recipe has one of them. Set the other to None.")
         if self.network is not None:
             expect_kind(self.network, "network", "recipe.network")
+            if self.pretrain is not None:
+                fault = f"hides cells of a model's grid, and @network.{self.network.name}() has none."
+                raise SettingError("recipe.pretrain", f"{fault} Take a recipe with a model.")
         expect_kind(self.task, "task", "recipe.task")
         expect_kind(self.features, "features", "recipe.features")
         for spec in self.augmentations:
             expect_kind(spec, "augmentation", "task.augmentations")
+        if self.pretrain is not None and self.train.teacher is not None:
+            raise SettingError("train.teacher", "is set, and pretraining has no classes to learn of. Set it to None.")
         plain = self.name.isprintable() and not self.name.startswith(".") and not set(self.name) & {*"/\\"}
         if not plain or not 0 < len(self.name) <= 100:  # a run is written below the folder of that name
             raise SettingError("recipe.name", f"is {show(self.name)}, no name for a folder. Use letters, digits and _.")
@@ -281,11 +290,28 @@ class Recipe(Section):
     @property
     def all_augmentations(self) -> tuple[Spec, ...]:
         """Those of the task and of the training, in the order in which they are applied."""
+        if self.pretrain is not None and not self.pretrain.augment:
+            return ()
         return (*self.augmentations, *self.train.augmentations)
+
+    @property
+    def best(self) -> str:
+        """The figure on validation by which the best epoch is chosen."""
+        return self.train.best if self.pretrain is None else LOSS
+
+    @property
+    def refits(self) -> bool:
+        """Whether the network is trained once more when the best epoch is chosen."""
+        return self.train.refit and self.pretrain is None
+
+    @property
+    def every_window(self) -> bool:
+        """Whether all of a longer clip is evaluated."""
+        return self.windows == "all" and self.pretrain is None
 
 
 SECTIONS: Mapping[str, type[Section]] = {
-    section.__name__.lower(): section for section in (Recipe, Model, Stage, Block, Branch, Train)
+    section.__name__.lower(): section for section in (Recipe, Model, Stage, Block, Branch, Train, Pretrain)
 }
 
 for _section in SECTIONS.values():  # a frozen dataclass has an error of its own, which names no other way

@@ -124,7 +124,7 @@ def _selector(part: Section | Spec) -> str:
 def _order(selector: str) -> tuple[int, str]:
     kinds = [
         *("recipe", "model", "stem", "stage", "downsample", "block", "branch", "operator", "pool", "head", "network"),
-        *("features", "task", "augmentation", "train"),
+        *("features", "task", "augmentation", "train", "pretrain"),
     ]
     kind = selector.partition(".")[0]
     return (kinds.index(kind) if kind in kinds else len(kinds), selector)

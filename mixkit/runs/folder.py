@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from mixkit.recipe.identity import what
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin, to_json
 from mixkit.runs.curves import curves
+from mixkit.runs.pretrained import MARK, Pretrained
 from mixkit.runs.records import content, epochs_csv, flat, read_best
 from mixkit.runs.results import Results, text
 from mixkit.storage.atomic import append_line, new_folder, remove_parts, write_whole, writing
@@ -58,14 +60,21 @@ class Run:
     def _repr_html_(self) -> str:
         drawn = self.folder / "figures" / "curves.png"
         parts = [paragraph(self.folder, strong=True), paragraph(self._told())]
-        parts += [self.results()._repr_html_()] if self.complete else []
+        parts += [] if (results := self._results) is None else [results._repr_html_()]
         if drawn.is_file() and drawn.stat().st_size < LARGEST:
             parts.append(picture(drawn.read_bytes(), "loss and figures over the epochs"))
         return "".join(parts)
 
+    @property
+    def _results(self) -> Results | None:
+        """What it ended with, if it has, and has figures of classes."""
+        ended = self.ended() if self.complete else None
+        return ended if isinstance(ended, Results) else None
+
     def _told(self) -> str:
         try:
-            return self.results().summary(read_best(self.folder)) if self.complete else self.state
+            ended = self.ended() if self.complete else self.state
+            return ended.summary(read_best(self.folder)) if isinstance(ended, Results) else str(ended)
         except DamagedError as error:
             return str(error)
 
@@ -205,7 +214,7 @@ class Run:
         records = self.metrics()
         if not records:
             raise RunError(f"{self.folder} has nothing to plot: no epoch has ended there.")
-        return curves(records, self.results() if self.complete else None, read_best(self.folder))
+        return curves(records, self._results, read_best(self.folder))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs; a torn last line is left out."""
@@ -227,6 +236,20 @@ class Run:
         """What the run ended with.
 
         Raises:
+            RunError: it has not ended, or is a pretraining, which has no figures of classes.
+            DamagedError: the file is not what mixkit wrote.
+        """
+        if isinstance(found := self.ended(), Results):
+            return found
+        raise RunError(
+            f"{self.folder} is pretrained on recordings without labels, and has no figures of classes. "
+            f"Fine-tune it: mixkit train RECIPE --from {shlex.quote(str(self.folder))}"
+        )
+
+    def ended(self) -> Results | Pretrained:
+        """What the run ended with, be it a training or a pretraining.
+
+        Raises:
             RunError: it has not ended.
             DamagedError: the file is not what mixkit wrote.
         """
@@ -234,7 +257,8 @@ class Run:
             raise RunError(f"{self.folder} has no {COMPLETE}: training has not ended there.")
         path = self.folder / COMPLETE
         try:
-            return Results.from_json(json.loads(content(path)))
+            said = json.loads(content(path))
+            return (Pretrained if said.get(MARK) is True else Results).from_json(said)
         except Exception as error:  # whatever is in the file, the other runs are still to be shown
             reason = text(f"{error} is missing" if isinstance(error, KeyError) else str(error)).rstrip(".")
             raise DamagedError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
 from mixkit.runs.records import read_best
+from mixkit.runs.results import Results
 from mixkit.storage.lock import holder
 
 
@@ -56,9 +57,12 @@ def _line(folder: Path) -> Line:
     try:
         records = run.metrics()
         chosen = [record["valid"].get(best) for record in records if record["best"]]
-        results = run.results() if run.complete else None
+        ended = run.ended() if run.complete else None
+        results = ended if isinstance(ended, Results) else None
         held, state = holder(folder / ".lock"), run.state
-        note = f"{results.protocol}{', refitted' if results.refit else ''}" if results else held or ""
+        note = held or ""
+        if ended is not None:
+            note = f"{ended.protocol}{', refitted' if results and results.refit else '' if results else ', pretrained'}"
         values = (float(chosen[-1]) if chosen else None, results.test.value(best) if results else None)
         return Line(os.fspath(folder), state, len(records), best, *values, run.seconds(), size, note)
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:

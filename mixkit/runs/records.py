@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixkit.errors import DamagedError
-from mixkit.recipe.figures import figure
+from mixkit.recipe.figures import LOSS, figure
 from mixkit.recipe.train import Train
 from mixkit.runs.results import text
 from mixkit.values import Count, NotNegative, Share, fit
@@ -136,7 +136,10 @@ def content(path: Path) -> bytes:
 
 def read_best(folder: Path) -> str:
     """The figure by which the recipe of a run chooses its best epoch; the default where its file cannot be read."""
-    train = _object(folder / "recipe.json").get("train")
+    recipe = _object(folder / "recipe.json")
+    if recipe.get("pretrain") is not None:
+        return LOSS
+    train = recipe.get("train")
     best = train.get("best") if isinstance(train, dict) else None
     return text(best, 40) if isinstance(best, str) else Train.best
 

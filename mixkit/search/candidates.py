@@ -9,7 +9,7 @@ from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.search.space import Space
-from mixkit.study.plan import PlannedRun, key_of, length
+from mixkit.study.plan import PlannedRun, expect_classes, key_of, length
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Base:
 
         Raises:
             RecipeError: it is none; the message is every fault.
+            RunError: it pretrains.
         """
         kept = tuple(lines)
         while True:
@@ -50,6 +51,7 @@ class Base:
                 if len(useless) < len({fault.place.file for fault in error.faults}) or not useless:
                     raise
                 kept = tuple(line for line in kept if line not in useless)
+        expect_classes(loaded, recipe or self.recipe)
         found = replace(loaded, train=replace(loaded.train, seed=self.seed))
         return Candidate(found, kept, recipe or self.recipe)
 

@@ -101,6 +101,7 @@ def plan(
     unseen: set[str] = set()
     for arm, of, seed, fold in runs:
         recipe = with_seed(of.recipe, seed, fold)
+        expect_classes(recipe, f"arm {arm.name!r}")
         run = PlannedRun(to_gin(recipe), *length(recipe.train), sources(recipe.plugins))
         unseen |= set() if run.code else set(recipe.plugins)
         key = key_of(run)
@@ -144,6 +145,23 @@ def length(settings: Train) -> tuple[int | None, str]:
     if settings.steps is None:
         return settings.epochs, "epoch"
     return None if settings.steps == "auto" else settings.steps, "steps"
+
+
+def expect_classes(recipe: Recipe, name: str) -> None:
+    """Refuses a recipe that pretrains where figures of classes are compared.
+
+    Args:
+        recipe: resolved.
+        name: what it is.
+
+    Raises:
+        RunError: it does.
+    """
+    if recipe.pretrain is not None:
+        raise RunError(
+            f"{name} pretrains (recipe.pretrain), and what is compared is figures of classes. "
+            "Pretrain first, mixkit pretrain, and start from that run: train.init = @weights.run()."
+        )
 
 
 def key_of(run: PlannedRun) -> str:

@@ -12,11 +12,12 @@ from mixkit.tasks.alike import label_notes
 from mixkit.tasks.clip import expect_split, nfc
 from mixkit.tasks.entry import SEPARATOR, ClipEntry, fold_name
 from mixkit.tasks.left_out import LeftOut, Tally
-from mixkit.tasks.listing import Skip, expect_found, find_audio
+from mixkit.tasks.listing import Found, Skip, expect_found, find_audio
 from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
 from mixkit.tasks.progress import Patient, Progress
 from mixkit.tasks.split import Division, folds_of, groups_as_folds
 from mixkit.tasks.table import FOLLOW, read_table
+from mixkit.tasks.unlabelled import Loose
 from mixkit.values import Count, Fold, Location, PathName, Positive, Share
 
 
@@ -181,6 +182,20 @@ class Folder:
         finally:
             self._patient = Patient()
 
+    def without_labels(self) -> Loose | None:
+        """The recordings by themselves, where one lies in no folder that could be its label; None elsewhere.
+
+        Raises:
+            MixkitError: the folder is not as it has to be.
+        """
+        if self._pattern is not None or self.table is not None:
+            return None
+        found, skip = self._found
+        if all("/" in path for path in found.files):
+            return None
+        skip.expect_used()
+        return Loose(self._root, found, self._division)
+
     @cached_property
     def _clips(self) -> dict[str, tuple[Clip, ...]]:
         self._patient.begin("dividing clips", len(self._entries))
@@ -196,18 +211,24 @@ class Folder:
 
     @cached_property
     def _listed(self) -> tuple[list[ClipEntry], Tally]:
-        skip = Skip(self.skip)
         left_out = Tally(FOLLOW)
         if self.table is None:
-            found = find_audio(self._root, FOLLOW, skip, self.follow_links, self._patient)
-            expect_found(self._root, found)
+            found, skip = self._found
             left_out = found.left_out
             entries = read_names(self._root, found.files, self._pattern, self._separator)
             expect_classes(self._root, entries, left_out, self._pattern, self._separator)
         else:
+            skip = Skip(self.skip)
             entries = read_table(self._root, self.table, skip, self._separator, self.follow_links, self._patient)
         skip.expect_used()
         return groups_as_folds(entries) if self._by_group else entries, left_out
+
+    @cached_property
+    def _found(self) -> tuple[Found, Skip]:
+        skip = Skip(self.skip)
+        found = find_audio(self._root, FOLLOW, skip, self.follow_links, self._patient)
+        expect_found(self._root, found)
+        return found, skip
 
     @cached_property
     def _root(self) -> Path:

@@ -7,6 +7,7 @@ from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Task
 from mixkit.tasks.clip import SPLITS, expect_whole, some
 from mixkit.tasks.published import PAPER_RANDOM
+from mixkit.tasks.unlabelled import USED
 
 Splits = Mapping[str, Sequence[Clip]]
 
@@ -45,6 +46,22 @@ def split_faults(splits: Splits, labels: Sequence[str], protocol: str) -> Iterat
     yield from _apart(splits, "file", lambda clip: clip.path)
     if protocol != PAPER_RANDOM:
         yield from _apart(splits, "group", lambda clip: clip.group)
+
+
+def unlabelled_faults(splits: Splits) -> Iterator[DataError]:
+    """What keeps clips without labels from being pretrained on.
+
+    Args:
+        splits: all clips; none is asked of the test split.
+
+    Yields:
+        A split is empty, a clip is listed twice, or a file stands in two splits.
+    """
+    for split in USED:
+        if not splits[split]:
+            yield DataError(f"the split {split!r} is empty. Give it clips, or larger shares to be cut from.")
+    yield from _listed_twice(splits)
+    yield from _apart(splits, "file", lambda clip: clip.path)
 
 
 def _of_clips(splits: Splits, labels: Sequence[str]) -> Iterator[DataError]:

@@ -7,6 +7,7 @@ weaker the more clips there are. Both are rules of thumb: no study has compared 
 import math
 from dataclasses import dataclass, replace
 
+from mixkit.data.run_split import source_of
 from mixkit.errors import MixkitError
 from mixkit.recipe.schema import Recipe
 from mixkit.recipe.train import Train
@@ -105,6 +106,13 @@ def of_recipe(recipe: Recipe) -> Budget:
     return budget(recipe.train, _clips(recipe))
 
 
+def told(recipe: Recipe, clips: int) -> str:
+    """How long a run of a recipe over so many training clips is."""
+    if recipe.pretrain is None:
+        return in_words(recipe.train, clips)
+    return in_words(replace(recipe.train, refit=False, augment_strength=1.0), clips)  # neither is a part of it
+
+
 def planned(recipe: Recipe) -> str:
     """How long a run of a recipe is, as far as that can be told without recordings, which may not be here."""
     try:
@@ -114,9 +122,9 @@ def planned(recipe: Recipe) -> str:
         return (
             f"{steps:,} updates." if isinstance(steps, int) else f"How many updates a run makes is not known: {error}"
         )
-    return in_words(recipe.train, clips)
+    return told(recipe, clips)
 
 
 def _clips(recipe: Recipe) -> int:
     source = task.build(recipe.task)
-    return source.count("train") if isinstance(source, Counted) else len(source.clips("train"))
+    return source.count("train") if isinstance(source, Counted) else len(source_of(recipe).clips("train"))

@@ -12,10 +12,9 @@ from mixkit.recipe.schema import Recipe
 from mixkit.training.budget import Budget, budget
 from mixkit.training.device import deterministic
 from mixkit.training.display import TrainingDisplay
-from mixkit.training.evaluate import evaluate
 from mixkit.training.memory import explained, peak
 from mixkit.training.prepare import prepare
-from mixkit.training.step import Step
+from mixkit.training.pretrain import step_of
 
 STEPS = 3
 """The first is slower than those after it, and does not count."""
@@ -68,7 +67,7 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
     settings, model, place = recipe.train, prepared.model, prepared.device
     torch.manual_seed(settings.seed)
     audio, checks = prepared.splits.audio("train", settings.seed), prepared.splits.audio("valid")
-    step = Step(prepared)
+    step = step_of(prepared)
     batches = Batches(audio, Order(len(audio), settings.batch_size, settings.seed), place)
     with explained(settings), deterministic(settings.deterministic):
         for batch in islice(batches.epoch(0), STEPS):
@@ -78,10 +77,10 @@ def dry_run(recipe: Recipe, device: str, display: TrainingDisplay) -> Estimate:
         few = next(Batches(checks, Order(len(checks), settings.batch_size), place).epoch(0))
         for _ in range(2):  # the first imports the figures
             began = time.monotonic()
-            evaluate(model, iter([few]), step.objective, prepared.precision)
+            step.validated(iter([few]))
             checking = (time.monotonic() - began) * len(checks) / len(few.items)
     planned = prepared.budget
-    again = budget(settings, len(audio) + len(checks)).steps if settings.refit else 0  # at most
+    again = budget(settings, len(audio) + len(checks)).steps if recipe.refits else 0  # at most
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     moments = sum(t.nbytes for kept in step.steps.state.values() for t in kept.values() if isinstance(t, torch.Tensor))
     return Estimate(

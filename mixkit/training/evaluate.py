@@ -10,7 +10,7 @@ from mixkit.data.batches import Batch
 from mixkit.data.run_split import RunSplits
 from mixkit.defaults import torch_defaults
 from mixkit.errors import RunError
-from mixkit.model.classifier import Classifier
+from mixkit.model.classifier import Classifier, expect_labels
 from mixkit.registry import Loss, loss
 from mixkit.runs.results import Figures
 from mixkit.training.distributed import Processes
@@ -111,9 +111,11 @@ def score_split(model: Classifier, splits: RunSplits, split: str, device: torch.
         device: where to compute.
 
     Raises:
+        MixkitError: the network is pretrained, and knows no classes.
         DataError: a clip cannot be read.
         RunError: the network gives numbers that are not finite.
     """
+    expect_labels(model)
     settings = model.recipe.train
     objective = loss.build(settings.loss, None).to(device)
     batches = splits.batches(split, device)

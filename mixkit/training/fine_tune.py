@@ -100,8 +100,9 @@ def split_groups(
         for name, weight in weights_of(features, network).items()
     }
     for group in list(steps.param_groups):
-        rates = dict.fromkeys(sorted((factors[weight] for weight in group["params"]), reverse=True))
-        own = {rate: [w for w in group["params"] if factors[w] == rate] for rate in rates}
+        rate_of = {weight: factors.get(weight, 1.0) for weight in group["params"]}  # the heads of pretraining have 1
+        rates = sorted(dict.fromkeys(rate_of.values()), reverse=True)
+        own = {rate: [weight for weight, its in rate_of.items() if its == rate] for rate in rates}
         settings = {key: value for key, value in group.items() if key != "params"}
         for number, (rate, weights) in enumerate(own.items()):
             if number:

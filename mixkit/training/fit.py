@@ -17,15 +17,14 @@ from mixkit.data.batches import Batch, Batches, Order, class_weights
 from mixkit.errors import DamagedError, RunError, Stopped
 from mixkit.runs.folder import Run
 from mixkit.training.budget import Budget
-from mixkit.training.evaluate import evaluate
 from mixkit.training.figures import rank
 from mixkit.training.memory import explained, peak
 from mixkit.training.nan_guard import NanGuard
 from mixkit.training.prepare import Prepared
+from mixkit.training.pretrain import step_of
 from mixkit.training.progress import RunProgress, state_example
 from mixkit.training.refit import part_of
 from mixkit.training.session import Session
-from mixkit.training.step import Step
 
 
 class Fit:
@@ -48,13 +47,13 @@ class Fit:
         weights = class_weights(audio.targets)
         # A clip without a label is drawn as often as one of a class that is neither rare nor common.
         likely = torch.where(audio.targets.any(1), audio.targets @ weights, 1.0)
-        drawn = likely if settings.balance == "sampler" else None
+        drawn = likely if settings.balance == "sampler" and prepared.recipe.pretrain is None else None
         share = self.processes.rank, self.processes.ranks
         order = Order(len(audio), settings.batch_size, settings.seed, drawn, *share)
         self.batches = Batches(audio, order, device, settings.workers)
         self.valid = prepared.splits.batches("valid", device, *share) if refit is None else None
         self.budget = refit or prepared.budget
-        self.step = Step(prepared, self.processes, weights if settings.balance == "weights" else None)
+        self.step = step_of(prepared, self.processes, weights if settings.balance == "weights" else None)
         self.guard = NanGuard(self.step, audio.clips, self.run)
         self.progress = RunProgress()
         self.saved = time.monotonic()
@@ -92,7 +91,7 @@ class Fit:
             MixkitError: a number is not finite, memory or disk are full, a clip cannot be read.
         """
         self.display.opened(self.run.folder)
-        self.display.start(self.budget, self.settings.best)
+        self.display.start(self.budget, self.prepared.recipe.best)
         try:
             with self.signals.finishing(), explained(self.settings):
                 for epoch in range(self.progress.epochs, self.budget.epochs):
@@ -173,9 +172,8 @@ class Fit:
 
     def _validated(self, epoch: int, valid: Batches) -> dict[str, Any]:
         """The figures on validation, and whether they are the best so far."""
-        model, batches = self.step.evaluated_model, self._until_asked(valid.epoch(epoch))
-        found = evaluate(model, batches, self.step.objective, self.prepared.precision, self.processes).headline()
-        before, by = self.progress.best, self.settings.best
+        found = self.step.validated(self._until_asked(valid.epoch(epoch)))
+        before, by = self.progress.best, self.prepared.recipe.best
         return {"valid": found, "best": not before or rank(found, by) > rank(before["valid"], by)}
 
     def _is_kept(self) -> bool:
@@ -213,7 +211,8 @@ class Fit:
         number, of = self.signals.asked or 15, " of the refit" if self.valid is None else ""
         at = f"after epoch {self.progress.epochs}{of}, batch {self.progress.batches}"
         self.run.event("stopped", signal=number, epochs=self.progress.epochs, batches=self.progress.batches)
-        raise Stopped(number, f"{at}. Go on: mixkit train --resume {shlex.quote(str(self.whole.folder))}")
+        command = "train" if self.prepared.recipe.pretrain is None else "pretrain"
+        raise Stopped(number, f"{at}. Go on: mixkit {command} --resume {shlex.quote(str(self.whole.folder))}")
 
     def _is_over(self) -> bool:
         patience, best = self.settings.patience, self.progress.best

@@ -30,6 +30,7 @@ from mixkit.training.figures import chosen_by
 from mixkit.training.fingerprint import changes, fingerprint
 from mixkit.training.fit import Fit
 from mixkit.training.prepare import Prepared, prepare
+from mixkit.training.pretrain import results_of
 from mixkit.training.progress import RunProgress
 from mixkit.training.refit import joined, until
 from mixkit.training.session import Session, open_session
@@ -205,9 +206,13 @@ def _complete(
         features.load_state_dict(session.processes.same(lambda: _measured(prepared)))
     with deterministic(prepared.recipe.train.deterministic):
         progress = _fitted(Fit(prepared, run, session), saved)
+        if prepared.recipe.pretrain is not None:
+            _expect_best(run, progress)
+            run.write_json(COMPLETE, results_of(prepared, progress).to_json())
+            return run
         if not test:
             return run
-        refit = _refit(prepared, run, session, progress.best["epoch"]) if prepared.recipe.train.refit else None
+        refit = _refit(prepared, run, session, progress.best["epoch"]) if prepared.recipe.refits else None
         run.write_json(COMPLETE, _test(prepared, run, progress, refit, session.processes).to_json())
     return run
 
@@ -248,13 +253,19 @@ def _measured(prepared: Prepared) -> dict[str, Tensor]:
     return features.state_dict()
 
 
-def _test(prepared: Prepared, run: Run, progress: RunProgress, refit: Refit | None, processes: Processes) -> Results:
-    """Figures of the best epoch on validation, and of that network or of the refitted one on test."""
-    recipe, device, best = prepared.recipe, prepared.device, progress.best["epoch"]
+def _expect_best(run: Run, progress: RunProgress) -> None:
+    """Refuses to end a run whose best weights are not there."""
+    best = progress.best["epoch"]
     if read_weights(run.folder / BEST, run)[0].get("epoch") != str(best):
         raise DamagedError(
             f"{run.folder} holds no whole weights of its best epoch {best}. Start it anew under another --name."
         )
+
+
+def _test(prepared: Prepared, run: Run, progress: RunProgress, refit: Refit | None, processes: Processes) -> Results:
+    """Figures of the best epoch on validation, and of that network or of the refitted one on test."""
+    recipe, device, best = prepared.recipe, prepared.device, progress.best["epoch"]
+    _expect_best(run, progress)
     objective = loss.build(recipe.train.loss, None).to(device)
     model = load(run.folder / BEST, device, recipe.plugins)
     found = {}

@@ -12,14 +12,14 @@ from mixkit.audio.length import CUT, PADDED
 from mixkit.data.inspect import TOLERANCE, CheckedClip
 from mixkit.data.kept_clips import compare_content, find_clips
 from mixkit.data.leaks import refuse_leaks
-from mixkit.data.run_split import RunSplits, faults_of, list_splits, usable_splits
+from mixkit.data.run_split import RunSplits, faults_of, list_splits, source_of, usable_splits
 from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier, build
 from mixkit.recipe.schema import Recipe
-from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, task, weights
+from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, weights
 from mixkit.runs.clips import RunClip
 from mixkit.tasks.clip import SPLITS, expect_whole, some
-from mixkit.training.budget import Budget, budget, in_words, strength
+from mixkit.training.budget import Budget, budget, strength, told
 from mixkit.training.device import choose_device
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.fine_tune import expect_learning
@@ -96,7 +96,7 @@ def prepare(
     """
     display = display or TrainingDisplay()
     place = choose_device(device)
-    source = task.build(recipe.task)
+    source = source_of(recipe)
     expect_whole(source)
     with display.listing() as progress:
         listed = list_splits(source, progress)
@@ -110,17 +110,20 @@ def prepare(
     model, given = starting_network(recipe, tuple(source.labels), fresh)
     if given is not None:
         display.say(str(given))
-    for note in check_labels(recipe, [clip for clips in listed.values() for clip in clips]):
-        display.say(note)
+    if recipe.pretrain is None:
+        for note in check_labels(recipe, [clip for clips in listed.values() for clip in clips]):
+            display.say(note)
     for measure in recipe.train.metrics:
         metric.build(measure)
     _expect_power(recipe, model)
     splits, clips = usable_splits(model, source, listed, display.say)
     if found is not None:
         splits = replace(splits, differ=compare_content(found, splits.waveforms.cache).differ)
-    for note in refuse_leaks(clips, splits.protocol):
+    for note in () if recipe.pretrain else refuse_leaks(clips, splits.protocol):
         display.say(note)
     display.say(_lengths(splits, clips))
+    if model.pretraining is not None:
+        display.say(str(model.pretraining.masks))
     augmentations = _augmentations(recipe, len(splits.clips["train"]), model.sample_rate)
     rows = min(recipe.train.batch_size, len(splits.clips["train"]))
     expect_training(model, -(-rows // recipe.train.accumulation), place)
@@ -132,7 +135,7 @@ def prepare(
         display.say(recipe.note)
     if teacher is not None:
         display.say(f"{teacher}{_leaked(teacher, splits)}")
-    display.say(in_words(recipe.train, len(splits.clips["train"])))
+    display.say(told(recipe, len(splits.clips["train"])))
     return prepared
 
 
@@ -165,13 +168,13 @@ def _lengths(splits: RunSplits, clips: Sequence[CheckedClip]) -> str:
     lengths = [one.found.seconds for one in clips if isinstance(one.found, AudioFacts)]
     shorter = sum(length < seconds - TOLERANCE for length in lengths)
     longer = sum(length > seconds + TOLERANCE for length in lengths)
-    counts = ", ".join(f"{len(splits.clips[split])} {split}" for split in SPLITS)
+    counts = ", ".join(f"{len(splits.clips[split])} {split}" for split in SPLITS if splits.clips[split])
     text = f"{counts} clips ({splits.protocol}); the model hears {seconds:.2f} s."
     if shorter:
         text += f" {shorter} shorter clips are {PADDED[recipe.pad]}."
     if longer:
         place = CUT[recipe.crop]
         trained = "anywhere" if recipe.training_crop == "random" else place
-        evaluated = "into windows" if recipe.windows == "all" else place
+        evaluated = "into windows" if recipe.every_window else place
         text += f" {longer} longer clips are cut ({trained} in training, {evaluated} otherwise)."
     return text

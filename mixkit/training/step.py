@@ -20,6 +20,7 @@ from mixkit.model.norms import BatchNorm
 from mixkit.registry import Checkpointed, Features, PowerFeatures, augmentation, loss, optimizer, schedule
 from mixkit.training.distributed import Processes
 from mixkit.training.ema import ExponentialAverage
+from mixkit.training.evaluate import evaluate
 from mixkit.training.fine_tune import Frozen, split_groups
 from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
@@ -86,7 +87,7 @@ class Step:
         # The seeds of loss scaling are torch's; in other precisions the scaler does nothing.
         self.scaler = torch.amp.GradScaler(prepared.device.type, enabled=self.precision == "fp16")
         self.ema = None if settings.average is None else ExponentialAverage(self._learning, settings.average)
-        network = self.model.network
+        network = self._trained()
         if until is None:
             self.frozen.hold(0)  # so that processes exchange no gradients of what never has any
         if self.processes.ranks > 1:
@@ -130,6 +131,11 @@ class Step:
         if self.ema:
             self.ema.update_parameters(self._learning)
         return StepResult(mean, norm)
+
+    def validated(self, batches: Iterator[Batch]) -> dict[str, float | None]:
+        """The figures of the network that is kept over batches of a split, by name."""
+        model, objective = self.evaluated_model, self.objective
+        return evaluate(model, batches, objective, self.precision, self.processes).headline()
 
     def rate_after(self, done: int) -> float:
         """The learning rate of the step after that many; of the head, where parts have rates of their own."""
@@ -177,12 +183,22 @@ class Step:
             if len(random["cuda"]) and torch.cuda.is_available():
                 torch.cuda.set_rng_state(random["cuda"])
 
+    def _trained(self) -> nn.Module:
+        """What is run forward and backward as one, behind the features."""
+        return self.model.network
+
+    def _answers(self, x: Tensor, target: Tensor) -> Any:
+        """What the network makes of spectrograms, of which the loss is; and of what `augmented` gives beside them."""
+        return self.network(x)
+
     @property
     def _learning(self) -> nn.Module:
-        """All that learns: the network behind the features, and these, too, where they do."""
-        if not self.learned_features:
+        """All that learns: the network behind the features, and these, too, where they do; and heads of pretraining."""
+        ahead = ("features",) if self.learned_features else ()
+        behind = () if self.model.pretraining is None else ("pretraining",)
+        if not ahead + behind:
             return self.model.network
-        return nn.ModuleDict({name: self.model.get_submodule(name) for name in ("features", self.model.place)})
+        return nn.ModuleDict({name: self.model.get_submodule(name) for name in (*ahead, self.model.place, *behind)})
 
     def _expect_whole_graph(self, names: Sequence[str]) -> None:
         """Refuses what would part learned features from the loss: clips that come from other processes, as numbers."""
@@ -226,7 +242,8 @@ class Step:
             share = (stop - start) * ranks / total if own else 0.0
             with waits:
                 with autocast(spectrogram.device, self.precision):
-                    part = share * self._loss(self.network(x[start:stop]), target, heard, slice(start, stop))
+                    answers = self._answers(x[start:stop], target[start:stop])
+                    part = share * self._loss(answers, target, heard, slice(start, stop))
                 self.scaler.scale(part).backward()
             losses.append(part.detach())
         if x.grad is not None:
@@ -235,10 +252,10 @@ class Step:
                 self.processes.average(weight.grad)
         return torch.stack(losses).sum()
 
-    def _loss(self, logits: Tensor, target: Tensor, heard: Tensor | None, rows: slice) -> Tensor:
+    def _loss(self, answers: Any, target: Tensor, heard: Tensor | None, rows: slice) -> Tensor:
         if self.distilled is None or heard is None:
-            return self.objective(logits, target[rows])
-        return self.distilled(logits, target[rows], heard[rows])
+            return self.objective(answers, target[rows])
+        return self.distilled(answers, target[rows], heard[rows])
 
     def _clip(self) -> Tensor:
         weights = list(self.model.parameters())

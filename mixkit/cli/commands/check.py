@@ -120,6 +120,7 @@ def built(recipe: "Recipe") -> tuple[str, str]:
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features
     from mixkit.model.cost import learned_features, without_memory
+    from mixkit.model.masks import Masks
     from mixkit.model.mixer import Mixer
     from mixkit.training.fine_tune import expect_learning
 
@@ -132,6 +133,8 @@ def built(recipe: "Recipe") -> tuple[str, str]:
     form = f"network {recipe.network.name}" if recipe.network else ""
     if isinstance(network, Mixer):
         grid = network.stem.grid
+        if recipe.pretrain is not None:
+            Masks(recipe.pretrain, network.sites[-1].grid)
         form = f"{len(network.layers)} blocks over a {grid.frequency} x {grid.time} grid"
     return f"{form}, {parameters:,} parameters for {classes} classes", note
 

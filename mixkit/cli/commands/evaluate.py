@@ -48,6 +48,7 @@ def evaluate(
     from mixkit.cli.views.evaluation import show_evaluation
     from mixkit.cli.views.results import show_results
     from mixkit.data.run_split import run_split
+    from mixkit.model.classifier import expect_labels
     from mixkit.report.evaluation import write_evaluation
     from mixkit.training.device import choose_device
     from mixkit.training.evaluation import evaluation
@@ -56,6 +57,7 @@ def evaluate(
     keep_freed()
     place = choose_device(device)
     model = load_model(run, plugins, trust, settings=None if on else settings)
+    expect_labels(model)
     facts: dict[str, Any]
     if on is None:
         split = split or "test"

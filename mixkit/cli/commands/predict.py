@@ -27,11 +27,12 @@ def predict(
     from mixkit.cli.inputs import Input
     from mixkit.cli.processing import expect_all, process_all
     from mixkit.cli.views.predictions import Form, reporting
-    from mixkit.model.classifier import predict_all
+    from mixkit.model.classifier import expect_labels, predict_all
 
     if as_json and as_csv:
         raise MixkitError("--json and --csv were both given. Choose one.")
     model = load_model(run, plugins, trust, device)
+    expect_labels(model)
     form = Form("json" if as_json else "csv" if as_csv else "table", min(top, len(model.labels)), timeline)
     with reporting(form) as report:
         counts = process_all(

@@ -23,19 +23,46 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+OwnRecipe = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
+Seed = Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')]
+Fold = Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="RUN", help="Fine-tune a run: start from its weights, as far as they fit."),
+]
+Gpus = Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")]
+MaxRestarts = Annotated[int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")]
+Runs = Annotated[Path, typer.Option(help="Folder of run folders.")]
+Name = Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(metavar="RUN|auto", help="Go on with a run that was stopped; auto: with this RECIPE's, or start."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Build everything, take a few steps, estimate time and memory, and stop.")
+]
+Tensorboard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write figures for TensorBoard to RUN/tensorboard as well.")
+]
+TrustOfRun = Annotated[
+    str | None,
+    typer.Option(metavar="DIGEST", help="With --resume: run the copies of plugins that the run keeps."),
+]
+AllowChanges = Annotated[
+    bool, typer.Option("--allow-changes", help="With --resume: go on although versions, data or machine differ.")
+]
+
 
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")
-    ] = None,
+    recipe: OwnRecipe = None,
     layers: Layers = None,
     settings: Settings = None,
     epochs: options.Epochs = None,
     learning_rate: options.LearningRate = None,
     batch_size: options.StepClips = None,
     plugins: Plugins = None,
-    seed: Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')] = None,
-    fold: Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')] = None,
+    seed: Seed = None,
+    fold: Fold = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,2", help="A run with each of them, and what they come to together.")
     ] = None,
@@ -43,33 +70,21 @@ def train(
         str | None, typer.Option(metavar="all|1,2", help="A run that tests each of these folds, and what they come to.")
     ] = None,
     jobs: Jobs = None,
-    init: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RUN", help="Fine-tune a run: start from its weights, as far as they fit."),
-    ] = None,
+    init: From = None,
     device: Device = "auto",
-    gpus: Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")] = None,
-    max_restarts: Annotated[
-        int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")
-    ] = 0,
-    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    gpus: Gpus = None,
+    max_restarts: MaxRestarts = 0,
+    runs: Runs = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Run folder, or that of several; RECIPE/001 and on, or RECIPE-runs, without.")
     ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="RUN|auto", help="Go on with a run that was stopped; auto: with this RECIPE's, or start."),
-    ] = None,
+    resume: Resume = None,
     longer: Annotated[
         str | None,
         typer.Option("--extend", metavar="RUN", help="Train a finished run longer, as a new run of --epochs in all."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build everything, take a few steps, estimate time and memory, and stop.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write figures for TensorBoard to RUN/tensorboard as well.")
-    ] = False,
+    dry_run: DryRun = False,
+    tensorboard: Tensorboard = False,
     test: Annotated[
         bool,
         typer.Option("--test/--no-test", help="Report it on test, or leave that split closed for --resume to open."),
@@ -78,9 +93,7 @@ def train(
         str | None,
         typer.Option(metavar="DIGEST", help="With --resume or --extend: run the plugins that the run keeps."),
     ] = None,
-    allow_changes: Annotated[
-        bool, typer.Option("--allow-changes", help="With --resume: go on although versions, data or machine differ.")
-    ] = False,
+    allow_changes: AllowChanges = False,
 ) -> None:
     """Train a recipe, keep the epoch that is best on validation, and report it on test."""
     own = options.lines_of(settings, epochs, learning_rate, batch_size)
@@ -241,8 +254,17 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     """Draws the figures, and says what the run came to and what to type next."""
     from mixkit.cli.views.results import show_results
     from mixkit.report.run_plots import draw
+    from mixkit.runs.pretrained import Pretrained
     from mixkit.runs.records import read_best
 
+    ended, folder = run.ended(), shlex.quote(str(run.folder))
+    flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
+    if isinstance(ended, Pretrained):
+        say("")
+        say(f"{ended}, {run.seconds():.0f} s.")
+        say(f"All of it is in {run.folder}: results.json, best.safetensors, recipe.gin.")
+        say(f"Next:  mixkit train RECIPE --with task/NAME --from {folder}{flags}")
+        return
     draw(run, loaded, lambda line: say(line, console=stderr()))
     results, best = run.results(), read_best(run.folder)
     say("")
@@ -252,8 +274,6 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     else:
         show_results({"valid": results.valid, "test": results.test}, best)
     say(f"{results.summary(best)}, {run.seconds():.0f} s.")
-    flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
-    folder = shlex.quote(str(run.folder))
     say("")
     weights = "best.safetensors, refit.safetensors" if results.refit else "best.safetensors"
     say(f"All of it is in {run.folder}: figures/, results.json, {weights}, recipe.gin.")

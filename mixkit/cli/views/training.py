@@ -72,7 +72,7 @@ class Live(TrainingDisplay):
             return
         valid, shown = record["valid"], [*columns(False)[:2], *columns(True)[:2], self.best]
         shown += [name for name in valid if name not in standard()]
-        values = "".join(_value(name, valid.get(name)) for name in dict.fromkeys(shown) if name != LOSS)
+        values = "".join(_value(name, valid[name]) for name in dict.fromkeys(shown) if name != LOSS and name in valid)
         star = "  best so far" if record["best"] else ""
         line = (
             f"epoch {record['epoch']:>3}/{self.budget.epochs}  loss {record['train']['loss']:.3f}  "
