@@ -212,8 +212,7 @@ def test_an_arm_of_a_study_is_a_network(tmp_path: Path) -> None:
     assert "recipe.network = @network.cnn()" in texts["CNN"]
     assert "model." not in texts["CNN"]
     assert "recipe.network" not in texts["token"]
-    with pytest.raises(MixkitError, match="one arm only"):
-        plan(Study("cnn", "cnn"), tmp_path)
+    assert [arm.name for arm in plan(Study("cnn", "cnn"), tmp_path).record.arms] == ["cnn"]
     with pytest.raises(MixkitError, match="cnn has no operators: a network takes the place of its model"):
         plan(Study("cnn", "cnn", edits={"x": {"channel": None}}), tmp_path)
 
