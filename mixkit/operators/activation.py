@@ -9,7 +9,8 @@ from mixkit.registry import Site, operator
 
 @operator("activation", mixes=set(), paper="arXiv:1512.03385, fig. 2")
 class Activation(nn.Module):
-    """Bends every value by itself and mixes nothing: for what other operators leave to be bent.
+    """Pointwise activation: bends every value by itself and mixes nothing: for what other operators leave to be
+    bent.
 
     In a branch without norm and residual it stands behind the sum ahead of it, as in a ResNet.
 

@@ -13,7 +13,8 @@ from mixkit.values import Count
 
 @operator("active_token", mixes={"frequency", "time", "channel"}, paper="arXiv:2203.06108, section 3.2")
 class ActiveToken(nn.Module):
-    """Lets every place choose, feature by feature, how far to look in time and how far in frequency.
+    """Active token mixing (ActiveMLP): lets every place choose, feature by feature, how far to look in time and how
+    far in frequency.
 
     From each token come two distances for every channel: how far off in time, and how far off in frequency, its value
     is fetched. What is fetched each way, and the token itself, are weighed channel by channel.

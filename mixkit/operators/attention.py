@@ -11,7 +11,8 @@ from mixkit.values import Count, Rate
 
 @operator("attention", mixes={"frequency", "time", "channel"}, paper="arXiv:2010.11929")
 class Attention(nn.Module):
-    """Lets every place in the spectrogram choose, by what it contains, which others to hear.
+    """Multi-head self-attention: lets every place in the spectrogram choose, by what it contains, which others to
+    hear.
 
     Shape:
         `b n c -> b n c`, prefix tokens included

@@ -15,7 +15,8 @@ NORM_EPS = 1e-5
 
 @operator("axial_shift", mixes={"frequency", "time", "channel"}, paper="arXiv:2107.08391, section 3")
 class AxialShift(nn.Module):
-    """Lays what is a little earlier and later beside each place, and what is a little lower and higher, and blends it.
+    """Axial shift MLP (AS-MLP): lays what is a little earlier and later beside each place, and what is a little
+    lower and higher, and blends it.
 
     The channels are cut in parts, and each part is moved another step along time; of a second copy, along frequency.
     Each copy has a map of its own, so that a place hears its neighbours along two lines that cross in it.

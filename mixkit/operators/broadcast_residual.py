@@ -16,7 +16,8 @@ def _axes(params: Mapping[str, Any]) -> set[str]:
 
 @operator("broadcast_residual", mixes=_axes, paper="arXiv:2106.04140, section 2.1")
 class BroadcastResidual(nn.Module):
-    """Compares each frequency with those beside it, follows all of them together through time, and tells each of it.
+    """Broadcasted residual block (BC-ResNet): compares each frequency with those beside it, follows all of them
+    together through time, and tells each of it.
 
     A depthwise convolution along frequency with a norm for each band; of its mean over frequency one along time, with
     BatchNorm, SiLU and a linear map; what comes of that is added to every row.

@@ -16,7 +16,8 @@ def _axes(params: Mapping[str, Any]) -> set[str]:
 
 @operator("convolution", mixes=_axes, paper="arXiv:2201.09792")
 class Convolution(nn.Module):
-    """Blends each patch with those around it, by one small pattern of weights for each channel.
+    """Depthwise convolution: blends each patch with those around it, by one small pattern of weights for each
+    channel.
 
     A depthwise convolution over the grid; with a kernel of 1 along one axis it mixes the other alone.
 

@@ -8,7 +8,8 @@ from mixkit.registry import Site, operator
 
 @operator("cross_patch", mixes={"frequency", "time"}, paper="arXiv:2105.03404, eq. 2")
 class CrossPatch(nn.Module):
-    """Writes every place in the spectrogram as a weighted sum of all places, one channel at a time.
+    """Cross-patch linear layer (ResMLP): writes every place in the spectrogram as a weighted sum of all places, one
+    channel at a time.
 
     What `token` is without hidden units and without an activation: a single linear map over the tokens.
 

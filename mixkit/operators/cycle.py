@@ -13,7 +13,8 @@ from mixkit.values import Side, expect_middle
 
 @operator("cycle", mixes={"frequency", "time", "channel"}, paper="arXiv:2107.10224, section 3")
 class Cycle(nn.Module):
-    """Describes each place by features that stand by turns here, just after and just before; the same for pitch.
+    """Cycle fully connected layer (CycleMLP): describes each place by features that stand by turns here, just after
+    and just before; the same for pitch.
 
     A linear map whose inputs climb a staircase over the neighbours, one along time and one along frequency, and one of
     the token alone; the three are weighed channel by channel.

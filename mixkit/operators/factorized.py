@@ -12,7 +12,8 @@ from mixkit.values import Count, Positive, Rate
 
 @operator("factorized_token", mixes={"frequency", "time"}, paper="arXiv:2302.04501, section 4.2")
 class FactorizedToken(nn.Module):
-    """Lets every second place hear every second other, one channel at a time, and those between likewise.
+    """Factorized token-mixing MLP (MTS-Mixers): lets every second place hear every second other, one channel at a
+    time, and those between likewise.
 
     The tokens are dealt out in turn to `parts` rows, as one deals cards, and each row has a token mixing of its own.
 
@@ -77,7 +78,8 @@ class FactorizedToken(nn.Module):
 
 @operator("factorized_channel", mixes={"channel"}, paper="arXiv:2302.04501, section 4.3")
 class FactorizedChannel(nn.Module):
-    """Describes the features of each place by fewer, and writes them anew from these: what is said twice goes.
+    """Factorized channel-mixing MLP (MTS-Mixers): describes the features of each place by fewer, and writes them
+    anew from these: what is said twice goes.
 
     Channel mixing of low rank: fewer hidden units than channels.
 

@@ -11,7 +11,8 @@ from mixkit.registry import Site, operator
 
 @operator("fourier", mixes={"frequency", "time", "channel"}, paper="arXiv:2105.03824")
 class Fourier(nn.Module):
-    """Adds everything to everything, in as many rhythms as there are tokens and channels, and learns nothing.
+    """Fourier mixing (FNet): adds everything to everything, in as many rhythms as there are tokens and channels, and
+    learns nothing.
 
     The real part of the discrete Fourier transform over tokens and channels. Token k and channel l of it are those of
     -k and -l, so that half of it is computed.

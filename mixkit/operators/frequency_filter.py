@@ -14,7 +14,8 @@ from mixkit.values import Count, Share
 
 @operator("frequency_filter", mixes={"frequency", "time", "channel"}, paper="arXiv:2307.14008")
 class FrequencyFilter(nn.Module):
-    """Listens to the patterns of the grid, coarse and fine, and decides by what it hears which of them to keep.
+    """Adaptive frequency filter (AFF): listens to the patterns of the grid, coarse and fine, and decides by what it
+    hears which of them to keep.
 
     Every two-dimensional rhythm of the grid is weighed by a mask, which a small network of complex numbers makes of it,
     block by block of the channels. Small weights are set to 0.

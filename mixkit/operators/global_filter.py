@@ -10,7 +10,8 @@ from mixkit.values import NotNegative
 
 @operator("global_filter", mixes={"frequency", "time"}, paper="arXiv:2107.00645")
 class GlobalFilter(nn.Module):
-    """Turns the patterns of the grid up or down, coarse and fine, and moves them along; each channel by itself.
+    """Global filter in the Fourier domain (GFNet): turns the patterns of the grid up or down, coarse and fine, and
+    moves them along; each channel by itself.
 
     A convolution over the grid that is as large as the grid and goes round at its edges, learned as what it does to
     each of the two-dimensional rhythms that the grid is a sum of.

@@ -24,7 +24,8 @@ def _of_the_pair(params: Mapping[str, Any]) -> set[str]:
 
 @operator("hermit", mixes=_of_the_pair, paper="arXiv:2402.18007, II-C")
 class Hermit(nn.Module):
-    """Shows other operators the spectrum of the channels instead of the channels.
+    """FFT over the channels, around other operators: shows other operators the spectrum of the channels instead of
+    the channels.
 
     The Hermitian transform, then the operators of `around` in a row, then the inverse real transform; it learns nothing
     itself. With nothing inside, variant `paper` is the projection on even channels, and `lossless` changes nothing.
@@ -96,7 +97,8 @@ def _of_the_branch(params: Mapping[str, Any]) -> set[str]:
 
 @operator("hermit_frequency", mixes=_of_the_branch, paper="arXiv:2402.18007, II-C")
 class HermitFrequency(nn.Module):
-    """Lets every place in the spectrogram hear every other, through the spectrum of its features.
+    """Token-mixing MLP on the channels' spectrum (Hermit-Frequency, ASM-RH): lets every place in the spectrogram
+    hear every other, through the spectrum of its features.
 
     HFFT over channels, a feed-forward over tokens, IRFFT over channels. In ASM-RH it takes the place of token mixing.
 

@@ -15,7 +15,8 @@ NORM_EPS = 1e-5
 
 @operator("hire", mixes={"frequency", "time", "channel"}, paper="arXiv:2108.13341, section 3")
 class Hire(nn.Module):
-    """Puts a few moments that follow each other together and rewrites them as one; the same with pitches.
+    """Hierarchical rearrangement MLP (Hire-MLP): puts a few moments that follow each other together and rewrites
+    them as one; the same with pitches.
 
     Inner-region rearrangement: the tokens of a region along one axis become one long token, which two linear maps with
     few hidden units mix. Cross-region rearrangement: ahead of it the grid is turned, in each block of a stage by

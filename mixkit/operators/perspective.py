@@ -20,7 +20,8 @@ def _named_axes(params: Mapping[str, Any]) -> tuple[str, ...]:
 
 @operator("perspective", mixes=_named_axes)
 class Perspective(nn.Module):
-    """Listens along chosen axes together - frequency, time, channel - and holds the others still.
+    """MLP along chosen axes: listens along chosen axes together - frequency, time, channel - and holds the others
+    still.
 
     All values that differ only along the chosen axes become one vector, and one feed-forward recombines every such
     vector. `token`, `channel`, `time` and `frequency` are its named cases.
@@ -88,7 +89,7 @@ class Perspective(nn.Module):
 
 @operator("token", mixes={"frequency", "time"}, paper="arXiv:2105.01601, eq. 1")
 class Token(Perspective):
-    """Lets every place in the spectrogram hear every other, one channel at a time.
+    """Token-mixing MLP: lets every place in the spectrogram hear every other, one channel at a time.
 
     Shape:
         `b n c -> b n c`, prefix tokens included
@@ -115,7 +116,7 @@ class Token(Perspective):
 
 @operator("channel", mixes={"channel"}, paper="arXiv:2105.01601, eq. 1")
 class Channel(Perspective):
-    """Recombines the features of each place in the spectrogram, every place by itself.
+    """Channel-mixing MLP: recombines the features of each place in the spectrogram, every place by itself.
 
     Shape:
         `b n c -> b n c`, prefix tokens included
@@ -142,7 +143,7 @@ class Channel(Perspective):
 
 @operator("time", mixes={"time"})
 class Time(Perspective):
-    """Follows each frequency band through time, one channel at a time.
+    """Time-mixing MLP: follows each frequency band through time, one channel at a time.
 
     Shape:
         `b (f t) c -> b (f t) c`
@@ -170,7 +171,7 @@ class Time(Perspective):
 
 @operator("frequency", mixes={"frequency"})
 class Frequency(Perspective):
-    """Compares low and high at each moment, one channel at a time.
+    """Frequency-mixing MLP: compares low and high at each moment, one channel at a time.
 
     Shape:
         `b (f t) c -> b (f t) c`

@@ -8,7 +8,8 @@ from mixkit.registry import Site, operator
 
 @operator("pointwise", mixes={"channel"}, paper="arXiv:2201.09792, section 2")
 class Pointwise(nn.Module):
-    """Writes each feature of a place as a weighted sum of all features there, every place by itself.
+    """Pointwise linear layer, a 1 x 1 convolution: writes each feature of a place as a weighted sum of all features
+    there, every place by itself.
 
     A 1 x 1 convolution: what `channel` is without hidden units and without an activation.
 

@@ -8,7 +8,8 @@ from mixkit.values import Side, expect_middle
 
 @operator("pooling", mixes={"frequency", "time"}, paper="arXiv:2111.11418, eq. 4")
 class Pooling(nn.Module):
-    """Moves each patch towards the mean of those around it, and learns nothing.
+    """Average pooling as token mixer (PoolFormer): moves each patch towards the mean of those around it, and learns
+    nothing.
 
     What comes out is the mean of the neighbourhood less the patch itself, as the residual adds the patch again.
 

@@ -16,7 +16,8 @@ from mixkit.values import Count, Positive, Rate
 
 @operator("roll", mixes={"frequency", "time", "channel"}, paper="arXiv:2402.18007, II-B")
 class Roll(nn.Module):
-    """Slides runs of tokens along their own channels and along their neighbours in time, and learns nothing.
+    """Cyclic roll of tokens, without weights: slides runs of tokens along their own channels and along their
+    neighbours in time, and learns nothing.
 
     The table of n tokens and c channels is read in one line and cut in rows of c · bands / groups values; with 4 bands
     of 16 groups a row is a quarter of a token. The rows make `groups` groups. With g = groups // (1 + layer) and
@@ -160,9 +161,14 @@ def _turned(stretch: Tensor, shift: int) -> Tensor:
 
 @operator("roll_time", mixes={"frequency", "time", "channel"}, paper="arXiv:2402.18007, II-B")
 class RollTime(nn.Module):
-    """Slides runs of tokens past each other, mostly in time, and recombines the features of what then stands together.
+    """Channel-mixing MLP behind a cyclic roll of tokens (Roll-Time, ASM-RH): slides runs of tokens past each other,
+    mostly in time, and recombines the features of what then stands together.
 
     `roll`, then a feed-forward over channels. In ASM-RH it takes the place of channel mixing.
+
+    Tokens move a few places along rows of frequency, so that time is what they mix. Another frequency is reached only
+    by those that step over the end of a row, or go round in their group. They are few: a picture of what it mixes may
+    well say 0 % of other frequencies, rounded, and its first layer moves channels alone.
 
     Shape:
         `b n c -> b n c`

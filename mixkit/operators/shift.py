@@ -27,7 +27,8 @@ def _axes(params: Mapping[str, Any]) -> set[str]:
 
 @operator("shift", mixes=_axes, paper="arXiv:2201.10801")
 class Shift(nn.Module):
-    """Hands a few channels of every patch to its neighbours - earlier, later, lower, higher - and learns nothing.
+    """Spatial shift of channels, without weights (ShiftViT): hands a few channels of every patch to its neighbours -
+    earlier, later, lower, higher - and learns nothing.
 
     The channels are cut in `parts`. The first part moves one step back in time, the second one step on, the third one
     step down in frequency, the fourth one step up; the rest stays. With `groups` there is a part for each place of
@@ -109,7 +110,8 @@ def _rectangle(sides: tuple[int, int]) -> tuple[tuple[int, int], ...]:
 
 @operator("spatial_shift", mixes={"frequency", "time", "channel"}, paper="arXiv:2106.07477, section 3.2")
 class SpatialShift(nn.Module):
-    """Recombines the features of each place, hands a quarter of them to each neighbour, and recombines them again.
+    """Spatial-shift MLP (S2-MLP): recombines the features of each place, hands a quarter of them to each neighbour,
+    and recombines them again.
 
     Shape:
         `b (f t) c -> b (f t) c`
@@ -157,7 +159,8 @@ class SpatialShift(nn.Module):
 
 @operator("active_shift", mixes={"frequency", "time"}, paper="arXiv:1806.07370, section 3")
 class ActiveShift(nn.Module):
-    """Hears each feature a little to the side, higher or lower: how far is learned, for every feature by itself.
+    """Active shift, learned shifts of channels: hears each feature a little to the side, higher or lower: how far is
+    learned, for every feature by itself.
 
     Between two patches the value is interpolated, so that a shift can be any number and has a gradient.
 

@@ -13,7 +13,8 @@ NORM_EPS = 1e-5
 
 @operator("spatial_gate", mixes={"frequency", "time", "channel"}, paper="arXiv:2105.08050, section 2")
 class SpatialGate(nn.Module):
-    """Opens and closes every place in the spectrogram by what sounds elsewhere, feature by feature.
+    """Spatial gating unit (gMLP): opens and closes every place in the spectrogram by what sounds elsewhere, feature
+    by feature.
 
     gMLP's block between its norm and its residual: a map to hidden channels, the spatial gating unit, in which one half
     of them is mapped over all tokens and multiplies the other, and a map back. A model of it needs no other operator.

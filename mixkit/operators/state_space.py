@@ -95,7 +95,8 @@ def remembered(step: Tensor, rate: Tensor, added: Tensor) -> Tensor:
 
 @operator("state_space", mixes=_axes, paper="arXiv:2312.00752, algorithm 2")
 class StateSpace(nn.Module):
-    """Follows each frequency band with a memory that decides by what it hears what to keep and what to let fade.
+    """Selective state space model (Mamba): follows each frequency band with a memory that decides by what it hears
+    what to keep and what to let fade.
 
     Mamba's selective state space with a diagonal matrix, forwards and backwards in time, in all rows with one set of
     weights.

@@ -14,7 +14,8 @@ NORM_EPS = 1e-5
 
 @operator("wave", mixes={"frequency", "time", "channel"}, paper="arXiv:2111.12294, section 3")
 class Wave(nn.Module):
-    """Gives every feature a phase, so that neighbours add up where they are in step and cancel where they are not.
+    """Phase-aware token mixing (Wave-MLP): gives every feature a phase, so that neighbours add up where they are in
+    step and cancel where they are not.
 
     A token is an amplitude and a phase, both made from it by linear maps. Its neighbours along time are summed as waves
     are, and those along frequency, each by a depthwise convolution; both, and a map of the token, are weighed channel

@@ -21,7 +21,8 @@ def _axes(params: Mapping[str, Any]) -> set[str]:
 
 @operator("window_attention", mixes=_axes, paper="arXiv:2103.14030")
 class WindowAttention(nn.Module):
-    """Lets every place in the spectrogram choose, by what it contains, which of those around it to hear.
+    """Window attention (Swin): lets every place in the spectrogram choose, by what it contains, which of those
+    around it to hear.
 
     Self-attention among the tokens of a window, with a learned bias for each offset between two of them. Every second
     layer of a stage has its windows half a window further on, so that what stood apart meets.

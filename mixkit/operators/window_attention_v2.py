@@ -26,7 +26,8 @@ def _axes(params: Mapping[str, Any]) -> set[str]:
 
 @operator("window_attention_v2", mixes=_axes, paper="arXiv:2111.09883")
 class WindowAttentionV2(nn.Module):
-    """Lets every place in the spectrogram hear those around it that are like it, however loud they are.
+    """Scaled cosine window attention (Swin V2): lets every place in the spectrogram hear those around it that are
+    like it, however loud they are.
 
     Self-attention among the tokens of a window by the cosine of queries and keys, with a bias that a small network
     makes of how far two tokens are apart, so that windows of another size can take over its weights. Every second
