@@ -75,7 +75,7 @@ def test_every_setting_has_a_card_with_its_meaning(mixkit_command: Command) -> N
     assert not {f"recipe.{name}" for name in BY_LOADER} & keys
     assert {"train.balance", "task.pad", "study.seeds", "paper.value", "branch.norm_place"} <= keys
     for key, card in cards.items():
-        assert card.says.endswith("."), key
+        assert card.says.endswith((".", "?")), key
     for key in ("train.balance", "task.pad", "study.arms"):
         assert json.loads(mixkit_command("show", key, "--json").out)["takes"] == cards[key].takes
 
