@@ -20,6 +20,7 @@ from mixkit.study.definition import load_study
 from mixkit.tasks.clip import BUILT_IN, suffixes
 from tests.conftest import Said
 from tests.nursery import Ended, Nursery
+from tests.test_operators import ours
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -201,3 +202,11 @@ def test_the_plugin_in_the_readme_is_the_one_that_is_shipped() -> None:
     body = shown[shown.index("        super()") : shown.index("    def forward")].replace("my_gated_time", "gated_time")
     for line in body.strip().splitlines():
         assert line.split("  #")[0].strip() in shipped
+
+
+def test_the_page_of_parity_has_every_operator_and_names_files_of_tests() -> None:
+    text = (ROOT / "docs" / "parity.md").read_text()
+    assert re.findall(r"^\| \[`(\w+)`\]\(operators/\1\.md\)", text, re.M) == [spec.name for spec in ours()]
+    named = re.findall(r" \| (\w+) \|$", text.partition("| --- |")[2], re.M)
+    assert len(named) > 25
+    assert set(named) <= {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}

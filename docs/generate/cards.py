@@ -1,6 +1,7 @@
 """A card for each operator: what it mixes, as a picture and in words; settings, cost, source."""
 
 import inspect
+import math
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import matplotlib
 import torch
 from matplotlib.style import context
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import mixkit
@@ -38,12 +40,12 @@ def nav() -> list[Any]:
 
 def pages() -> Iterator[tuple[str, str | bytes]]:
     """Every card with its pictures, and a page of them all."""
-    found = {name: _looked_at(name) for name in operator.names()}
     yield "operators/index.md", _index()
-    for name, seen in found.items():
+    for name in operator.names():
+        seen, fresh = _looked_at(name)
         for scheme in ("light", "dark"):
             yield f"operators/{name}-{scheme}.png", _picture(seen, scheme)
-        yield f"operators/{name}.md", _card(operator.entry(name), shares(seen))
+        yield f"operators/{name}.md", _card(operator.entry(name), shares(seen) + _hidden(name, seen), fresh)
 
 
 def _index() -> str:
@@ -59,7 +61,8 @@ def _index() -> str:
 
 What can stand in `block.branches`, made from the registry when this site is built. An operator gets the tokens of a
 spectrogram, `b n c`, and gives back as many. Norm, residual and drop path belong to the block around it. Your own are
-written [in twenty lines](../plugins.md).
+written [in twenty lines](../plugins.md). With the same weights they give what timm's, transformers' and their authors'
+code gives: [how nearly](../parity.md).
 
 | operator | mixes | parameters at base |
 | --- | --- | ---: |
@@ -73,7 +76,7 @@ Tests run these checks over the whole registry, and `mixkit check` runs them ove
 """
 
 
-def _card(entry: Entry, shared: str) -> str:
+def _card(entry: Entry, shared: str, fresh: str) -> str:
     name, text = entry.name, sections(entry)
     spec = operator.spec(name)
     paper = text.get("Paper", entry.facts["paper"])
@@ -85,11 +88,10 @@ def _card(entry: Entry, shared: str) -> str:
         f"![What one token hears through {name}]({name}-light.png#only-light)\n"
         f"![What one token hears through {name}]({name}-dark.png#only-dark)\n",
         "Above, the grid of patches: how much the token marked x depends on each. Below, its channels: how much each "
-        "of those put out depends on each put in. Weights are fresh, the input is noise, the network is 64 wide and "
-        "4 deep. "
-        f"Of what the outputs depend on, {shared.partition(': ')[2]} (mean over tokens and over layers "
-        f"{LAYERS[0]} and {LAYERS[1]}).",
-        f"## Equation\n\n```text\n{text['Equation']}\n```" if "Equation" in text else "",
+        f"of those put out depends on each put in. {fresh}, the input is noise, the network is 64 wide and 4 deep. "
+        f"Of what the outputs depend on, mean over tokens and over layers {LAYERS[0]} and {LAYERS[1]}, "
+        f"{shared.partition(': ')[2]}.",
+        f"## Equation\n\n``` {{.text .equation}}\n{text['Equation']}\n```" if "Equation" in text else "",
         "## Settings\n\n" + settings(entry),
         "## Cost\n\n" + _formulas(entry) + _cost(name),
     ]
@@ -183,12 +185,29 @@ def _measured(name: str, size: str) -> dict[str, int]:
     return measured
 
 
-def _looked_at(name: str) -> list[Influence]:
+def _looked_at(name: str) -> tuple[list[Influence], str]:
+    """What it mixes, and what its weights are then; at their start those of a gate would hide that it mixes."""
     recipe = mixkit.load_recipe("asm_rh", settings=[f"block.branches = [@operator.{name}()]", *DRAWN])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = mixkit.build(recipe, 10)
-    return list(influences(model, None, None, LAYERS))
+        asleep = [weight for weight in model.mixer.blocks.parameters() if weight.ndim > 1 and weight.std() < 1e-3]
+        for weight in asleep:
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))  # as those of any linear map
+    fresh = "Weights are fresh"
+    return list(influences(model, None, None, LAYERS)), (
+        f"{fresh}, but those that begin at almost nothing are drawn as the others are" if asleep else fresh
+    )
+
+
+def _hidden(name: str, seen: list[Influence]) -> str:
+    """Which axes it mixes though the shares do not show it, as a sentence."""
+    share = {"frequency": "other frequencies", "time": "other times", "channel": "other channels"}
+    mixed = sorted(mixes_of(operator.spec(name)), key=AXES.index)
+    hidden = [axis for axis in mixed if sum(one.shares[share[axis]] for one in seen) / len(seen) < 0.005]
+    if not hidden:
+        return ""
+    return f". Along {' and '.join(hidden)} it mixes as well, at few places or in other layers than these"
 
 
 def _picture(seen: list[Influence], scheme: str) -> bytes:

@@ -161,9 +161,10 @@ def _shares(mass: Tensor, token: int, outputs: Sequence[int], grid: Grid) -> tup
     whole = float(table.sum()) or 1.0
     row, column = divmod(token, grid.time)
     own = float(table[row, column])
-    times = float(table[row].sum()) - own
+    times = float(table[row, torch.arange(grid.time) != column].sum())
+    frequencies = float(table[torch.arange(grid.frequency) != row].sum())
     same = float(mass.sum(1)[torch.arange(len(outputs)), torch.tensor(outputs)].sum())
-    return own / whole, times / whole, (float(table.sum()) - own - times) / whole, 1 - same / whole
+    return own / whole, times / whole, frequencies / whole, 1 - same / whole
 
 
 def _inputs(mixer: Mixer, spectrograms: Tensor | None) -> dict[int, Tensor]:
