@@ -75,15 +75,53 @@ class Stopped(MixkitError):
         self.exit_code = 128 + number
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest known one, and the list.
+LISTED = 24
+"""Known names that an error lists; of more, those that are near, at most `NEAR`."""
 
-    Returns ` Did you mean 'channel'? Known: channel, roll, token.` with its leading space.
+NEAR = 8
+
+ALIASES = {
+    "lr": "learning_rate",
+    "rate": "learning_rate",
+    "bs": "batch_size",
+    "optim": "optimizer",
+    "sched": "schedule",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "criterion": "loss",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "max_epochs": "epochs",
+    "max_steps": "steps",
+    "num_workers": "workers",
+    "wd": "weight_decay",
+    "ema": "average",
+    "grad_clip": "gradient_clip",
+    "clip_grad": "gradient_clip",
+    "dim": "width",
+    "embed_dim": "width",
+    "layers": "depth",
+    "num_layers": "depth",
+}
+"""What other toolkits call a setting, and what it is called here."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, and the list, or what is near of a long one.
+
+    Returns ` Did you mean 'channel'? Known: channel, roll, token.` with its leading space, or of 29 operators
+    ` Did you mean 'channel'? Known: channel, factorized_channel and 27 others.`
     """
     names = sorted(known)
     near = nearest(name, names)
     hint = f" Did you mean {near!r}?" if near else ""
-    return f"{hint} Known: {', '.join(names)}." if names else hint
+    if len(names) <= LISTED:
+        return f"{hint} Known: {', '.join(names)}." if names else hint
+    close = set(difflib.get_close_matches(name, names, n=NEAR, cutoff=0.55))
+    parts = [part for part in (name, near) if part and len(part) > 2]
+    alike = [other for other in names if other in close or other == near or any(part in other for part in parts)]
+    listed = alike[:NEAR] or names[:NEAR]
+    return f"{hint} Known: {', '.join(listed)} and {len(names) - len(listed)} others."
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -91,7 +129,10 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
     difflib takes a letter too many for less than a wrong one: `asm_r` for nearer to `asm_rg` than `asm_rh`.
     """
-    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff)
+    names = sorted(known)
+    if ALIASES.get(name) in names:
+        return ALIASES[name]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=cutoff)
     alike = [other for other in near if _alike(name, other) > _alike(name, near[0]) - 0.1]
     return min(alike, key=lambda other: len(other) != len(name), default=None)
 

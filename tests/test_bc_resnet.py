@@ -133,6 +133,9 @@ def test_a_convolution_without_padding_stays_on_the_grid(padding: tuple[bool, bo
 
 def test_a_kernel_that_does_not_fit_is_refused() -> None:
     spec = downsample.spec("convolution", kernel=(5, 5), padding=(False, True))
-    message = r"^downsample.convolution.kernel is \[5, 5\], and the grid 3 x 9. Use padding, or a smaller one.$"
+    message = (
+        r"^downsample.convolution.kernel is \[5, 5\], and the grid 3 x 9. Use padding = \(True, True\), or a kernel "
+    )
+    message += r"that fits, such as \(3, 5\).$"
     with pytest.raises(SettingError, match=message):
         downsample.build(spec, Grid(3, 9), 4, 4)

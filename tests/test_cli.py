@@ -150,7 +150,7 @@ def test_a_stranger_s_recipe_is_refused_with_its_line(mixkit_command: Command, t
 
 
 def test_words_the_command_does_not_know(mixkit_command: Command) -> None:
-    assert mixkit_command("train", "asm_rh", "--epochs", "3").code == 2
+    assert mixkit_command("train", "asm_rh", "--epoch-count", "3").code == 2
     assert mixkit_command("trian").code == 2
     assert mixkit_command("evaluate", "x", "--split", "all").code == 2
 

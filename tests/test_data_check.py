@@ -309,7 +309,7 @@ def test_command_mistakes(
 ) -> None:
     monkeypatch.setenv("MIXKIT_DATA", str(tmp_path / "data"))
     for arguments, start in (
-        (["listd"], "error: no task or recipe named 'listd'. Did you mean 'listed'? Known: active_mlp, aff,"),
+        (["listd"], "error: no task or recipe named 'listd'. Did you mean 'listed'? Known: listed and "),
         (
             ["listed", "--picture", "a.jpg"],
             "error: --picture is 'a.jpg'. It is drawn as PNG: name a file such as a.png.",

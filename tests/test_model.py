@@ -81,8 +81,18 @@ def test_the_grid_of_patches(bins: int, frames: int, grid: tuple[int, int]) -> N
 @pytest.mark.parametrize(
     ("bins", "frames", "message"),
     [
-        (15, 512, "stem.patches.size is [16, 16], but there are 15 bins. Use at most 15 bins a patch."),
-        (128, 9, "stem.patches.size is [16, 16], but there are 9 frames. Use at most 9 frames a patch."),
+        (
+            15,
+            512,
+            "stem.patches.size is [16, 16], but there are 15 bins. Use at most 15 bins a patch, such as "
+            "stem.patches.size = (15, 16).",
+        ),
+        (
+            128,
+            9,
+            "stem.patches.size is [16, 16], but there are 9 frames. Use at most 9 frames a patch, such as "
+            "stem.patches.size = (16, 9).",
+        ),
     ],
 )
 def test_a_patch_that_does_not_fit(bins: int, frames: int, message: str) -> None:

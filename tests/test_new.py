@@ -112,7 +112,8 @@ def test_the_command_says_what_to_do_next(
         (["head", "own", "--like", "linear"], "--like linear is for operators, and this is a head. Leave it out."),
         (
             ["operator", "own", "--like", "rol_time"],
-            f"no operator named 'rol_time'. Did you mean 'roll_time'? Known: {', '.join(OURS)}.",
+            "no operator named 'rol_time'. Did you mean 'roll_time'? Known: roll_time, time and "
+            f"{len(OURS) - 2} others.",
         ),
     ],
 )

@@ -177,7 +177,7 @@ REFUSALS = [
     (
         operator.spec("spatial_shift"),
         replace(BASE, width=3),
-        "spatial_shift moves quarters of the channels, of which there are 3. Use 4.",
+        "spatial_shift moves quarters of the channels, of which there are 3. Set model.width = 4, or more.",
     ),
     (
         operator.spec("spatial_gate", hidden=7),

@@ -93,7 +93,7 @@ FAULTS = {
     "a base that is not there": (
         "study.base = 'asm_rg'\n" + ARMS,
         "{file}:1: study.base is 'asm_rg', which is no file, here or among the shipped recipes. Did you mean 'asm_rh'? "
-        f"Known: {', '.join(catalog.names())}.",
+        f"Known: asm, asm_h, asm_r, asm_rh and {len(catalog.names()) - 4} others.",
     ),
     "arms in a list": (
         BASE + "study.arms = ['train.epochs = 2']\n",

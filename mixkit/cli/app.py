@@ -29,7 +29,7 @@ from mixkit.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Declare a Mixer in a short gin file, train it, and learn which perspective of a sound earns its place.",

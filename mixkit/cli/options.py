@@ -6,19 +6,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkit.cli import completion
+
 if TYPE_CHECKING:
     from mixkit.model.classifier import Classifier
     from mixkit.recipe.schema import Recipe
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or its best.safetensors.")]
-Folders = Annotated[list[Path], typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.")]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A gin file, or the name of a shipped recipe.", autocompletion=completion.recipes
+    ),
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, or its best.safetensors.", autocompletion=completion.runs)
+]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.", autocompletion=completion.runs),
+]
 Recordings = Annotated[
     list[str], typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders of them, or - for standard input.")
 ]
 Layers = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe, such as size/base. Repeatable."),
+    typer.Option(
+        "--with",
+        metavar="NAME",
+        help="Lay a fragment over the recipe, such as size/base. Repeatable.",
+        autocompletion=completion.fragments,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

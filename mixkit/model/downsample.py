@@ -60,8 +60,9 @@ class ConvolutionDownsample(nn.Module):
         lost = (kernel[0] - 1 - 2 * zeros[0], kernel[1] - 1 - 2 * zeros[1])
         left = (grid.frequency - lost[0], grid.time - lost[1])
         if min(left) < 1:
-            message = f"is {list(kernel)}, and the grid {grid.frequency} x {grid.time}. Use padding, or a smaller one."
-            raise SettingError("kernel", message)
+            fitting = tuple(min(side, (long - 1) // 2 * 2 + 1) for side, long in zip(kernel, self._from, strict=True))
+            fix = f"Use padding = (True, True), or a kernel that fits, such as {fitting}."
+            raise SettingError("kernel", f"is {list(kernel)}, and the grid {grid.frequency} x {grid.time}. {fix}")
         self.grid = Grid(-(-left[0] // stride[0]), -(-left[1] // stride[1]))
         self.step, self.first = stride, (lost[0] / 2, lost[1] / 2)
         self.norm = norm_layer(norm, width, norm_eps)

@@ -56,7 +56,9 @@ class Patches(nn.Module):
         super().__init__()
         for length, side, axis in ((bins, size[0], "bins"), (frames, size[1], "frames")):
             if length < side:
-                message = f"is {list(size)}, but there are {length} {axis}. Use at most {length} {axis} a patch."
+                fitting = (min(size[0], bins), min(size[1], frames))
+                fix = f"Use at most {length} {axis} a patch, such as stem.patches.size = {fitting}."
+                message = f"is {list(size)}, but there are {length} {axis}. {fix}"
                 raise SettingError("size", message)
         self.grid = Grid((bins - size[0]) // stride[0] + 1, (frames - size[1]) // stride[1] + 1)
         self.step = stride

@@ -145,7 +145,8 @@ class SpatialShift(nn.Module):
         super().__init__()
         site.bare("spatial_shift")
         if site.width < len(AROUND):
-            raise MixkitError(f"spatial_shift moves quarters of the channels, of which there are {site.width}. Use 4.")
+            quarters = "spatial_shift moves quarters of the channels"
+            raise MixkitError(f"{quarters}, of which there are {site.width}. Set model.width = 4, or more.")
         self.expand = Linear(site.width, site.width)
         self.activation = activation_layer(activation, site.width)
         self.shift = Shift(site, parts=len(AROUND), edges="keep")

@@ -90,6 +90,11 @@ def copy(name: str | Path, to: Path) -> Path:
     return target
 
 
+def no_recipe(fragment: str) -> RecipeError:
+    """The error of a fragment that is taken for a recipe, for the caller to raise."""
+    return refuse(f"{fragment} is no recipe, but a part to lay over one: mixkit train small_data --with {fragment}.")
+
+
 def summary(path: Path) -> str:
     """The first comment line of a recipe, for lists; empty if it has none."""
     with path.open(encoding="utf-8") as file:
@@ -111,6 +116,8 @@ def _exists(path: Path) -> bool:
 
 def _missing(asked: str) -> RecipeError:
     known = {*names(), *_nested()}
+    if part := next((part for part in fragments() if part.partition("/")[2] == asked), None):
+        return no_recipe(part)
     if not asked.endswith(SUFFIX):
         beside = f" Did you mean the file {asked}{SUFFIX}?" if _exists(Path(f"{asked}{SUFFIX}")) else ""
         return refuse(f"no recipe {asked!r}.{beside or did_you_mean(asked, known)}")

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from mixkit.errors import SettingError
+from mixkit.errors import ALIASES, SettingError
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.keys import (
     FOREIGN,
     UnknownName,
     annotation_of,
     fitted,
+    held_setting,
     near,
     section_fields,
     settings_of,
@@ -72,7 +73,9 @@ def _unused_key(binding: Binding, resolver: Resolver) -> str:
 
 def _unused_macro(binding: Binding, resolver: Resolver) -> str:
     name = binding.setting
-    sections = [f"{section}.{name}" for section in SECTIONS if name in section_fields(section)]
+    names = (name, ALIASES.get(name, name))
+    sections = [f"{section}.{one}" for one in names for section in SECTIONS if one in section_fields(section)]
+    sections += [held] if (held := held_setting("train", name)) else []
     meant = sections[0] if sections else near(name, {key[2] for key in resolver.used if not key[1]})
     hint = f"Did you mean {meant}?" if meant else f"Remove it, or write %{name} where it is due."
     return f"the macro {name}. {hint}"

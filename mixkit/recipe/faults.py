@@ -11,8 +11,9 @@ from mixkit.recipe.limits import show_token
 LISTED = 100  # a report of more is not read, and each fault costs a search for the name that was meant
 
 
-Kind = Literal["wrong", "unused", "untrusted"]
-"""Of a fault: a setting that has no effect is `unused`, what would run or read more than was asked for `untrusted`."""
+Kind = Literal["wrong", "missing", "unused", "untrusted"]
+"""Of a fault: what has to be set is `missing`, a setting that has no effect `unused`, what would run or read more than
+was asked for `untrusted`."""
 
 
 @dataclass(frozen=True)

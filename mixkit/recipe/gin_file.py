@@ -43,7 +43,12 @@ def load_recipe(
         included, own = reader.read(path)
         return included, own, [binding for layer in layers for binding in _layer(str(layer), path, reader)]
 
-    return _recipe(read, settings, plugins, path.stem, shown(path))
+    try:
+        return _recipe(read, settings, plugins, path.stem, shown(path))
+    except RecipeError as error:
+        if str(source) in catalog.fragments() and any(fault.kind == "missing" for fault in error.faults):
+            raise catalog.no_recipe(str(source)) from None
+        raise
 
 
 def recipe_from_text(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from mixkit.errors import SettingError, did_you_mean, nearest
+from mixkit.errors import ALIASES, SettingError, did_you_mean, nearest
 from mixkit.recipe.faults import Kind
 from mixkit.recipe.pretrain import Pretrain
 from mixkit.recipe.schema import SECTIONS, Block, Branch, Model, Stage
@@ -97,8 +97,26 @@ def annotation_of(key: Key) -> Any:
     if setting not in known:
         if selector != home:
             raise UnknownName(f"{selector}.{setting} is no setting. Did you mean {home}.{setting}?")
+        if held := held_setting(selector, setting):
+            raise UnknownName(f"{selector}.{setting} is no setting. Did you mean {held}?")
         raise UnknownName(f"{selector}.{setting} is no setting.{did_you_mean(setting, known)}")
     return known[setting]
+
+
+def held_setting(section: str, name: str) -> str | None:
+    """The setting of that name of what a section holds, `optimizer.adamw.weight_decay`, as others call it, too."""
+    if section not in SECTIONS:
+        return None
+    wanted = {name, ALIASES.get(name, name)}
+    for part in fields(SECTIONS[section]):  # type: ignore[arg-type]
+        kind = kind_of(part.name)
+        first = part.default.name if isinstance(part.default, Spec) else ""
+        if kind is None:
+            continue
+        for held in sorted(REGISTRIES[kind].names(), key=lambda held: (held != first, held)):
+            if found := next((one.name for one in REGISTRIES[kind].entry(held).settings if one.name in wanted), None):
+                return f"{kind}.{held}.{found}"
+    return None
 
 
 def fitted(value: Any, annotation: Any, binding: Binding, shown: Any) -> Any:

@@ -226,7 +226,8 @@ class Resolver:
         if self._whole:
             example = in_words(annotation, setting).removeprefix("a list, each ")
             example = f"[{example.split()[0]}]" if typing.get_origin(annotation) is tuple else example
-            self._faults.add(place, f"{selector}.{setting} is not set. Write {selector}.{setting} = {example}.")
+            message = f"{selector}.{setting} is not set. Write {selector}.{setting} = {example}."
+            self._faults.add(place, message, "missing")
         self._hide(setting, annotation)
         return UNKNOWN
 

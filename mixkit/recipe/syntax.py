@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gin import config_parser
 
+from mixkit.recipe import catalog
 from mixkit.recipe.faults import Faults, Place
 from mixkit.recipe.limits import TOKENS, LineFault, check, decode, show_token
 from mixkit.recipe.splitter import Chunk, chunks
@@ -131,7 +132,7 @@ def _explained(error: SyntaxError, chunk: Chunk) -> LineFault:
     key, block = _KEY.match(chunk.text), _BLOCK.match(chunk.text)
     token = re.search(r"Failed to parse token '(.*)'$", error.msg, re.DOTALL)
     if token:
-        return LineFault(line, _no_value(token[1]))
+        return LineFault(line, _no_value(token[1], key[0] if key else "", chunk.text))
     if block:
         return _explained_block(block[1], chunk, block.end())
     if "file path" in error.msg:
@@ -154,9 +155,21 @@ def _explained_block(name: str, chunk: Chunk, end: int) -> LineFault:
     return LineFault(chunk.first, f"the block {name} cannot be read. Write {name}: and, indented below, key = value.")
 
 
-def _no_value(word: str) -> str:
+def _no_value(word: str, key: str, text: str) -> str:
+    """What is wrong with a word that is no value, and what was probably meant.
+
+    Args:
+        word: the part of it that gin's parser got stuck at.
+        key: that it is the value of.
+        text: of the whole statement.
+    """
+    if key in ("task", "recipe.task") and (ways := _task_ways(text)):
+        return ways
     if word.lower() in ("true", "false", "none"):
         return f"{word} is no value. Did you mean {word.capitalize()}?"
+    named = re.search(rf"(?<![@\w./]){re.escape(word)}\.(\w+)", text) if word in REGISTRIES else None
+    if named and named[1] in REGISTRIES[word].names():
+        return f"{named[0]} is no value. Write @{named[0]}()."
     if word in (kinds := sorted(REGISTRIES)):
         return f"{word} is no value. A reference is written @{word}.NAME(), and text '{word}'."
     for kind in kinds:
@@ -164,3 +177,14 @@ def _no_value(word: str) -> str:
             return f"{word} is no value. Write @{kind}.{word}()."
     hint = f"Put text in quotes: '{word}'." if word.isidentifier() else "Write a number, or text in quotes."
     return f"{show_token(word)} is no value. {hint}"
+
+
+def _task_ways(text: str) -> str:
+    """How to name the task that a statement means, where there is one: `task = folder`, `task = task/folder`."""
+    said = re.search(r"=\s*(?:task[./])?(\w+)", text)
+    if said is None:
+        return ""
+    name, fragment = said[1], f"task/{said[1]}"
+    ways = [f"--with {fragment} on the command line"] if fragment in catalog.fragments() else []
+    ways += [f"recipe.task = @task.{name}() in a recipe"] if name in REGISTRIES["task"].names() else []
+    return f"{name} is no value. Write {', or '.join(ways)}." if ways else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixkit.errors import DamagedError, RunError
 from mixkit.runs.folder import Run
-from mixkit.runs.records import read_best
+from mixkit.runs.records import read_best, read_facts
 from mixkit.runs.results import Results
 from mixkit.storage.lock import holder
 
@@ -17,6 +17,10 @@ class Line:
 
     Args:
         run: its folder.
+        recipe: name of its recipe.
+        task: name of its task.
+        seed: of the run; None where it cannot be told.
+        fold: that is tested, or None.
         state: `complete`, `running`, `stopped` (it can go on) or `damaged`.
         epochs: that ended.
         best: the figure by which the recipe chooses the best epoch.
@@ -24,10 +28,15 @@ class Line:
         test: and on test; None before the end.
         seconds: spent in training.
         size: bytes on disk.
-        note: protocol of a complete run, holder of a running one, fault of a damaged one.
+        started: when, as ISO 8601; empty where it cannot be told.
+        note: protocol of a complete run and what it goes on from, holder of a running one, fault of a damaged one.
     """
 
     run: str
+    recipe: str
+    task: str
+    seed: int | None
+    fold: int | str | None
     state: str
     epochs: int
     best: str
@@ -35,6 +44,7 @@ class Line:
     test: float | None
     seconds: float
     size: int
+    started: str
     note: str
 
 
@@ -53,17 +63,18 @@ def overview(folder: Path) -> list[Line]:
 def _line(folder: Path) -> Line:
     run = Run(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    best = read_best(folder)
+    best, facts = read_best(folder), read_facts(folder)
+    about = (os.fspath(folder), facts.recipe, facts.task, facts.seed, facts.fold)
     try:
         records = run.metrics()
         chosen = [record["valid"].get(best) for record in records if record["best"]]
         ended = run.ended() if run.complete else None
         results = ended if isinstance(ended, Results) else None
         held, state = holder(folder / ".lock"), run.state
-        note = held or ""
-        if ended is not None:
-            note = f"{ended.protocol}{', refitted' if results and results.refit else '' if results else ', pretrained'}"
+        how = "pretrained" if results is None else "refitted" if results.refit else ""
+        said = (ended.protocol, how) if ended is not None else (held or "",)
+        note = ", ".join(filter(None, (*said, f"extends {facts.parent}" if facts.parent else "")))
         values = (float(chosen[-1]) if chosen else None, results.test.value(best) if results else None)
-        return Line(os.fspath(folder), state, len(records), best, *values, run.seconds(), size, note)
+        return Line(*about, state, len(records), best, *values, run.seconds(), size, facts.started, note)
     except (DamagedError, KeyError, TypeError, ValueError, AttributeError) as error:
-        return Line(os.fspath(folder), "damaged", 0, best, None, None, 0.0, size, str(error))
+        return Line(*about, "damaged", 0, best, None, None, 0.0, size, facts.started, str(error))

@@ -4,7 +4,7 @@ import csv
 import json
 import shlex
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -142,6 +142,51 @@ def read_best(folder: Path) -> str:
     train = recipe.get("train")
     best = train.get("best") if isinstance(train, dict) else None
     return text(best, 40) if isinstance(best, str) else Train.best
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run is, in a word each; empty or None where its files do not say.
+
+    Args:
+        recipe: name of the recipe.
+        task: name of the task.
+        seed: of the run.
+        fold: that is tested.
+        started: when, as ISO 8601.
+        parent: folder of the run that it goes on from.
+    """
+
+    recipe: str = ""
+    task: str = ""
+    seed: int | None = None
+    fold: int | str | None = None
+    started: str = ""
+    parent: str = ""
+
+
+def read_facts(folder: Path) -> RunFacts:
+    """What a run is, from `recipe.json` and `environment.json`."""
+    recipe, environment = _object(folder / "recipe.json"), _object(folder / "environment.json")
+    task, train, parent = _inside(recipe, "task"), _inside(recipe, "train"), _inside(environment, "extends")
+    seed, fold = train.get("seed"), _inside(task, "params").get("fold")
+    return RunFacts(
+        _word(recipe.get("name")),
+        _word(task.get("name")),
+        seed if isinstance(seed, int) else None,
+        _word(fold) or None if isinstance(fold, str) else fold if isinstance(fold, int) else None,
+        _word(environment.get("started")),
+        _word(parent.get("run"), 300),
+    )
+
+
+def _inside(found: Mapping[str, Any], key: str) -> dict[str, Any]:
+    part = found.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _word(value: object, longest: int = 80) -> str:
+    return text(value, longest) if isinstance(value, str) else ""
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -6,14 +6,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from mixkit.cli import options
+from mixkit.cli import completion, options
 from mixkit.cli.options import Device, Jobs, Layers, Plugins, Settings
 from mixkit.cli.studying import carry_out, folds_of, seeds_of
 
 
 def ablate(
     asked: Annotated[
-        str, typer.Argument(metavar="STUDY|RECIPE", help="A study file, or a recipe, whose parts are then compared.")
+        str,
+        typer.Argument(
+            metavar="STUDY|RECIPE",
+            help="A study file, or a recipe, whose parts are then compared.",
+            autocompletion=completion.studies,
+        ),
     ],
     layers: Layers = None,
     settings: Settings = None,

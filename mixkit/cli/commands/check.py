@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from mixkit.cli import completion
 from mixkit.cli.options import Layers, Plugins, Settings
 from mixkit.cli.views.terminal import say, stdout
 from mixkit.errors import MixkitError, RunError, printable
@@ -27,7 +28,9 @@ def check(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE|STUDY|PLUGIN", help="A recipe, a study, or a plugin: a .py file or a folder of them."
+            metavar="RECIPE|STUDY|PLUGIN",
+            help="A recipe, a study, or a plugin: a .py file or a folder of them.",
+            autocompletion=completion.studies,
         ),
     ],
     layers: Layers = None,

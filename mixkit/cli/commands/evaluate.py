@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mixkit.cli import completion
 from mixkit.cli.options import AsJson, Device, Plugins, RunSettings, Trust, load_model
 from mixkit.cli.views.terminal import print_json, say, stderr
 from mixkit.errors import MixkitError
@@ -20,7 +21,7 @@ Split = Literal["train", "valid", "test"]
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", autocompletion=completion.runs)],
     split: Annotated[
         Split | None, typer.Option(help="Which clips: test without; with --on all of them without.")
     ] = None,

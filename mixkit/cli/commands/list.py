@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mixkit.cli.options import AsJson, Plugins
 from mixkit.cli.views.terminal import print_json, stdout
-from mixkit.errors import printable
+from mixkit.errors import MixkitError, printable
 
 Listed = Literal[
     "operators",
@@ -52,13 +52,39 @@ def list_(
         return
     console = stdout()
     for title, summaries in wanted.items():
-        rows = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+        groups = _groups(title, summaries)
+        heading = f"{title} ({len(summaries)})"
+        rows = Table(title=heading, title_justify="left", show_header=False, box=None, pad_edge=False)
         rows.add_column(no_wrap=True)
         rows.add_column()
-        for name, summary in summaries.items():
-            rows.add_row(Text(name, style="bold"), Text(printable(summary)))
+        for group, names in groups.items():
+            if len(groups) > 1:
+                rows.add_row()
+                rows.add_row(Text(group, style="cyan"))
+            for name in names:
+                rows.add_row(Text(name, style="bold"), Text(printable(summaries[name])))
         console.print(rows)
         console.print()
+
+
+def _groups(title: str, names: Iterable[str]) -> dict[str, list[str]]:
+    """Names in groups: operators by what they mix, fragments and studies by their folder, all else together."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        group = _mixed(name) if title == "operators" else f"{name.partition('/')[0]}/" if "/" in name else ""
+        found.setdefault(group, []).append(name)
+    return dict(sorted(found.items(), key=lambda group: (group[0].count(","), group[0])))
+
+
+def _mixed(name: str) -> str:
+    from mixkit.operators import AXES, mixes_of
+    from mixkit.registry import operator
+
+    try:
+        mixed = mixes_of(operator.spec(name))
+    except MixkitError:  # of a plugin that names no axis, which `mixkit check` tells
+        return "mix nothing that is known"
+    return f"mix {', '.join(axis for axis in AXES if axis in mixed) or 'nothing'}"
 
 
 def _wanted(what: str) -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixkit.cli import completion
 from mixkit.cli.options import Layers, Plugins, Settings, Trust, load, load_model
 from mixkit.cli.views.terminal import say
 from mixkit.errors import MixkitError
@@ -25,7 +26,12 @@ SHOWN = 6
 
 
 def look(
-    what: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run folder.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|RUN", help="A recipe, or a run folder.", autocompletion=completion.recipes_and_runs
+        ),
+    ],
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mixkit.cli import completion
 from mixkit.cli.options import Device, Layers, Plugins, Settings
 from mixkit.cli.views.terminal import say, stdout
 
@@ -19,7 +20,9 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def search(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="The recipe to begin from.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="The recipe to begin from.", autocompletion=completion.recipes)
+    ],
     layers: Layers = None,
     settings: Settings = None,
     plugins: Plugins = None,

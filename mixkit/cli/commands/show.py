@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mixkit.cli import completion
 from mixkit.cli.options import AsJson, Layers, Plugins, Settings, load
 from mixkit.errors import MixkitError
 
@@ -14,6 +15,7 @@ def show(
         str,
         typer.Argument(
             metavar="RECIPE|RUN|NAME",
+            autocompletion=completion.recipes_and_runs,
             help="A recipe; a run; what there is by name, such as operator.roll; or a setting, such as train.balance.",
         ),
     ],

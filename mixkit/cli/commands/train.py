@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixkit.cli import options
+from mixkit.cli import completion, options
 from mixkit.cli.options import Device, Jobs, Layers, Plugins, Settings, load
 from mixkit.cli.studying import carry_out, repeated
 from mixkit.cli.views.terminal import say, stderr, stdout
@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
-OwnRecipe = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A gin file, or the name of a shipped recipe.")]
+OwnRecipe = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RECIPE", help="A gin file, or the name of a shipped recipe.", autocompletion=completion.recipes
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help='Short for --set "train.seed = N".')]
 Fold = Annotated[str | None, typer.Option(help='Short for --set "task.NAME.fold = N".')]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="RUN", help="Fine-tune a run: start from its weights, as far as they fit."),
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Fine-tune a run: start from its weights, as far as they fit.",
+        autocompletion=completion.runs,
+    ),
 ]
 Gpus = Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")]
 MaxRestarts = Annotated[int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")]
@@ -36,7 +46,11 @@ Runs = Annotated[Path, typer.Option(help="Folder of run folders.")]
 Name = Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")]
 Resume = Annotated[
     str | None,
-    typer.Option(metavar="RUN|auto", help="Go on with a run that was stopped; auto: with this RECIPE's, or start."),
+    typer.Option(
+        metavar="RUN|auto",
+        help="Go on with a run that was stopped; auto: with this RECIPE's, or start.",
+        autocompletion=completion.runs,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Build everything, take a few steps, estimate time and memory, and stop.")
@@ -81,7 +95,12 @@ def train(
     resume: Resume = None,
     longer: Annotated[
         str | None,
-        typer.Option("--extend", metavar="RUN", help="Train a finished run longer, as a new run of --epochs in all."),
+        typer.Option(
+            "--extend",
+            metavar="RUN",
+            help="Train a finished run longer, as a new run of --epochs in all.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
