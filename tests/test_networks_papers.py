@@ -6,7 +6,7 @@ from torch import nn
 
 from mixkit.errors import SettingError
 from mixkit.model.whole import build_whole
-from mixkit.networks.eat import EAT, Convolution, Down, EncoderLayer
+from mixkit.networks.eat import EAT, Down, EncoderLayer, _Convolution
 from mixkit.networks.erann import ERANN, ResidualBlock
 from mixkit.registry import network
 
@@ -94,7 +94,7 @@ def test_eat_takes_waveforms_alone() -> None:
 
 
 def test_what_a_filter_lacks_is_mirrored_as_far_as_there_is_anything() -> None:
-    layer = Convolution(1, 1, 5)
+    layer = _Convolution(1, 1, 5)
     nn.init.constant_(layer.weight, 1.0)
     x = torch.tensor([[[1.0, 2.0, 4.0, 8.0]]])
     mirrored = torch.tensor([4.0, 2.0, 1.0, 2.0, 4.0, 8.0, 4.0, 2.0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mixkit.data.inspect import inspect_clips
 from mixkit.data.kept_clips import digests_of, find_clips
 from mixkit.data.leaks import Copy, find_copies, shown_pairs
-from mixkit.data.run_split import Network, RunSplits, list_splits
+from mixkit.data.run_split import AudioClassifier, RunSplits, list_splits
 from mixkit.data.unusable import usable
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import DataError, MixkitError, nearest, printable
@@ -43,7 +43,7 @@ class NewRecordings:
 
 
 def new_recordings(
-    network: Network, recipe: Recipe, several: bool, split: str | None, say: Callable[[str], None]
+    network: AudioClassifier, recipe: Recipe, several: bool, split: str | None, say: Callable[[str], None]
 ) -> NewRecordings:
     """Finds the clips of another task that a trained network can be tested on.
 
@@ -135,7 +135,7 @@ def _counted(unknown: Mapping[str, int], labels: Sequence[str]) -> str:
     return some(parts, 10)
 
 
-def _there(network: Network, learned: Sequence[RunClip]) -> dict[str, tuple[Clip, ...]]:
+def _there(network: AudioClassifier, learned: Sequence[RunClip]) -> dict[str, tuple[Clip, ...]]:
     """The clips that the run was trained on, as far as their files are still there."""
     try:
         listed = list_splits(task.build(network.recipe.task))
@@ -164,7 +164,9 @@ def _say_heard(same: Mapping[Clip, str], likely: Sequence[Copy], of: int, say: C
         )
 
 
-def _say_unchecked(network: Network, learned: Sequence[RunClip], there: int, say: Callable[[str], None]) -> None:
+def _say_unchecked(
+    network: AudioClassifier, learned: Sequence[RunClip], there: int, say: Callable[[str], None]
+) -> None:
     if network.trained_on is None:
         say("The run keeps no list of its clips: whether it was trained on some of these cannot be told.")
     elif there < len(learned):

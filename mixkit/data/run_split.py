@@ -28,7 +28,7 @@ from mixkit.tasks.unlabelled import Unlabelled
 _log = logging.getLogger(__name__)
 
 
-class Network(Protocol):
+class AudioClassifier(Protocol):
     """What the clips are for; a `Classifier` is one."""
 
     recipe: Recipe
@@ -52,7 +52,7 @@ class RunSplits:
         differ: how the clips of their run differ from those that the task lists now.
     """
 
-    network: Network
+    network: AudioClassifier
     protocol: str
     clips: Mapping[str, tuple[Clip, ...]]
     skipped: Sequence[Skipped]
@@ -98,7 +98,7 @@ def source_of(recipe: Recipe) -> Task:
 
 
 def usable_splits(
-    network: Network, source: Task, listed: Mapping[str, Sequence[Clip]], say: Callable[[str], None]
+    network: AudioClassifier, source: Task, listed: Mapping[str, Sequence[Clip]], say: Callable[[str], None]
 ) -> tuple[RunSplits, list[CheckedClip]]:
     """All splits of a run, every clip decoded once, so that no bad one comes up later; and what the clips are.
 
@@ -117,7 +117,7 @@ def usable_splits(
 
 
 def run_split(
-    network: Network, split: str, say: Callable[[str], None] = _log.warning, *, allow_missing: bool = False
+    network: AudioClassifier, split: str, say: Callable[[str], None] = _log.warning, *, allow_missing: bool = False
 ) -> RunSplits:
     """A split that a trained network was made on: the very clips of its run, wherever they lie now.
 
@@ -194,7 +194,11 @@ def _say_lost(differ: Differences, split: str, left: int, say: Callable[[str], N
 
 
 def _anew(
-    network: Network, source: Task, listed: Mapping[str, tuple[Clip, ...]], split: str, say: Callable[[str], None]
+    network: AudioClassifier,
+    source: Task,
+    listed: Mapping[str, tuple[Clip, ...]],
+    split: str,
+    say: Callable[[str], None],
 ) -> RunSplits:
     """A split of a run that keeps no list of its clips."""
     if tuple(source.labels) != network.labels:

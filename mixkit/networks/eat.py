@@ -60,16 +60,16 @@ class EAT(nn.Module):
             fix = "Set recipe.features = @features.waveform()."
             raise SettingError("recipe.features", f"give {bins} bins, and network.eat listens to waveforms. {fix}")
         channels, width, heads, layers, hidden = SIZES[size]
-        self.start = nn.Sequential(Convolution(1, channels, 7), nn.BatchNorm1d(channels), nn.LeakyReLU(SLOPE))
+        self.start = nn.Sequential(_Convolution(1, channels, 7), nn.BatchNorm1d(channels), nn.LeakyReLU(SLOPE))
         self.body = nn.Sequential()
         tokens = frames
         for number, step in enumerate((*STEPS, *LAST_STEPS)):
             if step in LAST_STEPS:
-                self.body.extend(ResidualBlock(channels, dilation) for dilation in DILATIONS)
+                self.body.extend(_Residual(channels, dilation) for dilation in DILATIONS)
             self.body.append(Down(channels, step))
             channels, tokens = 2 * channels, -(-tokens // step)
             if step in STEPS and number % 2 == 0:
-                self.body.append(ResidualBlock(channels, 1))
+                self.body.append(_Residual(channels, 1))
         self.project = nn.Conv1d(channels, width, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
@@ -90,7 +90,7 @@ class EAT(nn.Module):
         return logits
 
 
-class Convolution(nn.Conv1d):
+class _Convolution(nn.Conv1d):
     """A convolution that keeps the length: what it lacks at the ends is mirrored.
 
     Shape: `b c s -> b c s`.
@@ -122,7 +122,7 @@ class Down(nn.Module):
     def __init__(self, channels: int, step: int):
         super().__init__()
         self.step = step
-        self.filters, self.norm = Convolution(channels, 2 * channels, step + 1), nn.BatchNorm1d(2 * channels)
+        self.filters, self.norm = _Convolution(channels, 2 * channels, step + 1), nn.BatchNorm1d(2 * channels)
         self.activation = nn.LeakyReLU(SLOPE)
         rising = [float(height) for height in range(1, step + 2)]
         triangle = torch.tensor([*rising, *rising[-2::-1]])
@@ -135,7 +135,7 @@ class Down(nn.Module):
         return conv1d(found, self.triangle.to(found.dtype).expand(channels, 1, -1), stride=self.step, groups=channels)
 
 
-class ResidualBlock(nn.Module):
+class _Residual(nn.Module):
     """A mix of channels, one with norm and activation, and a wide filter of each channel, all added.
 
     Shape: `b c s -> b c s`.
@@ -143,7 +143,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, dilation: int):
         super().__init__()
-        filters = Convolution(channels, channels, KERNEL, dilation, groups=channels)
+        filters = _Convolution(channels, channels, KERNEL, dilation, groups=channels)
         self.shortcut = nn.Conv1d(channels, channels, 1)
         self.mix = _with_norm(nn.Conv1d(channels, channels, 1, bias=False), channels)
         self.filter = _with_norm(filters, channels)
