@@ -174,7 +174,7 @@ def test_training_says_how_many_clips_are_padded_and_cut(clips: list[Clip]) -> N
     network: Any = SimpleNamespace(recipe=recipe, features=SimpleNamespace(samples=2400), sample_rate=8000)
     splits = RunSplits(network, "official", listed, (), Waveforms(8000))
     assert _lengths(splits, list(inspect_clips(listed, splits.waveforms.examine))) == (
-        "11 train, 0 valid, 0 test clips (official); the model hears 0.30 s. "
+        "11 train clips (official); the model hears 0.30 s. "
         "5 shorter clips are padded with silence at the end. "
         "5 longer clips are cut (anywhere in training, in the centre otherwise)."
     )

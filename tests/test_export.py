@@ -44,7 +44,10 @@ def tiny(recipe: str) -> mixkit.model.classifier.Classifier:
     model.labels = ("a", "b", "c")
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
         patch.setattr(norms, "MOMENTUM", 1.0)  # fresh statistics let next to nothing through a deep network
-        model.mixer.train()(torch.randn(4, model.features.bins, model.features.frames))
+        for part in model.network.modules():
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                part.momentum = 1.0
+        model.network.train()(torch.randn(4, model.features.bins, model.features.frames))
     return model.eval()
 
 

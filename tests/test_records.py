@@ -117,7 +117,7 @@ def test_the_list_of_runs(mixkit_command: Command, tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match="is no folder"):
         overview(tmp_path / "none")
-    assert mixkit_command("runs", str(tmp_path)).out.strip().endswith("holds no run.")
+    assert mixkit_command("runs", str(tmp_path)).out.strip().startswith(f"{tmp_path} holds no run. Train one: ")
     assert mixkit_command("train", "asm_rh", *LINES, "--runs", str(tmp_path), "--name", "done").code == 0
     run = Run.open(tmp_path / "done")
     done = lines()["done"]

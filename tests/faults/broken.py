@@ -174,7 +174,7 @@ def stages(pause: float = 0.0) -> None:
     from mixkit.training import fit
     from mixkit.training.step import Step
 
-    told = fit.evaluate, fit.save_state, Step.__call__
+    told = Step.validated, fit.save_state, Step.__call__
 
     def step(self: Step, *arguments: Any) -> Any:
         note("stepping")
@@ -190,7 +190,7 @@ def stages(pause: float = 0.0) -> None:
         time.sleep(pause)
         told[1](*arguments)
 
-    fit.evaluate, fit.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
+    Step.validated, fit.save_state, Step.__call__ = evaluate, save, step  # type: ignore[method-assign]
 
 
 def deaf() -> None:
@@ -232,10 +232,9 @@ def slow(seconds: float) -> None:
 
 def stop_at(step: int) -> None:
     """Has the training sent SIGTERM after so many steps; 0 before the first ends, -1 while it validates."""
-    from mixkit.training import fit
     from mixkit.training.step import Step
 
-    real, real_evaluate, count = Step.__call__, fit.evaluate, 0
+    real, real_evaluate, count = Step.__call__, Step.validated, 0
 
     def counted(self: Step, *arguments: Any) -> Any:
         nonlocal count
@@ -252,7 +251,7 @@ def stop_at(step: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         return real_evaluate(*arguments)
 
-    Step.__call__, fit.evaluate = counted, evaluate  # type: ignore[method-assign]
+    Step.__call__, Step.validated = counted, evaluate  # type: ignore[method-assign]
 
 
 def global_generator() -> None:
@@ -286,10 +285,10 @@ def bad_number(place: str, number: int, value: str) -> None:
         number: of the step, or of the validation, from 1; 0 takes all.
         value: `nan` or `inf`.
     """
-    from mixkit.training import fit
+    from mixkit.training import step as stepping
     from mixkit.training.step import Step
 
-    real, back, real_evaluate, count, bad = Step.__call__, Step._backward, fit.evaluate, 0, float(value)
+    real, back, real_evaluate, count, bad = Step.__call__, Step._backward, stepping.evaluate, 0, float(value)
 
     def step(self: Step, batch: Any, done: int) -> Any:
         nonlocal count
@@ -321,7 +320,7 @@ def bad_number(place: str, number: int, value: str) -> None:
     def now(here: str) -> bool:
         return place == here and number in (0, count)
 
-    Step.__call__, Step._backward, fit.evaluate = step, backward, evaluate  # type: ignore[method-assign,assignment]
+    Step.__call__, Step._backward, stepping.evaluate = step, backward, evaluate  # type: ignore[method-assign,assignment]
 
 
 class _BadScores:

@@ -79,6 +79,7 @@ def _build(kind: str, name: str, settings: dict[str, Any]) -> None:
         "optimizer": ([weight], 0.1),
         "schedule": (10, 5),
         "weights": (None,),
+        "network": (64, 96, 2),
     }
     registry = REGISTRIES[kind]
     made = registry.build(registry.spec(name, **settings), *context.get(kind, ()))
@@ -95,6 +96,7 @@ def test_no_text_is_followed(host: Host, tmp_path: Path, kind: str, measured: li
         (folder / "secret.wav").write_bytes(b"secret")
     canary = tmp_path / "canary.fired"
     variables = {"CANARY": str(canary), "MIXKIT_DATA": str(tmp_path / "data"), "HOME": str(tmp_path / "home")}
+    variables["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / "data" / "torch")  # made when timm is imported
     before = sorted(tmp_path.rglob("*"))
     tried = 0
     for owner, setting in texts(kind):
