@@ -184,8 +184,9 @@ def test_the_order_matters() -> None:
         assert (wrong(x) - model(x)).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("recipe", sorted(catalog.names()))
-def test_every_recipe_compiles_whole(recipe: str) -> None:
+@pytest.mark.parametrize("recipe", ["asm_rh", "ast", "bc_resnet", "cnn", "poolformer", "spatio_temporal", "swin"])
+def test_a_recipe_compiles_whole(recipe: str) -> None:
+    """Of every form: filters, patches, prefix tokens, stages, a whole network; operators are compiled one by one."""
     model = network(recipe)
     torch._dynamo.reset()
     x = spectrograms(recipe)
