@@ -130,3 +130,10 @@ def test_the_command(mixkit_command: Callable[..., Said], short: Run, tmp_path: 
     assert f"All of it is in {tmp_path / 'longer'}" in said.out
     said = mixkit_command("train", "asm_rh", "--extend", short.folder)
     assert said.err == f"error: --extend {short.folder} goes on with the recipe of that run. Leave the others out.\n"
+
+
+@pytest.mark.parametrize("option", ["--resume", "--extend"])
+def test_a_run_that_goes_on_opens_the_test_split(option: str, mixkit_command: Callable[..., Said]) -> None:
+    said = mixkit_command("train", option, "runs/a", "--no-test")
+    assert said.code == 2
+    assert f"{option} runs/a opens the test split at the end. Leave --no-test out." in " ".join(said.err.split())

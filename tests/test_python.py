@@ -13,6 +13,8 @@ import torch
 import mixkit
 from mixkit.errors import RunError, Stopped
 from mixkit.runs.folder import Run
+from mixkit.study.definition import study_of
+from mixkit.study.plan import Plan, plan
 from mixkit.training.signals import Signals, interactive
 
 QUICK = ["train.epochs = 1", "model.width = 16", "model.depth = 2", "task.demo.clips = 4", "task.demo.seconds = 0.5"]
@@ -153,3 +155,16 @@ def test_rooms_that_are_functions_stay_rooms() -> None:
     assert callable(mixkit.report)
     assert callable(mixkit.export)
     assert {"report", "export", "train", "evaluate", "ablate", "compare", "check", "look"} <= set(mixkit.__all__)
+
+
+def test_ablate_compares_the_parts_of_a_recipe_as_the_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs are left out, and with them the comparison: nothing has ended."""
+    planned: list[Plan] = []
+    monkeypatch.setattr("mixkit.api.studies.drive", lambda plan, *_: planned.append(plan))
+    with pytest.raises(RunError):
+        mixkit.ablate("asm_rh", quick=True, runs=tmp_path)
+    own = plan(study_of("asm_rh"), tmp_path / "asm_rh-ablation-quick", quick=True)
+    assert [arm.name for arm in planned[0].record.arms] == [arm.name for arm in own.record.arms]
+    assert len(own.record.arms) > 2

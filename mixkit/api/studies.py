@@ -11,7 +11,7 @@ from mixkit.plugins.load import load_plugins
 from mixkit.report.comparison import Comparison
 from mixkit.report.write import compare
 from mixkit.runs.folder import expect_name
-from mixkit.study.definition import Study, load_study
+from mixkit.study.definition import study_of
 from mixkit.study.driver import drive
 from mixkit.study.local import Local, gpus, usual_jobs
 from mixkit.study.plan import plan
@@ -50,7 +50,7 @@ def ablate(
         StudyFailed: runs have failed.
     """
     loaded = load_plugins(plugins)
-    found = load_study(study, loaded) or Study(f"{Path(study).stem}-ablation", str(study))
+    found = study_of(study, loaded)
     found = replace(
         found,
         added=tuple(settings),

@@ -65,6 +65,19 @@ class Study:
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
+def study_of(source: str | Path, plugins: Collection[str] = ()) -> Study:
+    """What a study file compares, or the parts of a plain recipe.
+
+    Args:
+        source: a path, or the name of a shipped study or recipe.
+        plugins: modules already loaded that it may import.
+
+    Raises:
+        RecipeError: something is wrong; the message is every fault with file and line.
+    """
+    return load_study(source, plugins) or Study(f"{Path(source).stem}-ablation", str(source), parts=True)
+
+
 def load_study(source: str | Path, plugins: Collection[str] = ()) -> Study | None:
     """Reads a study file; None if it is a recipe.
 

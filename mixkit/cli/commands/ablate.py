@@ -46,10 +46,10 @@ def ablate(
 ) -> None:
     """Compare: which part of a network earns its place? What is done already is not done again."""
     from mixkit.plugins.load import load_plugins
-    from mixkit.study.definition import Study, load_study
+    from mixkit.study.definition import study_of
 
     loaded = load_plugins(plugins or ())
-    study = load_study(asked, loaded) or Study(f"{Path(asked).stem}-ablation", asked, parts=True)
+    study = study_of(asked, loaded)
     study = replace(
         study,
         added_layers=tuple(layers or ()),

@@ -122,8 +122,8 @@ def train(
         more = (*others, name if option == "--resume" else going_on or resume)
         if run is not None and any(other is not None for other in more):
             raise MixkitError(f"{option} {run} goes on with the recipe of that run. Leave the others out.")
-    if going_on is not None and not test:
-        raise MixkitError(f"--resume {going_on} opens the test split at the end. Leave --no-test out.")
+        if run is not None and not test:
+            raise MixkitError(f"{option} {run} opens the test split at the end. Leave --no-test out.")
     if going_on is None and longer is None and recipe is None:
         raise MixkitError("no RECIPE. Name one, such as asm_rh, or a run to go on with: --resume runs/asm_rh/001.")
     lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
