@@ -12,11 +12,11 @@ from mixkit.checkpoints.weights import save_weights
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.classifier import Classifier
 from mixkit.model.mixer import Mixer
+from mixkit.model.resizing import resized, resized_kernel
 from mixkit.registry import Grid, Site, operator, weights
 from mixkit.runs.folder import Run
 from mixkit.weights.filters import resized_filter, resized_filters
-from mixkit.weights.kernels import resized_kernel
-from mixkit.weights.positions import AVERAGED, resized
+from mixkit.weights.positions import AVERAGED
 from mixkit.weights.start import Start
 
 # Channels alone, so that all but the positions fits whatever the grid: 12 x 9 and 12 x 19 places.

@@ -13,8 +13,8 @@ from torch.nn.functional import interpolate
 import mixkit
 from mixkit.errors import DamagedError, MixkitError, SettingError
 from mixkit.model.mixer import Mixer
+from mixkit.model.resizing import resized
 from mixkit.registry import Grid, weights
-from mixkit.weights.positions import resized
 from mixkit.weights.start import Start
 from mixkit.weights.timm import resized_table
 

@@ -34,6 +34,8 @@ class Patches(nn.Module):
         activation: of each token, ahead of its norm (ConvMixer); None for none.
         norm: of each token (Swin, ShiftViT); AST and ASM have none.
         norm_eps: added to the variance in that norm.
+        flexible: sizes of patches; each step of training draws one of them (FlexiViT), and the stride changes as the
+            size does. Whatever else is done with the network, its patches have `size`. Empty to train with it, too.
 
     Raises:
         SettingError: not even one patch fits.
@@ -52,14 +54,17 @@ class Patches(nn.Module):
         activation: Activation | None = None,
         norm: Norm = "none",
         norm_eps: Positive = 1e-5,
+        flexible: tuple[Pair, ...] = (),
     ):
         super().__init__()
-        for length, side, axis in ((bins, size[0], "bins"), (frames, size[1], "frames")):
-            if length < side:
-                fitting = (min(size[0], bins), min(size[1], frames))
-                fix = f"Use at most {length} {axis} a patch, such as stem.patches.size = {fitting}."
-                message = f"is {list(size)}, but there are {length} {axis}. {fix}"
-                raise SettingError("size", message)
+        for place, sides in enumerate((size, *flexible)):
+            for length, side, axis in ((bins, sides[0], "bins"), (frames, sides[1], "frames")):
+                if length < side:
+                    fitting = (min(sides[0], bins), min(sides[1], frames))
+                    verb, example = ("names", "") if place else ("is", f", such as stem.patches.size = {fitting}")
+                    fix = f"Use at most {length} {axis} a patch{example}."
+                    message = f"{verb} {list(sides)}, but there are {length} {axis}. {fix}"
+                    raise SettingError("flexible" if place else "size", message)
         self.grid = Grid((bins - size[0]) // stride[0] + 1, (frames - size[1]) // stride[1] + 1)
         self.step = stride
         self.first = ((size[0] - 1) / 2, (size[1] - 1) / 2)

@@ -15,6 +15,7 @@ from mixkit.data.leaks import refuse_leaks
 from mixkit.data.run_split import RunSplits, faults_of, list_splits, source_of, usable_splits
 from mixkit.errors import SettingError
 from mixkit.model.classifier import Classifier, build
+from mixkit.model.patches import expect_flexible
 from mixkit.recipe.schema import Recipe
 from mixkit.registry import Augmentation, PowerFeatures, StartingWeights, augmentation, metric, weights
 from mixkit.runs.clips import RunClip
@@ -131,6 +132,7 @@ def prepare(
     teacher = None if recipe.train.teacher is None else Teacher(recipe, model.features, model.labels)
     prepared = Prepared(recipe, place, precision, model, splits, augmentations, given, teacher)
     expect_learning(model.features, model.network, recipe.train)
+    expect_flexible(recipe, model.network, model.features.bins, model.features.frames)
     if recipe.note:
         display.say(recipe.note)
     if teacher is not None:

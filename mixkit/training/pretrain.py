@@ -13,11 +13,13 @@ from mixkit.errors import RunError
 from mixkit.model.classifier import Classifier
 from mixkit.model.masking import MaskedNetwork, MaskedPrediction, Told
 from mixkit.model.norms import BatchNorm
+from mixkit.model.patches import flexible
 from mixkit.recipe.pretrain import Pretrain
 from mixkit.runs.pretrained import Pretrained
 from mixkit.training.distributed import Processes
 from mixkit.training.figures import chosen_by
 from mixkit.training.fine_tune import weights_of
+from mixkit.training.flexible import FlexibleStep
 from mixkit.training.precision import autocast
 from mixkit.training.prepare import Prepared
 from mixkit.training.progress import RunProgress
@@ -79,7 +81,8 @@ def step_of(prepared: Prepared, processes: Processes | None = None, class_weight
     """
     if prepared.recipe.pretrain is not None:
         return PretrainStep(prepared, processes)
-    return Step(prepared, processes, class_weights)
+    kind = FlexibleStep if flexible(prepared.recipe) else Step
+    return kind(prepared, processes, class_weights)
 
 
 def results_of(prepared: Prepared, progress: RunProgress) -> Pretrained:

@@ -46,24 +46,6 @@ def fitted(positions: Tensor, grid: Grid, wanted: Grid) -> Tensor:
     return rearrange(x, "1 c f t -> (f t) c")
 
 
-def resized(positions: Tensor, grid: Grid, wanted: Grid) -> Tensor:
-    """Positions of one grid for another, interpolated bicubically and antialiased, as timm does for ViTs.
-
-    Args:
-        positions: `(f t) c`.
-        grid: on which they were learned.
-        wanted: on which they are to be used.
-
-    Returns:
-        `(f t) c` of the wanted grid.
-    """
-    if grid == wanted:
-        return positions
-    x = rearrange(positions, "(f t) c -> 1 c f t", f=grid.frequency)
-    x = interpolate(x, (wanted.frequency, wanted.time), mode="bicubic", antialias=True)
-    return rearrange(x, "1 c f t -> (f t) c")
-
-
 def every_place(mixer: Mixer) -> tuple[Tensor, Tensor] | None:
     """A network's positions, of its prefix tokens, `p c`, and of every place of its grid, `(f t) c`; None without."""
     if mixer.position is not None:

@@ -11,12 +11,13 @@ from torch import Tensor
 from mixkit.checkpoints.weights import load, located
 from mixkit.errors import MixkitError, SettingError, printable
 from mixkit.model.mixer import Mixer
+from mixkit.model.resizing import resized
 from mixkit.plugins.load import loaded_plugins
 from mixkit.registry import Grid, weights
 from mixkit.values import PathName
 from mixkit.weights.filters import resized_filters
 from mixkit.weights.kernels import resized_stem
-from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resized, resizing
+from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resizing
 from mixkit.weights.start import Start, groups
 
 POSITIONS = ("position", "frequencies", "times")

@@ -11,11 +11,12 @@ from torch.nn.functional import interpolate
 
 from mixkit.errors import MixkitError, SettingError
 from mixkit.model.mixer import Mixer
+from mixkit.model.resizing import resized, resized_kernel
 from mixkit.operators import Attention, WindowAttention
 from mixkit.registry import Grid, weights
 from mixkit.values import PathName
-from mixkit.weights.kernels import resized_kernel, resizing_kernel
-from mixkit.weights.positions import AVERAGED, every_place, placed, resized, resizing
+from mixkit.weights.kernels import resizing_kernel
+from mixkit.weights.positions import AVERAGED, every_place, placed, resizing
 from mixkit.weights.start import Start, groups, shortened
 from mixkit.weights.tensors import Tensors, weights_file
 from mixkit.weights.twins import FAMILIES, TOKENS, Family, family_of, ours

@@ -114,6 +114,21 @@ def test_frozen_parts(nursery: Nursery, sounds: Path, tmp_path: Path, epochs: st
 
 
 @pytest.mark.slow
+def test_flexible_patches(nursery: Nursery, sounds: Path, tmp_path: Path) -> None:
+    """Both processes draw the same sizes: a run in which each drew for itself would be another than that of one."""
+    lines = ("block.branches = [@operator.pooling(), @operator.channel()]",)
+    lines += ("model.stem = @stem.patches()", "stem.patches.size = (8, 4)", "stem.patches.stride = (8, 4)")
+    lines += ("stem.patches.flexible = [(4, 4), (8, 4), (8, 2)]", "model.positional = 'whole'", "train.epochs = 1")
+    # Pooling takes its input away, and the bias ahead of it has a gradient of rounding, which Adam makes large.
+    lines += ("train.optimizer = @optimizer.adam()", "optimizer.adam.eps = 0.001")
+    words = training(sounds, tmp_path / "small.gin", *LINES, *lines)
+    assert nursery.run(*words, "--runs", tmp_path, "--name", "alone").code == 0
+    ended = two(nursery, *words, "--runs", tmp_path, "--name", "two").wait()
+    assert ended.code == 0, ended.err
+    expect_alike(tmp_path / "two", tmp_path / "alone")
+
+
+@pytest.mark.slow
 def test_learned_features_have_the_gradients_of_all(nursery: Nursery, sounds: Path, tmp_path: Path) -> None:
     lines = ("recipe.features = @features.pcen()", "features.pcen.learned = True", "train.epochs = 1", *LINES)
     # Where a band hardly learns its gradient is rounding, which Adam makes large without a larger eps.

@@ -125,12 +125,14 @@ def built(recipe: "Recipe") -> tuple[str, str]:
     from mixkit.model.cost import learned_features, without_memory
     from mixkit.model.masks import Masks
     from mixkit.model.mixer import Mixer
+    from mixkit.model.patches import expect_flexible
     from mixkit.training.fine_tune import expect_learning
 
     features = build_features(recipe)
     classes, note = classes_of(recipe)
     network = without_memory(recipe.architecture, features.bins, features.frames, classes)
     expect_learning(features, network, recipe.train)
+    expect_flexible(recipe, network, features.bins, features.frames)
     learned = sum(row.parameters for row in learned_features(features))
     parameters = learned + sum(p.numel() for p in network.parameters())
     form = f"network {recipe.network.name}" if recipe.network else ""
