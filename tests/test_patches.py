@@ -1,8 +1,12 @@
 """Patches of other sizes: weights are resized as they should be and learn through it; each step draws its size."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
@@ -17,6 +21,9 @@ from mixkit.training.display import TrainingDisplay
 from mixkit.training.flexible import FlexibleStep
 from mixkit.training.loop import resume, train
 from mixkit.training.step import Step
+from tests.conftest import Said
+
+Command = Callable[..., Said]
 
 SMALL = (
     "task.demo.clips = 4",
@@ -223,3 +230,85 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pyt
     )
     assert mixkit.load(plain.folder).state_dict().keys() == one.keys()
     assert plain.metrics()[0]["train"] != whole.metrics()[0]["train"], "the control: sizes make a difference"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with patches of 8 x 8, trained without others."""
+    lines = (*SMALL, "train.epochs = 1", "features.log_mel.frames = 24")
+    return train(
+        mixkit.load_recipe("ast", settings=lines), tmp_path_factory.mktemp("runs"), "mine", device="cpu"
+    ).folder
+
+
+def test_a_run_is_evaluated_with_other_patches(run: Path, mixkit_command: Command) -> None:
+    """The record and the first line say which they are."""
+    plain = json.loads(mixkit_command("evaluate", run, "--json").out)
+    assert "patch" not in plain
+    for asked, size in (("8", [8, 8]), ("4x6", [4, 6])):
+        found = json.loads(mixkit_command("evaluate", run, "--patch", asked, "--json").out)
+        assert found["patch"] == size
+        assert (found["test"] == plain["test"]) == (size == [8, 8])
+        figures = mixkit.evaluate(run, patch=(size[0], size[1]))
+        assert json.loads(json.dumps(figures.to_json())) == found["test"]
+    assert "patches of 4 x 4 (bins x frames)" in mixkit_command("evaluate", run, "--patch", "4").out
+
+
+def test_it_predicts_and_is_exported_with_them(run: Path, mixkit_command: Command, tmp_path: Path) -> None:
+    sound = tmp_path / "clip.wav"
+    soundfile.write(sound, 0.1 * np.random.default_rng(0).standard_normal(8000), 16_000)
+    said = mixkit_command("predict", run, sound, "--patch", "4", "--json", "--top", "10")
+    mine = mixkit.load(run, patch=4)
+    answers = {one["label"]: one["probability"] for one in json.loads(said.out)["top"]}
+    found = [one.predict(sound) for one in (mine, mixkit.load(run))]
+    wanted, own = (dict(zip(one.labels, one.probabilities.tolist(), strict=True)) for one in found)
+    assert answers == pytest.approx(wanted, abs=1e-5)
+    assert wanted != pytest.approx(own), "the control"
+    assert mixkit_command("export", run, "--patch", "4", "--to", "torch", "--out", tmp_path / "a.pt2").code == 0
+    facts = mixkit.export(run, "torch", tmp_path / "b.pt2", patch=4).facts
+    assert "stem.patches.size = [4, 4]" in facts["recipe"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "message"),
+    [
+        ("30", "patch is 30 x 30 (bins x frames), and the spectrogram has 64 bins and 24 frames. Use at most those, "),
+        ("16*8", "--patch '16*8' is no size. Write 20 for 20 x 20, or bins and frames as 16x8."),
+    ],
+)
+def test_sizes_that_are_refused(patch: str, message: str, run: Path, mixkit_command: Command) -> None:
+    said = mixkit_command("evaluate", run, "--patch", patch)
+    assert said.code == 2
+    assert message in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "lines", "message"),
+    [
+        (
+            "mlp_mixer",
+            ["operator.token.expansion = 1.0"],
+            "patch asks for patches of 4 x 4 (bins x frames), a grid not of 8 x 3 but of 16 x 6 of them, and "
+            "@operator.token() has weights for the places of one grid. "
+            "Operators that have none are, among others, attention, channel, convolution, pooling and shift.",
+        ),
+        (
+            "mlp_mixer",
+            ["model.stem = @stem.convolution()", "model.width = 16"],
+            "patch is 4 x 4 (bins x frames), and the network has no linear patches but @stem.convolution(). "
+            "Take a run with them, such as one that was trained --with stem/patches.",
+        ),
+        (
+            "cnn",
+            [],
+            "patch is 4 x 4 (bins x frames), and the network has no linear patches but @network.cnn(). "
+            "Take a run with them, such as one that was trained --with stem/patches.",
+        ),
+    ],
+)
+def test_networks_that_cannot(recipe: str, lines: list[str], message: str) -> None:
+    model = mixkit.build(mixkit.load_recipe(recipe, settings=["task.demo.seconds = 0.5", *lines]), classes=2)
+    model.labels = ("a", "b")
+    with pytest.raises(SettingError) as refused:
+        with_patches(model, 4)
+    assert str(refused.value) == message

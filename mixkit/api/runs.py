@@ -9,6 +9,7 @@ from mixkit.checkpoints.weights import load
 from mixkit.cli.views.terminal import stdout
 from mixkit.cli.views.training import Live
 from mixkit.data.run_split import run_split
+from mixkit.model.patches import Size
 from mixkit.recipe.schema import Recipe
 from mixkit.report.run_plots import draw
 from mixkit.runs.folder import Run
@@ -67,6 +68,7 @@ def evaluate(
     settings: Sequence[str] = (),
     *,
     allow_missing: bool = False,
+    patch: int | Size | None = None,
 ) -> Figures:
     """Measures a trained run on a split of its task.
 
@@ -77,10 +79,11 @@ def evaluate(
         plugins: modules already loaded that its recipe may import.
         settings: lines that say where its data lie now.
         allow_missing: do without clips of the run that are not there any more.
+        patch: bins and frames of a patch, or one number for both, for linear patches of another size than the run's.
 
     Raises:
-        MixkitError: there is no such run, or its recordings are not what they were.
+        MixkitError: there is no such run, it cannot have such patches, or its recordings are not what they were.
     """
     place = choose_device(device)
-    model = load(Path(run), place, tuple(plugins), tuple(settings))
+    model = load(Path(run), place, tuple(plugins), tuple(settings), patch)
     return evaluate_split(model, run_split(model, split, allow_missing=allow_missing), split, place)

@@ -13,6 +13,7 @@ from torch import Tensor
 from mixkit.defaults import torch_defaults
 from mixkit.errors import DamagedError, RunError, printable
 from mixkit.model.classifier import Classifier, build
+from mixkit.model.patches import Size, with_patches
 from mixkit.recipe.gin_file import recipe_from_text, recorded_recipe
 from mixkit.recipe.identity import expect_aside, what
 from mixkit.recipe.schema import Recipe
@@ -97,6 +98,7 @@ def load(
     device: str | torch.device = "cpu",
     plugins: tuple[str, ...] = (),
     settings: tuple[str, ...] = (),
+    patch: int | Size | None = None,
 ) -> Classifier:
     """A trained network with its labels and sample rate, ready to listen.
 
@@ -105,6 +107,7 @@ def load(
         device: where to put it.
         plugins: modules already loaded that the recipe may import.
         settings: lines over its recipe that say where data lie, `task.folder.root = 'moved'`.
+        patch: bins and frames of a patch, or one number for both, for linear patches of another size than the run's.
 
     Returns:
         The network in evaluation mode: waveform `b s -> b k` logits.
@@ -113,7 +116,7 @@ def load(
         RunError: there is no such run, or it has no weights yet.
         DamagedError: the file is not what was written, or does not fit its recipe.
         TrustError: the recipe in it would run code.
-        SettingError: one of the settings says what the run is.
+        SettingError: one of the settings says what the run is, or the network cannot have such patches.
     """
     path, owner = located(run)
     header, tensors = read_weights(path, owner)
@@ -127,6 +130,8 @@ def load(
     model.labels = labels
     model.refit = header.get("refit") == "True"
     model.trained_on = KeptClips(path.parent / FILE, header["clips"]) if "clips" in header else None
+    if patch is not None:
+        model = with_patches(model, patch)
     return model.to(device).eval()
 
 

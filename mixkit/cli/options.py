@@ -62,6 +62,10 @@ Overlap = Annotated[
     float, typer.Option(metavar="SHARE", help="Of a window, that the next one hears again, at least.", min=0, max=0.95)
 ]
 BatchSize = Annotated[int, typer.Option(metavar="N", help="Windows that are heard at once.", min=1)]
+Patch = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Linear patches of another size than the run's: 20, or bins x frames as 16x8."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
@@ -95,11 +99,14 @@ def load_model(
     trust: str | None,
     device: str = "cpu",
     settings: Sequence[str] | None = None,
+    patch: str | None = None,
 ) -> "Classifier":
     """The trained network of a run on a device, with the plugins that it needs loaded."""
     from mixkit.checkpoints.weights import load as load_weights
+    from mixkit.model.patches import patch_size
     from mixkit.plugins.copies import load_for_run
     from mixkit.training.device import choose_device
 
     loaded = load_for_run(run, plugins or (), trust)
-    return load_weights(run, choose_device(device), loaded, tuple(settings or ()))
+    size = None if patch is None else patch_size(patch)
+    return load_weights(run, choose_device(device), loaded, tuple(settings or ()), size)

@@ -7,6 +7,7 @@ from mixkit.checkpoints.weights import load
 from mixkit.export.package import SUFFIXES, Exported, Kind
 from mixkit.export.package import export as write
 from mixkit.model.classifier import Classifier
+from mixkit.model.patches import Size, with_patches
 
 
 def export(
@@ -15,6 +16,7 @@ def export(
     out: str | Path | None = None,
     plugins: tuple[str, ...] = (),
     settings: tuple[str, ...] = (),
+    patch: int | Size | None = None,
 ) -> Exported:
     """Writes a trained network with its features in front as one file, if it computes the same on real clips.
 
@@ -24,10 +26,11 @@ def export(
         out: the file; `model.onnx` or `model.pt2` here without.
         plugins: modules already loaded that its recipe may import.
         settings: lines that say where its data lie now.
+        patch: of a run with linear patches, bins and frames of others, or one number for both.
 
     Raises:
         MixkitError: something that is needed is not installed, the network cannot be exported, the file computes
             otherwise, or it cannot be written. Nothing is left behind.
     """
     model = run if isinstance(run, Classifier) else load(Path(run), "cpu", plugins, tuple(settings))
-    return write(model, to, Path(out or f"model{SUFFIXES[to]}"))
+    return write(model if patch is None else with_patches(model, patch), to, Path(out or f"model{SUFFIXES[to]}"))

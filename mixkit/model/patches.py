@@ -63,12 +63,12 @@ def model_at(model: Model, size: Size) -> Model:
     return replace(model, stem=Spec("stem", model.stem.name, changed))
 
 
-def with_patches(model: Classifier, size: Size) -> Classifier:
-    """A trained network as it is for patches of another size.
+def with_patches(model: Classifier, patch: int | Size) -> Classifier:
+    """A trained network as it is for patches of another size, on the CPU.
 
     Args:
-        model: on the CPU.
-        size: of the patches.
+        model: with its labels.
+        patch: bins and frames of a patch, or one number for both.
 
     Raises:
         SettingError: it has no linear patches, such ones do not fit the spectrogram, or an operator has weights for
@@ -76,21 +76,21 @@ def with_patches(model: Classifier, size: Size) -> Classifier:
         MixkitError: it is pretrained.
     """
     expect_labels(model)
-    recipe = model.recipe
+    recipe, size = model.recipe, (patch, patch) if isinstance(patch, int) else patch
     if recipe.model is None or not _is_linear(recipe.model):
         has = recipe.architecture if isinstance(recipe.architecture, Spec) else recipe.architecture.stem
         fault = f"is {shown(size)}, and the network has no linear patches but @{has.kind}.{has.name}()."
         raise SettingError("patch", f"{fault} Take a run with them, such as one that was trained --with stem/patches.")
     place = model.features.bins, model.features.frames
-    if size[0] > place[0] or size[1] > place[1]:
+    if not all(1 <= side <= most for side, most in zip(size, place, strict=True)):
         fault = f"is {shown(size)}, and the spectrogram has {place[0]} bins and {place[1]} frames."
-        raise SettingError("patch", f"{fault} Use at most those.")
+        raise SettingError("patch", f"{fault} Use at most those, and at least 1.")
     with torch.device("meta"):
         other_mixer(recipe.model, model.mixer, place, size, "patch")
     other = build(replace(recipe, model=model_at(recipe.model, size)), len(model.labels))
     resized = Resized(model.mixer, other.mixer).weights()
     other.load_state_dict(model.state_dict() | {f"mixer.{name}": tensor for name, tensor in resized.items()})
-    other.labels = model.labels
+    other.labels, other.refit, other.trained_on = model.labels, model.refit, model.trained_on
     return other.train(model.training)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mixkit.cli import completion
-from mixkit.cli.options import AsJson, Device, Plugins, RunSettings, Trust, load_model
+from mixkit.cli.options import AsJson, Device, Patch, Plugins, RunSettings, Trust, load_model
 from mixkit.cli.views.terminal import print_json, say, stderr
 from mixkit.errors import MixkitError
 
@@ -36,6 +36,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FOLDER", help="Write clips.csv (every answer), evaluation.json and a reliability plot."),
     ] = None,
+    patch: Patch = None,
     settings: RunSettings = None,
     plugins: Plugins = None,
     trust: Trust = None,
@@ -50,6 +51,7 @@ def evaluate(
     from mixkit.cli.views.results import show_results
     from mixkit.data.run_split import run_split
     from mixkit.model.classifier import expect_labels
+    from mixkit.model.patches import patch_size, shown
     from mixkit.report.evaluation import write_evaluation
     from mixkit.training.device import choose_device
     from mixkit.training.evaluation import evaluation
@@ -57,7 +59,7 @@ def evaluate(
 
     keep_freed()
     place = choose_device(device)
-    model = load_model(run, plugins, trust, settings=None if on else settings)
+    model = load_model(run, plugins, trust, settings=None if on else settings, patch=patch)
     expect_labels(model)
     facts: dict[str, Any]
     if on is None:
@@ -72,6 +74,9 @@ def evaluate(
         clips, title = "new", "figures on new recordings"
         about = f"{model.recipe.name} on {on} ({splits.protocol})"
     found = evaluation(model, splits, clips, place)
+    if patch is not None:
+        size = patch_size(patch)
+        facts, about = {**facts, "patch": size}, f"{about}, patches of {shown(size)}"
     document: dict[str, Any] = {"run": str(run), "protocol": splits.protocol, "split": split, "refit": model.refit}
     document |= {**facts, clips: found.figures.to_json(), **found.to_json()}
     files = () if out is None else write_evaluation(found, document, out, lambda line: say(line, console=stderr()))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from mixkit.cli.options import Plugins, RunFolder, RunSettings, Trust, load_model
+from mixkit.cli.options import Patch, Plugins, RunFolder, RunSettings, Trust, load_model
 from mixkit.cli.views.terminal import say, stdout
 
 ONNX = """\
@@ -54,6 +54,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where; model.onnx or model.pt2 here without.")
     ] = None,
+    patch: Patch = None,
     settings: RunSettings = None,
     plugins: Plugins = None,
     trust: Trust = None,
@@ -62,7 +63,8 @@ def export(
     from mixkit.export import export as write
     from mixkit.export.package import SUFFIXES, TOLERANCE
 
-    exported = write(load_model(run, plugins, trust, settings=settings), to, out or Path(f"model{SUFFIXES[to]}"))
+    model = load_model(run, plugins, trust, settings=settings, patch=patch)
+    exported = write(model, to, out or Path(f"model{SUFFIXES[to]}"))
     say(f"Wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB).")
     say(
         f"Checked on {exported.clips} {exported.sounds}, in a batch and one by one: probabilities differ from the "

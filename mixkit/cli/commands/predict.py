@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mixkit.cli.options import BatchSize, Device, Overlap, Plugins, Recordings, RunFolder, Trust, load_model
+from mixkit.cli.options import BatchSize, Device, Overlap, Patch, Plugins, Recordings, RunFolder, Trust, load_model
 from mixkit.errors import MixkitError
 
 
@@ -15,6 +15,7 @@ def predict(
     timeline: Annotated[bool, typer.Option("--timeline", help="Every window of a recording, too.")] = False,
     overlap: Overlap = 0.5,
     batch_size: BatchSize = 32,
+    patch: Patch = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object for each recording, a line each.")
     ] = False,
@@ -31,7 +32,7 @@ def predict(
 
     if as_json and as_csv:
         raise MixkitError("--json and --csv were both given. Choose one.")
-    model = load_model(run, plugins, trust, device)
+    model = load_model(run, plugins, trust, device, patch=patch)
     expect_labels(model)
     form = Form("json" if as_json else "csv" if as_csv else "table", min(top, len(model.labels)), timeline)
     with reporting(form) as report:
