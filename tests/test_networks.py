@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import mixkit
+from mixkit.checkpoints.weights import save_weights
 from mixkit.errors import MixkitError, SettingError
 from mixkit.explain.influence import influences
 from mixkit.export.hear import Hearer, get_scene_embeddings, get_timestamp_embeddings
@@ -20,11 +21,13 @@ from mixkit.recipe.train import Train
 from mixkit.recipe.writer import to_gin, to_json
 from mixkit.registry import network
 from mixkit.report.run_plots import _draw_features
+from mixkit.runs.folder import Run
 from mixkit.study.definition import Study, load_study
 from mixkit.study.plan import plan
 from mixkit.training.display import TrainingDisplay
 from mixkit.training.fine_tune import Frozen, expect_learning, split_groups
 from mixkit.training.loop import resume, train
+from mixkit.training.prepare import starting_network
 
 CNN = "recipe.network = @network.cnn()"
 DATA = ["task.demo.clips = 12", "task.demo.seconds = 0.5", "features.log_mel.bins = 24", "train.precision = 'float32'"]
@@ -192,6 +195,40 @@ def test_what_it_cannot_do_is_refused_ahead_of_training(line: str, message: str,
         train(small(line), tmp_path, "run", "cpu")
     assert message in str(caught.value)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("named", ["cnn(channels=[4, 6])", "timm(name='resnet10t')"])
+def test_a_run_of_it_is_a_start_for_other_classes(named: str, tmp_path: Path) -> None:
+    """All but the head is taken, statistics of BatchNorm among it; the control: a model takes none of it."""
+    name, _, settings = named.partition("(")
+    if name == "timm":
+        pytest.importorskip("timm", reason="extra mixkit[timm] is not installed")
+    lines = [f"recipe.network = @network.{name}()", f"network.{name}.{settings[:-1].replace('=', ' = ')}", *DATA]
+    before = mixkit.build(load_recipe("asm_rh", settings=lines), classes=3)
+    before.labels = ("a", "b", "c")
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for tensor in before.whole.state_dict().values():
+            tensor.copy_(torch.rand(tensor.shape))
+    run = Run.create(before.recipe, tmp_path)
+    save_weights(run, before, 1)
+    start = ["train.init = @weights.run()", f"weights.run.path = '{run.folder}'"]
+    model, told = starting_network(load_recipe("asm_rh", settings=[*lines, *start]), ("c", "d", "e", "f"))
+    assert told is not None
+    head = f"{head_of(model.whole)}."
+    fresh = [name for name, tensor in model.whole.state_dict().items() if name.startswith(head) and tensor.ndim]
+    learned = dict(model.whole.named_parameters())
+    assert told.parameters == told.of - sum(learned[name].numel() for name in fresh)
+    for name, tensor in model.whole.state_dict().items():
+        if name not in fresh and not name.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, before.whole.state_dict()[name]), name
+    with pytest.raises(MixkitError) as refused:
+        starting_network(load_recipe("asm_rh", settings=[*DATA, *start]), ("a", "b", "c"))
+    kind = named.partition("(")[0]
+    assert str(refused.value) == (
+        f"{run.folder / 'best.safetensors'} holds a whole network, @network.{kind}(), and the recipe has a model. "
+        "Take a recipe with that network, or a run with a model."
+    )
 
 
 def test_what_looks_at_tokens_says_why_it_cannot() -> None:

@@ -50,6 +50,7 @@ metric: Registry[Metric] = Registry(
 )
 optimizer: Registry[torch.optim.Optimizer] = Registry("optimizer", "mixkit.training", ("parameters", "learning_rate"))
 schedule: Registry[Schedule] = Registry("schedule", "mixkit.training", ("steps", "steps_per_epoch"))
+# Of weights, `network` says what starts from them: a whole network, a model, or None for either.
 weights: Registry[StartingWeights] = Registry("weights", "mixkit.weights", ("mixer",), paper="", network=False)
 
 REGISTRIES: Mapping[str, Registry[object]] = {

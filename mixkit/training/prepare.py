@@ -68,7 +68,7 @@ def starting_network(
     if init is None:
         return model, None
     of_whole = weights.entry(init.name).facts["network"]
-    if of_whole != (recipe.network is not None):
+    if of_whole not in (None, recipe.network is not None):
         what, here, other = ("a whole network", "a model", "deit") if of_whole else ("a model", "a network", "network")
         fault = f"is @weights.{init.name}(), which starts {what}, and the recipe has {here}."
         raise SettingError("train.init", f"{fault} Set it to @weights.{other}(), say, or to None.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixkit.checkpoints.weights import load, located
 from mixkit.errors import MixkitError, SettingError, printable
@@ -17,21 +17,23 @@ from mixkit.registry import Grid, weights
 from mixkit.values import PathName
 from mixkit.weights.filters import resized_filters
 from mixkit.weights.kernels import resized_stem
+from mixkit.weights.network import network
 from mixkit.weights.positions import ADDED_UP, AVERAGED, every_place, placed, resizing
 from mixkit.weights.start import Start, groups
 
 POSITIONS = ("position", "frequencies", "times")
 
 
-@weights("run")
-def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> Start:
+@weights("run", network=None)
+def run(mixer: nn.Module, *, path: PathName | None = None, head: bool = False) -> Start:
     """What a network of mixkit learned before: from other recordings, shorter clips, or with other classes.
 
     Taken is every part whose tensors have the same names and shapes in both, in blocks of the same operators.
     Linear patches of another size say of a resized patch what they said of the patch. Positions of another grid, and
     the filters of `global_filter`, are interpolated, and where the one network has positions for every place and the
     other for frequency and time apart, they are averaged or added up. What does not fit stays fresh, such as maps over
-    tokens where the grid is another. Features are measured anew.
+    tokens where the grid is another. Features are measured anew. A whole network takes all but its head of a run of the
+    same one, as `weights.network` does.
 
     Args:
         mixer: that is to start from it.
@@ -48,9 +50,15 @@ def run(mixer: Mixer, *, path: PathName | None = None, head: bool = False) -> St
     if path is None:
         message = "is not set. Name a run folder: --set \"weights.run.path = 'runs/NAME'\"."
         raise SettingError("weights.run.path", message)
+    if not isinstance(mixer, Mixer):
+        return network(mixer, path=path, head=head)
     named = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - keeps an unknown ~name
     file, _ = located(named)
-    theirs = load(named, plugins=loaded_plugins()).mixer
+    found = load(named, plugins=loaded_plugins())
+    if (whole := found.recipe.network) is not None:
+        fault = f"{printable(str(file))} holds a whole network, @network.{whole.name}(), and the recipe has a model."
+        raise MixkitError(f"{fault} Take a recipe with that network, or a run with a model.")
+    theirs = found.mixer
     held, ours = theirs.state_dict(), mixer.state_dict()
     same = [one.names == other.names for one, other in zip(theirs.layers, mixer.layers, strict=False)]
     other = {_part(name) for name in held.keys() | ours if _shape(held, name) != _shape(ours, name)}
