@@ -17,6 +17,9 @@ def export(
     plugins: tuple[str, ...] = (),
     settings: tuple[str, ...] = (),
     patch: int | Size | None = None,
+    *,
+    int8: bool = False,
+    runtime: bool = False,
 ) -> Exported:
     """Writes a trained network with its features in front as one file, if it computes the same on real clips.
 
@@ -27,10 +30,13 @@ def export(
         plugins: modules already loaded that its recipe may import.
         settings: lines that say where its data lie now.
         patch: of a run with linear patches, bins and frames of others, or one number for both.
+        int8: round it to 8 bits; ONNX only.
+        runtime: write `mixkit_runtime.py` beside it, which runs it on any recording; ONNX only.
 
     Raises:
         MixkitError: something that is needed is not installed, the network cannot be exported, the file computes
             otherwise, or it cannot be written. Nothing is left behind.
     """
     model = run if isinstance(run, Classifier) else load(Path(run), "cpu", plugins, tuple(settings))
-    return write(model if patch is None else with_patches(model, patch), to, Path(out or f"model{SUFFIXES[to]}"))
+    model = model if patch is None else with_patches(model, patch)
+    return write(model, to, Path(out or f"model{SUFFIXES[to]}"), int8=int8, runtime=runtime)

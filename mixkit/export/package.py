@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from mixkit.data.run_split import run_split
 from mixkit.data.waveforms import Waveforms
 from mixkit.errors import MixkitError, printable
 from mixkit.export.fuse import fuse
+from mixkit.export.int8 import Int8, to_int8
 from mixkit.export.onnx import onnx_program, onnx_runner
 from mixkit.export.torch import torch_program, torch_runner
 from mixkit.model.classifier import Classifier, expect_labels
@@ -30,7 +32,9 @@ TOLERANCE = 1e-4
 """Largest difference of a probability between the file and the network."""
 
 CLIPS = 16
+FIX = "Name another file with --out."
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+RUNTIME = "mixkit_runtime.py"
 _PROGRAMS: dict[str, tuple[Callable[[nn.Module, Tensor, dict[str, str]], bytes], Callable[[bytes], Runner]]] = {
     "onnx": (onnx_program, onnx_runner),
     "torch": (torch_program, torch_runner),
@@ -46,7 +50,9 @@ class Exported:
         facts: its metadata.
         clips: on how many the check was made.
         sounds: which clips, in words.
-        difference: the largest of a probability, between the file and the network.
+        difference: the largest of a probability, between the file, before it was rounded, and the network.
+        int8: what rounding did; None of a file in float32.
+        runtime: the module beside it that runs it; None where none was asked for.
     """
 
     path: Path
@@ -54,6 +60,8 @@ class Exported:
     clips: int
     sounds: str
     difference: float
+    int8: Int8 | None = None
+    runtime: Path | None = None
 
 
 class Whole(nn.Module):
@@ -75,18 +83,23 @@ class Whole(nn.Module):
         return self.objective.scores(self.model(waveform))
 
 
-def export(model: Classifier, to: Kind, path: Path) -> Exported:
+def export(model: Classifier, to: Kind, path: Path, *, int8: bool = False, runtime: bool = False) -> Exported:
     """Writes a trained network with its features in front as one file, if it computes the same on real clips.
 
     Args:
         model: with its labels, on the CPU.
         to: `onnx`, or `torch` for torch.export's `.pt2`.
         path: where; what is there is replaced.
+        int8: round it to 8 bits; ONNX only.
+        runtime: write `mixkit_runtime.py` beside it, which runs it on any recording; ONNX only.
 
     Raises:
         MixkitError: something that is needed is not installed, the network cannot be exported, the file computes
             otherwise, or it cannot be written. Nothing is left behind.
     """
+    for option, given in (("--int8", int8), ("--runtime", runtime)):
+        if given and to != "onnx":
+            raise MixkitError(f"{option} is for --to onnx, and this is --to {to}. Leave one of them out.")
     if path.suffix != SUFFIXES[to]:
         raise MixkitError(f"--out {printable(str(path))} is for --to {to}. Name a file that ends in {SUFFIXES[to]}.")
     expect_labels(model)
@@ -101,8 +114,12 @@ def export(model: Classifier, to: Kind, path: Path) -> Exported:
             f"the exported network differs from its run by {difference:.2g} on {sounds}, more than {TOLERANCE:g}. "
             "Nothing was written. Look for an operator that exports wrongly: `mixkit check` tests it."
         )
-    write_whole(path, content, "Name another file with --out.")
-    return Exported(path, facts, len(waveforms), sounds, difference)
+    content, rounded = to_int8(content, model) if int8 else (content, None)
+    write_whole(path, content, FIX)
+    beside = path.with_name(RUNTIME) if runtime else None
+    if beside:
+        write_whole(beside, resources.files("mixkit.export").joinpath("runtime.py").read_bytes(), FIX)
+    return Exported(path, facts, len(waveforms), sounds, difference, rounded, beside)
 
 
 def facts_of(model: Classifier) -> dict[str, str]:
@@ -112,6 +129,7 @@ def facts_of(model: Classifier) -> dict[str, str]:
         "labels": json.dumps(list(model.labels)),
         "sample_rate": str(model.sample_rate),
         "samples": str(model.features.samples),
+        "pad": model.length.pad,
         "input": f"waveform: float32, batch x samples, mono, -1 to 1; shorter sounds are {PADDED[model.length.pad]}",
         "output": "probabilities: float32, batch x classes",
         "name": model.recipe.name,
