@@ -88,7 +88,7 @@ def rounded(content: bytes, batches: Iterator[Tensor]) -> tuple[bytes, int]:
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-    class Calibration(CalibrationDataReader):
+    class Calibration(CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> dict[str, Any] | None:
             batch = next(batches, None)
             return None if batch is None else {"waveform": batch.numpy()}

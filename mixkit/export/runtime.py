@@ -9,6 +9,7 @@ import math
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -105,10 +106,10 @@ def read_wav(path: str | Path) -> tuple[NDArray[np.float32], int]:
 
 def _samples(body: bytes, kind: int, channels: int, bits: int) -> NDArray[np.float32]:
     body = body[: len(body) - len(body) % (channels * bits // 8)]
-    numbers = np.frombuffer(body, NUMBERS[kind, bits])
+    numbers: NDArray[Any] = np.frombuffer(body, NUMBERS[kind, bits])
     if bits == 24:  # the upper three bytes of four
         numbers = np.pad(numbers.reshape(-1, 3), ((0, 0), (1, 0))).reshape(-1).view("<i4")
-    whole = numbers.astype(np.float32 if kind == 3 else np.float64)
+    whole: NDArray[Any] = numbers.astype(np.float32 if kind == 3 else np.float64)
     if kind == 1:
         whole = (whole - 128) / 128 if bits == 8 else whole / 2.0 ** (31 if bits == 24 else bits - 1)
     return whole.astype(np.float32).reshape(-1, channels)

@@ -52,7 +52,7 @@ def report(
         DamagedError: the record of a study is not what mixkit wrote.
     """
     found = compare(folders, plugins)
-    place = _place([Path(folder) for folder in folders], out)
+    place = place_of([Path(folder) for folder in folders], out)
     worst_errors = _worst_errors(found, errors, device or torch.device("cpu"), plugins, settings, say)
     files = {name: content.encode() for name, content in _texts(found, worst_errors, say).items()}
     for name, content in {**files, **_figures(found, say)}.items():
@@ -87,8 +87,12 @@ def to_markdown(found: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _place(folders: Sequence[Path], out: str | Path | None) -> Path:
-    """The folder of the report, made; one that nobody named is no link that leads elsewhere."""
+def place_of(folders: Sequence[Path], out: str | Path | None) -> Path:
+    """The folder of the report, made; one that nobody named is no link that leads elsewhere.
+
+    Raises:
+        RunError: it cannot be made, or is a link.
+    """
     beside = folders[0] / "report" if len(folders) == 1 else Path("report")
     place = Path(out) if out is not None else beside
     if out is None and place.is_symlink():

@@ -1,5 +1,6 @@
 """`mixkit report`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,9 @@ def report(
         Path | None, typer.Option(metavar="FOLDER", help="Folder to write; `report` in the study or run without.")
     ] = None,
     errors: Annotated[int, typer.Option(min=0, max=50, help="Worst errors of each arm to show and play.")] = 4,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow runs that still train on a page that refreshes itself, then report.")
+    ] = False,
     settings: RunSettings = None,
     plugins: Plugins = None,
     device: Device = "auto",
@@ -32,6 +36,8 @@ def report(
     def tell(line: str) -> None:
         say(line, "dim")
 
+    if watch and not _watched(folders, out):
+        return
     page, found = write.report(folders, out, loaded, errors, place, tell, lines)
     for run in [Run(folder) for folder in folders]:
         if run.complete:
@@ -39,3 +45,13 @@ def report(
     show(found)
     say("")
     say(f"Wrote {page}, and beside it table.md, table.tex, runs.csv, answer.json and the figures.")
+
+
+def _watched(folders: list[Path], out: Path | None) -> bool:
+    """Follows the runs; whether all have ended."""
+    from mixkit.report.watch import watch
+
+    if watch(folders, out, say):
+        return True
+    say(f"No longer watched. To go on:  mixkit report {shlex.join(map(str, folders))} --watch")
+    return False
