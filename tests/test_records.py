@@ -99,6 +99,9 @@ def test_a_run_keeps_its_figures_as_csv(mixkit_command: Command, tmp_path: Path)
     assert [point.value for point in seen.Scalars("accuracy/valid")] == pytest.approx(
         [record["valid"]["accuracy"] for record in run.metrics()]
     )
+    (tested,) = seen.Scalars("accuracy/test")
+    assert tested.value == pytest.approx(run.results().test.values["accuracy"])
+    assert seen.Images("confusion")
 
 
 def test_a_rehearsal_writes_no_run(mixkit_command: Command, tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def train(
     run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
     if os.environ.get("RANK", "0") == "0":  # the first of several processes draws for all
         draw(run, recipe.plugins, display.say)
+        display.ended(run)
+    display.close()
     return run
 
 

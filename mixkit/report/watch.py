@@ -27,7 +27,7 @@ REFRESH = 5
 
 
 @dataclass(frozen=True)
-class Progress:
+class WatchedRun:
     """How far a run is.
 
     Args:
@@ -98,7 +98,7 @@ def watch(
         return False
 
 
-def progress(folders: Sequence[Path]) -> list[Progress]:
+def progress(folders: Sequence[Path]) -> list[WatchedRun]:
     """How far the runs are, of studies and by themselves."""
     found = []
     for folder in folders:
@@ -112,9 +112,9 @@ def progress(folders: Sequence[Path]) -> list[Progress]:
     return found
 
 
-def _progress(folder: Path, name: str, seed: int | None, fold: int | str | None, state: str) -> Progress:
+def _progress(folder: Path, name: str, seed: int | None, fold: int | str | None, state: str) -> WatchedRun:
     best = read_best(folder)
-    return Progress(name, seed, fold, state, _epochs(folder), figure(best), read_epochs(folder, best))
+    return WatchedRun(name, seed, fold, state, _epochs(folder), figure(best), read_epochs(folder, best))
 
 
 def _epochs(folder: Path) -> int | None:
@@ -126,7 +126,7 @@ def _epochs(folder: Path) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _write(path: Path, folders: Sequence[Path], seen: Sequence[Progress], watched: bool = True) -> None:
+def _write(path: Path, folders: Sequence[Path], seen: Sequence[WatchedRun], watched: bool = True) -> None:
     faults: list[str] = []
     shown = seen[0].shown
     drawn = [one.epochs for one in seen if one.epochs and one.shown == shown]
@@ -148,7 +148,7 @@ def _write(path: Path, folders: Sequence[Path], seen: Sequence[Progress], watche
     write_whole(path, content.encode(), FIX)
 
 
-def _says(seen: Sequence[Progress]) -> str:
+def _says(seen: Sequence[WatchedRun]) -> str:
     states = [one.state for one in seen]
     if len(seen) == 1:
         return f"The run is {states[0]}, after {_of(seen[0])} epochs."
@@ -156,11 +156,11 @@ def _says(seen: Sequence[Progress]) -> str:
     return f"{len(seen)} runs: {', '.join(counts)}."
 
 
-def _of(one: Progress) -> str:
+def _of(one: WatchedRun) -> str:
     return f"{len(one.epochs)}" + (f" of {one.of}" if one.of else "")
 
 
-def _table(seen: Sequence[Progress]) -> TextTable:
+def _table(seen: Sequence[WatchedRun]) -> TextTable:
     columns = ("run", "state", "seed", "fold", "epochs", "loss", "valid loss", "last", "best so far")
     rows = []
     for one in seen:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mixkit.runs.folder import Run
 from mixkit.tasks.progress import Progress, quiet
 from mixkit.training.budget import Budget
 
@@ -34,3 +35,9 @@ class TrainingDisplay:
 
     def stop(self) -> None:
         """Training has ended, or failed."""
+
+    def ended(self, run: Run) -> None:
+        """The run is complete, and its figures are drawn."""
+
+    def close(self) -> None:
+        """Nothing more will be told."""

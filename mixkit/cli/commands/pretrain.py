@@ -9,6 +9,7 @@ from mixkit.cli.commands.train import (
     Fold,
     From,
     Gpus,
+    Log,
     MaxRestarts,
     Name,
     OwnRecipe,
@@ -41,6 +42,7 @@ def pretrain(
     resume: Resume = None,
     dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
+    log: Log = None,
     trust: TrustOfRun = None,
     allow_changes: AllowChanges = False,
 ) -> None:
@@ -66,6 +68,7 @@ def pretrain(
         resume=resume,
         dry_run=dry_run,
         tensorboard=tensorboard,
+        log=log,
         trust=trust,
         allow_changes=allow_changes,
     )

@@ -4,6 +4,8 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
     from mixkit.training.display import TrainingDisplay
 
 AUTO = "auto"
+
+
+class TrackerName(StrEnum):
+    """Trackers of experiments."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
 
 OwnRecipe = Annotated[
     str | None,
@@ -56,7 +67,11 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Build everything, take a few steps, estimate time and memory, and stop.")
 ]
 Tensorboard = Annotated[
-    bool, typer.Option("--tensorboard", help="Write figures for TensorBoard to RUN/tensorboard as well.")
+    bool, typer.Option("--tensorboard", help="Short for --log tensorboard, which writes to RUN/tensorboard.")
+]
+Log = Annotated[
+    list[TrackerName] | None,
+    typer.Option(help="Tell a tracker, too; into the run folder, unless it is set up otherwise. Repeatable."),
 ]
 TrustOfRun = Annotated[
     str | None,
@@ -104,6 +119,7 @@ def train(
     ] = None,
     dry_run: DryRun = False,
     tensorboard: Tensorboard = False,
+    log: Log = None,
     test: Annotated[
         bool,
         typer.Option("--test/--no-test", help="Report it on test, or leave that split closed for --resume to open."),
@@ -129,8 +145,14 @@ def train(
     lines = [] if init is None else ["train.init = @weights.run()", f"weights.run.path = {init!r}"]
     lines += [*own, *([] if seed is None else [f"train.seed = {seed}"])]
     if seeds is not None or folds is not None:
-        one = {"--resume": resume, "--gpus": gpus, "--dry-run": dry_run, "--tensorboard": tensorboard, "--trust": trust}
-        one |= {"--no-test": not test}
+        one: dict[str, object] = {
+            "--resume": resume,
+            "--gpus": gpus,
+            "--dry-run": dry_run,
+            "--tensorboard": tensorboard,
+            "--trust": trust,
+        }
+        one |= {"--no-test": not test, "--log": log}
         _expect_several({**one, "--seed": seeds and seed is not None, "--fold": folds and fold is not None})
         study, loaded = repeated(str(recipe), layers, lines, seeds, folds or fold, plugins)
         into = name or study.name
@@ -147,28 +169,28 @@ def train(
     from mixkit.training.memory import keep_freed
 
     keep_freed()
-    display = _display(tensorboard)
-    if going_on is not None or longer is not None:
-        done, loaded = _gone_on(going_on, longer, own, runs, name, device, display, plugins, trust, allow_changes)
-    else:
-        wanted = _wanted(str(recipe), layers, lines, fold, plugins)
-        if dry_run:
-            _dry_run(wanted, device)
+    with closing(_display([*(log or ()), *([TrackerName.TENSORBOARD] if tensorboard else [])])) as display:
+        if going_on is not None or longer is not None:
+            done, loaded = _gone_on(going_on, longer, own, runs, name, device, display, plugins, trust, allow_changes)
+        else:
+            wanted = _wanted(str(recipe), layers, lines, fold, plugins)
+            if dry_run:
+                _dry_run(wanted, device)
+                return
+            done, loaded = _trained(wanted, runs, name, device, display, plugins, resume == AUTO, allow_changes, test)
+        if done is None or os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
             return
-        done, loaded = _trained(wanted, runs, name, device, display, plugins, resume == AUTO, allow_changes, test)
-    if done is None or os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
-        return
-    if not done.complete:
-        say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(done.folder))}")
-    else:
-        _close(done, plugins or (), loaded)
+        if not done.complete:
+            say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(done.folder))}")
+        else:
+            _close(done, plugins or (), loaded, display)
 
 
-def _display(tensorboard: bool) -> "TrainingDisplay":
-    from mixkit.cli.views.tensorboard import TensorBoard
+def _display(trackers: Sequence[str]) -> "TrainingDisplay":
+    from mixkit.cli.views.trackers import Tracked
     from mixkit.cli.views.training import Live
 
-    return TensorBoard(stdout()) if tensorboard else Live(stdout())
+    return Tracked(stdout(), trackers) if trackers else Live(stdout())
 
 
 def _wanted(
@@ -269,7 +291,7 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
     say("No run was written.")
 
 
-def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
+def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...], display: "TrainingDisplay") -> None:
     """Draws the figures, and says what the run came to and what to type next."""
     from mixkit.cli.views.results import show_results
     from mixkit.report.run_plots import draw
@@ -285,6 +307,7 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
         say(f"Next:  mixkit train RECIPE --with task/NAME --from {folder}{flags}")
         return
     draw(run, loaded, lambda line: say(line, console=stderr()))
+    display.ended(run)
     results, best = run.results(), read_best(run.folder)
     say("")
     if results.refit:
