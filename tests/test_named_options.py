@@ -13,7 +13,7 @@ from mixkit.cli.app import app
 
 PACKAGE = Path(mixkit.__file__).parent
 DOCS = PACKAGE.parent / "docs"
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 COMMAND = re.compile(r"\bmixkit ((?:data )?[a-z]+)((?:[^`\n|;&]|\\\n)*)")
 OF_OTHERS = {
     "cli/commands/list.py": {"--with"},  # what it lists
