@@ -97,3 +97,17 @@ def test_a_kill_while_writing_leaves_nothing_that_is_used(store: Store, monkeypa
 
     monkeypatch.setattr("mixkit.audio.store._head", lambda key, content: bytes(HEAD))
     assert torn_by_kills(store, in_place, 25)[1] > 0, "the control: written in place and not checked, some are torn"
+
+
+def test_what_is_known_of_a_set_that_is_too_large_to_be_kept_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "cache", 10 * 10_000)
+    store.began -= 1.0
+    for number in range(12):
+        store.put(bytes([number]) * 32, bytes(10_000 - HEAD))
+        store.put(bytes([100 + number]) * 32, bytes(200))
+    assert [store.get(bytes([number]) * 32) is not None for number in range(12)] == [True] * 8 + [False] * 4
+    assert all(store.get(bytes([100 + number]) * 32) for number in range(12))
+    assert store.usage()[0] <= store.most
+    assert len(caplog.messages) == 1

@@ -20,7 +20,7 @@ PARTS = 20  # of a second, whose energies tell where in a recording the sound is
 _HEAD = struct.Struct("<qiif?3f32sH")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioFacts:
     """What is known of a recording, or a section of one.
 

@@ -16,6 +16,8 @@ from mixkit.storage.regular import open_regular
 
 MAGIC = b"mixkit 1"
 LARGEST = 2**30  # bytes of an entry; a foreign file above it is not read
+SMALL = 2**12  # bytes of an entry that says what is known of a recording, and is none
+FOR_LARGE = 0.9  # of the room: what is known of a set that is too large to be kept is kept all the same
 ABANDONED = 3600.0  # seconds after which a half-written file is taken for that of a dead process
 SLICE = 50  # a count of all files after each 50th part of the room that was written: others may write too
 
@@ -36,7 +38,8 @@ class Store:
     reason.
 
     Of entries that are in the way the one that was used longest ago goes first. One that was used since this process
-    began stays: a data set larger than the room would else push out in each epoch what the next one needs.
+    began stays: a data set larger than the room would else push out in each epoch what the next one needs. A tenth of
+    the room is for small entries alone.
 
     Args:
         folder: made when the first entry is written.
@@ -47,7 +50,7 @@ class Store:
         self.folder = folder
         self.most = most
         self.began = time.time()
-        self._writes = True
+        self._largest = LARGEST  # that is still written
         self._total = 0
         self._uncounted = most  # so that the first entry counts what is there
 
@@ -70,14 +73,15 @@ class Store:
     def put(self, key: bytes, content: bytes | memoryview) -> None:
         """Writes an entry, if there is room; what cannot be written is said once, and no more is tried."""
         size = HEAD + memoryview(content).nbytes
-        if not self._writes or size > LARGEST or not self._has_room(size):
+        if size > self._largest or not self._has_room(size):
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, _head(key, content), content, durable=False)
         except OSError as error:
-            self._stop(f"cannot be written ({error.strerror})")
+            self._stop(0, f"cannot be written ({error.strerror})")
             return
         self._total += size
         self._uncounted += size
@@ -101,21 +105,23 @@ class Store:
                 raise DataError(message) from None
 
     def _has_room(self, size: int) -> bool:
-        if self._total + size > self.most or self._uncounted * SLICE > self.most:
-            self._trim(size)
-            if self._total + size > self.most:
-                self._stop(f"is full: this run needs more than its {self.most / 2**30:.3g} GiB")
+        room = self.most if size <= SMALL else int(FOR_LARGE * self.most)
+        if self._total + size > room or self._uncounted * SLICE > self.most:
+            self._trim(size, room)
+            if self._total + size > room:
+                full = f"is full: this run needs more than its {self.most / 2**30:.3g} GiB"
+                self._stop(0 if size <= SMALL else SMALL, full)
                 return False
         return True
 
-    def _trim(self, size: int) -> None:
-        """Counts all entries, and removes the oldest until a tenth is free."""
+    def _trim(self, size: int, room: int) -> None:
+        """Counts all entries, and removes the oldest until a tenth of the room is free."""
         entries = sorted(self._entries())
         self._total, self._uncounted = sum(entry.size for entry in entries), 0
-        if self._total + size <= self.most:
+        if self._total + size <= room:
             return
         for entry in entries:
-            if entry.used >= self.began or self._total + size <= 0.9 * self.most:
+            if entry.used >= self.began or self._total + size <= 0.9 * room:
                 break
             try:
                 entry.path.unlink(missing_ok=True)
@@ -135,15 +141,15 @@ class Store:
             except OSError:  # removed by another process
                 continue
 
-    def _stop(self, why: str) -> None:
-        if not self._writes:  # another thread was first
+    def _stop(self, largest: int, why: str) -> None:
+        told, self._largest = self._largest < LARGEST, min(largest, self._largest)
+        if told:  # by another thread, or of larger ones
             return
-        self._writes = False
         _log.warning("The audio cache %s %s. What is not in it is decoded anew each time.", printable(self.folder), why)
 
     def _path(self, key: bytes) -> Path:
         name = key.hex()
-        return self.folder / name[:2] / name[2:]
+        return Path(f"{self.folder}/{name[:2]}/{name[2:]}")  # a third of the time of two slashes
 
 
 def _read(path: Path) -> tuple[bytearray, float]:

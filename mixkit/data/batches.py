@@ -151,25 +151,25 @@ class Order(Sampler[list[Key]]):
         return self.stop - self.skip
 
     def __iter__(self) -> Iterator[list[Key]]:
-        keys = [(self.epoch, item) for item in self._items()]
+        items = self._items()
         for number in range(self.skip, self.stop):
             start = number * self.batch_size
-            batch = keys[start : start + self.batch_size]
+            batch = [(self.epoch, item) for item in items[start : start + self.batch_size]]
             yield batch[self.rank :: self.ranks] or batch[:1]
 
     def total(self, batch: int) -> int:
         """Clips of a batch, counted from 0, over all processes."""
         return min(self.batch_size, self.count - batch * self.batch_size)
 
-    def _items(self) -> list[int]:
+    def _items(self) -> Sequence[int]:
         if self.seed is None:
-            return list(range(self.count))
+            return range(self.count)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         if self.weights is None:
             chosen = torch.randperm(self.count, generator=generator)
         else:
             chosen = torch.multinomial(self.weights, self.count, replacement=True, generator=generator)
-        return [int(item) for item in chosen]
+        return chosen.tolist()  # type: ignore[no-any-return, unused-ignore]
 
 
 class Batches:
@@ -220,9 +220,11 @@ class Batches:
 
 def targets(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
     """Which classes each clip belongs to: `n k`, 1 or 0; in a multi-label set any number of them, or none."""
+    place = {label: number for number, label in enumerate(labels)}
+    heard = [(row, place[label]) for row, clip in enumerate(clips) for label in clip.labels]
     wanted = torch.zeros(len(clips), len(labels))
-    for row, clip in enumerate(clips):
-        wanted[row, [labels.index(label) for label in clip.labels]] = 1
+    if heard:
+        wanted[tuple(torch.tensor(heard).T)] = 1
     return wanted
 
 

@@ -14,7 +14,7 @@ AT_ONCE = 1000  # clips that wait for a reader
 TOLERANCE = 1e-3  # seconds that a clip may be shorter or longer than others and counts as equally long
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CheckedClip:
     """A clip that was decoded.
 

@@ -16,6 +16,7 @@ LIKELY = 0.99  # cosine of two sketches: copies at 8 to 48 kHz have 0.997 and mo
 SAME_LENGTH = 0.01  # seconds
 BYTES = 3  # of signs, by which a sketch is looked up: ten such parts, of which one at least is the same in copies
 PARTS = 10
+AT_ONCE = 10_000  # sketches whose signs are taken
 MOST = 16  # sketches that a sketch is compared with in each part, so that many clips of one kind cost no more
 LISTED = 10  # pairs in an error or a note
 
@@ -54,17 +55,16 @@ def find_copies(clips: Iterable[CheckedClip]) -> list[Copy]:
     Args:
         clips: in the order of the splits; those that cannot be read are left out.
     """
+    heard = [(one, one.found) for one in clips if isinstance(one.found, AudioFacts) and one.found.peak > 0]
+    sketches = _Sketches([facts.sketch for _, facts in heard])
     firsts: dict[bytes, CheckedClip] = {}
-    sketches = _Sketches()
     copies = []
-    for one in clips:
-        if isinstance(one.found, DataError) or one.found.peak == 0:
-            continue
-        same = firsts.get(one.found.digest)
-        like = sketches.find(one, one.found) if same is None else None
+    for number, (one, facts) in enumerate(heard):
+        same = firsts.get(facts.digest)
+        like = sketches.find(number, one, facts) if same is None else None
         if first := same or like:
             copies.append(Copy(first, one, exact=same is not None))
-        firsts.setdefault(one.found.digest, one)
+        firsts.setdefault(facts.digest, one)
     return copies
 
 
@@ -99,29 +99,54 @@ def refuse_leaks(clips: Iterable[CheckedClip], protocol: str) -> tuple[str, ...]
 
 
 class _Sketches:
-    """Sketches by parts of their signs."""
+    """Sketches by parts of their signs; a part that no two sketches share is not kept, and most are such.
 
-    def __init__(self) -> None:
-        self._kept: list[tuple[CheckedClip, float, NDArray[np.float32]]] = []
-        self._by_part: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+    Args:
+        sketches: all of them; empty where there is none.
+    """
 
-    def find(self, one: CheckedClip, facts: AudioFacts) -> CheckedClip | None:
+    def __init__(self, sketches: Sequence[bytes]) -> None:
+        self._kept: dict[int, tuple[CheckedClip, AudioFacts]] = {}
+        self._by_part: dict[int, list[int]] = defaultdict(list)
+        self._parts = _parts(sketches)
+        self._shared = np.stack([_shared(column) for column in self._parts.T], 1)
+
+    def find(self, number: int, one: CheckedClip, facts: AudioFacts) -> CheckedClip | None:
         """The clip that this one is likely a copy of; without one it is kept, to be found by others."""
         if not facts.sketch:
             return None
-        values = np.frombuffer(facts.sketch, np.int8).astype(np.float32)
-        values /= np.linalg.norm(values)
-        signs = np.packbits(values > 0).tobytes()
-        parts = [(part, signs[BYTES * part : BYTES * (part + 1)]) for part in range(PARTS)]
+        parts = self._parts[number, self._shared[number]].tolist()
         for place in dict.fromkeys(place for part in parts for place in self._by_part.get(part, ())):
-            other, seconds, others = self._kept[place]
-            if abs(seconds - facts.seconds) <= SAME_LENGTH and float(values @ others) >= LIKELY:
+            other, others = self._kept[place]
+            if abs(others.seconds - facts.seconds) <= SAME_LENGTH and _cosine(facts, others) >= LIKELY:
                 return other
         for part in parts:
             if len(self._by_part[part]) < MOST:
-                self._by_part[part].append(len(self._kept))
-        self._kept.append((one, facts.seconds, values))
+                self._by_part[part].append(number)
+                self._kept[number] = one, facts
         return None
+
+
+def _parts(sketches: Sequence[bytes]) -> NDArray[np.int64]:
+    """Signs of all sketches as numbers, each with the place of its part in it: `n 10`; -1 where there is no sketch."""
+    parts = np.full((len(sketches), PARTS), -1, np.int64)
+    for start in range(0, len(sketches), AT_ONCE):
+        there = [number for number in range(start, min(start + AT_ONCE, len(sketches))) if sketches[number]]
+        values = np.frombuffer(b"".join(sketches[number] for number in there), np.int8).reshape(len(there), -1)
+        signs = np.packbits(values > 0, axis=1)[:, : BYTES * PARTS].reshape(-1, PARTS, BYTES).astype(np.int64)
+        parts[there] = signs @ 256 ** np.arange(BYTES)
+    return np.where(parts < 0, parts, parts + 256**BYTES * np.arange(PARTS))
+
+
+def _shared(column: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which numbers come more than once: `n`."""
+    _, which, counts = np.unique(column, return_inverse=True, return_counts=True)
+    return np.asarray(counts[which] > 1)
+
+
+def _cosine(one: AudioFacts, other: AudioFacts) -> float:
+    a, b = (np.frombuffer(facts.sketch, np.int8).astype(np.float32) for facts in (one, other))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def shown_pairs(copies: Sequence[Copy]) -> str:

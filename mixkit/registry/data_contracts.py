@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mixkit.draw import Draw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """A labelled stretch of a recording.
 
