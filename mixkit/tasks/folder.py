@@ -34,8 +34,8 @@ class Folder:
         pattern: regular expression for the whole path below the root, with forward slashes. `(?P<label>...)` is the
             class; `(?P<group>...)`, `(?P<fold>...)` and `(?P<split>...)` may say more, and so may `(?P<test>...)`
             and `(?P<valid>...)`: a file where they match is in that split. None: the topmost folder is the class.
-        table: CSV file below the root, with the columns path (below the root) and label, and if need be split, fold,
-            group, start and stop (seconds). Files that it does not list are left alone.
+        table: CSV or Parquet file below the root, with the columns path (below the root) and label, and if need be
+            split, fold, group, start and stop (seconds). Files that it does not list are left alone.
         fold: the test fold, a number or a name; the next is for validation, cyclically, and the others train.
         folds: what a fold is: as the pattern or the table names it, or each group, to leave out one speaker after the
             other.

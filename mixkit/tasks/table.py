@@ -1,21 +1,19 @@
-"""A table that lists clips: a CSV file with a row for each."""
+"""A table that lists clips: a CSV or Parquet file with a row for each."""
 
-import csv
 import math
 import os
 import posixpath
 import stat
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
 
 from mixkit.errors import DataError, printable
-from mixkit.tasks.clip import is_audio, nfc, some
+from mixkit.tasks.clip import is_audio, nfc
 from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.left_out import why_unread
 from mixkit.tasks.listing import Skip, inside
 from mixkit.tasks.progress import Patient
+from mixkit.tasks.rows import read_rows
 from mixkit.values import LONGEST
 
 WORDS = ("label", "split", "fold", "group")
@@ -34,7 +32,7 @@ def read_table(
 
     Args:
         root: the folder of the recordings.
-        table: CSV file below it.
+        table: CSV or Parquet file below it.
         skip: which paths to leave out.
         separator: between several labels in a cell; None where a cell is one label.
         follow_links: whether links may lead out of the root.
@@ -51,55 +49,15 @@ def read_table(
     patient = patient or Patient()
     patient.begin("reading the table")
     entries = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for entry in _entries(path, file, below, skip, separator):
-                entries.append(entry)
-                patient.one()
-    except OSError as error:
-        raise DataError(f"{error.strerror}.", path, "task.folder.table names a CSV file below the root.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"no CSV table in UTF-8 ({error}).", path, "Save it as one.") from None
+    for where, row in read_rows(path):
+        listed = below.name(row["path"], f"{where}: path")
+        if not skip(listed):
+            entries.append(_entry(below.file(listed, where), row, where, separator))
+            patient.one()
     if not entries:
         raise DataError("no row.", path, "Give it one for each clip.")
     entries.sort(key=lambda entry: (entry.path, entry.start or 0.0, entry.stop or math.inf))
     return entries
-
-
-def expect_single(columns: list[str], where: str) -> None:
-    """Refuse a table with two columns of one name, of which only one could be read.
-
-    Raises:
-        DataError: there are such columns.
-    """
-    twice = [column for column, count in Counter(columns).items() if count > 1 and column]
-    if twice:
-        raise DataError(f"{where}: more than one column {some(twice)}. Rename or remove the others.")
-
-
-def _entries(path: Path, file: TextIO, below: "_Below", skip: Skip, separator: str | None) -> Iterator[ClipEntry]:
-    shown = printable(path)
-    rows = csv.reader(file, strict=True)
-    columns = [cell.strip().lower() for cell in next(rows, [])]
-    expect_single(columns, f"{shown}:1")
-    for column in ("path", "label"):
-        if column not in columns:
-            raise DataError(
-                f"{shown}:1: no column {column!r}, only {some(columns, 10) or 'an empty line'}. "
-                f"It needs path and label, and may have split, fold, group, start and stop."
-            )
-    for cells in rows:
-        if not any(cells):
-            continue
-        where = f"{shown}:{rows.line_num}"
-        if len(cells) != len(columns):
-            raise DataError(
-                f"{where}: {len(cells)} cells under {len(columns)} columns. Quote a cell with a comma in it."
-            )
-        row = dict(zip(columns, cells, strict=True))
-        name = below.name(row["path"], f"{where}: path")
-        if not skip(name):
-            yield _entry(below.file(name, where), row, where, separator)
 
 
 def _entry(path: str, row: Mapping[str, str], where: str, separator: str | None) -> ClipEntry:

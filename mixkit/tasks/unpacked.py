@@ -10,7 +10,7 @@ from mixkit.errors import DataError, MixkitError, SettingError, printable
 from mixkit.storage.folders import data_folder
 from mixkit.tasks.clip import some
 from mixkit.tasks.listing import inside
-from mixkit.tasks.table import expect_single
+from mixkit.tasks.rows import expect_single
 
 
 def find_root(task: str, root: str | None, needs: Sequence[str], below: Sequence[str], advice: str) -> Path:
