@@ -1,6 +1,7 @@
 """Two processes, by gloo: the same run as one to float32 rounding, ended together, started again, and resumed."""
 
 import json
+import os
 import re
 import sys
 import time
@@ -14,6 +15,7 @@ from mixkit.runs.folder import Run
 from tests.faults.trainings import EPOCHS, SPLITS, saved_at, training
 from tests.nursery import LIMIT, Ended, Nursery, Training
 
+PORT = 29_000 + os.getpid() % 3000
 FRESH = (sys.executable, "-P", "-m", "mixkit")
 LINES = ("train.balance = 'weights'", "block.drop_path = 0.0", "head.linear.dropout = 0.0", "train.accumulation = 2")
 """Without dropout, whose dice are each process's own; with mixing over the whole batch, class weights and parts."""
@@ -40,6 +42,13 @@ def two(nursery: Nursery, *words: object, **how: object) -> Training:
     return nursery.start(*words, "--gpus", 2, **how)
 
 
+def node(number: int) -> tuple[object, ...]:
+    """torchrun on one of two machines, which meet at a port of the first; each has its own agent, and ranks from 0."""
+    meeting = ("--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{PORT}", "--rdzv-id", "nodes")
+    place = ("--nnodes", 2, "--node-rank", number, "--nproc-per-node", 1, "--local-addr", "127.0.0.1")
+    return ("-m", "torch.distributed.run", *place, *meeting, "-m", "mixkit")
+
+
 def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
     """Weights as near as rounding allows, and figures that come from whole counts the very same."""
     weights, others = load_file(run / "best.safetensors"), load_file(other / "best.safetensors")
@@ -59,7 +68,7 @@ def expect_alike(run: Path, other: Path, tolerance: float = 1e-5) -> None:
 
 @pytest.mark.slow
 def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path, tmp_path: Path) -> None:
-    """By `--gpus 2`, in interpreters of its own, and by torchrun; said once, and written once."""
+    """By `--gpus 2`, in interpreters of its own, and by torchrun on two machines; said once, and written once."""
     ended = two(nursery, *command, "--runs", tmp_path, "--name", "gpus", fresh=FRESH).wait()
     assert ended.code == 0, ended.err
     assert ended.out.count("25 train, 7 valid, 5 test clips") == 1
@@ -67,11 +76,12 @@ def test_the_same_as_one(nursery: Nursery, command: tuple[str, ...], alone: Path
     assert [record["epoch"] for record in Run(tmp_path / "gpus").metrics()] == list(range(1, EPOCHS + 1))
     expect_alike(tmp_path / "gpus", alone)
     assert json.loads((tmp_path / "gpus" / "environment.json").read_text())["processes"] == 2
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mixkit")
-    ended = nursery.run(*torchrun, *command, "--runs", tmp_path, "--name", "torchrun")
-    assert ended.code == 0, ended.err
-    expect_alike(tmp_path / "torchrun", alone)
-    assert load_file(tmp_path / "torchrun" / "best.safetensors").keys()
+    nodes = [nursery.start(*node(number), *command, "--runs", tmp_path, "--name", "nodes") for number in range(2)]
+    ended, other = (started.wait() for started in nodes)
+    assert ended.code == other.code == 0, (ended.err, other.err)
+    assert (ended.out + other.out).count("All of it is in ") == 1
+    expect_alike(tmp_path / "nodes", alone)
+    assert json.loads((tmp_path / "nodes" / "environment.json").read_text())["processes"] == 2
 
 
 PYRAMID = (  # no bias stands right ahead of a BatchNorm, where its gradient is rounding, which Adam makes large
