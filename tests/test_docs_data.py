@@ -13,7 +13,7 @@ from mixkit.study.definition import load_study
 from tests.conftest import Said
 from tests.test_docs import QUICK, blocks
 
-OWN = ("path/to/birds", "path/to/folder", "path/to/new_recordings")
+OWN = ("path/to/birds", "path/to/folder", "path/to/new_recordings", "path/to/shards")
 PUBLISHED = ("path/to", "../data", "data get", "task/ravdess")
 
 
@@ -57,7 +57,8 @@ def test_commands_over_recordings_of_ones_own_end_well(
             assert all(option in said.out for option in arguments if option.startswith("--")), block
             continue
         if arguments[0] == "train":
-            arguments += [*QUICK, "--set", "task.folder.seconds = 0.5"]
+            own = "shards" if "task/shards" in command else "folder"
+            arguments += [*QUICK, "--set", f"task.{own}.seconds = 0.5"]
         said = mixkit_command(*arguments)
         assert said.code == 0, (block, said)
 

@@ -23,13 +23,14 @@ from mixkit.audio import recording as decoding
 from mixkit.audio import resample as resampling
 from mixkit.audio import sketch as sketching
 from mixkit.audio.facts import AudioFacts, Examination
+from mixkit.audio.header import Header
 from mixkit.audio.read import collected, inspect, read
 from mixkit.audio.recording import open_recording
 from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
 from mixkit.errors import DataError
+from mixkit.storage.archive import archive_of, open_inside
 from mixkit.storage.folders import data_folder, nearest
-from mixkit.storage.regular import open_regular
 from mixkit.tasks.clip import BY_FFMPEG
 
 VARIABLE = "MIXKIT_AUDIO_CACHE"
@@ -121,7 +122,7 @@ class AudioCache:
             audio = collected(resampled(blocks, recording.header.sample_rate, sample_rate))
         facts = examination.facts()
         if self.store is not None and source and _stamp(path) == stamp:
-            if not _is_plain(path, sample_rate):
+            if not _is_plain(path, sample_rate, recording.header):
                 self.store.put(_audio_key(path, digest, sample_rate, start, stop), audio.numpy().data)
             self.store.put(key, facts.to_bytes())
         return facts, audio
@@ -135,7 +136,7 @@ class AudioCache:
         if source := self._identify(path):
             return source[1]
         try:
-            with open_regular(path) as file:
+            with open_inside(path) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror}).", path) from None
@@ -158,8 +159,8 @@ class AudioCache:
         if self.store is not None and (known := self.store.get(key)):
             return known.hex()
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 - as above
-                digest = hashlib.file_digest(file, "sha256").digest()
+            with open_inside(path) as file:
+                digest = hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
         except OSError:  # the decoder meets it as well, and names it
             return None
         if _stamp(path) != stamp:
@@ -210,9 +211,9 @@ def most() -> int:
 
 
 def _stamp(path: str | os.PathLike[str]) -> str | None:
-    """What changes whenever a file does; None for one that has just changed, or is no regular file."""
+    """What changes whenever a file, or its archive, does; None for one that has just changed, or is no regular file."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - a Path is slower
+        status = os.stat(archive_of(path) or path)  # noqa: PTH116 - a Path is slower
     except (OSError, ValueError):
         return None
     settled = status.st_ctime + SETTLED < time.time()
@@ -222,10 +223,10 @@ def _stamp(path: str | os.PathLike[str]) -> str | None:
     return " ".join(map(str, (status.st_dev, status.st_ino, status.st_size, *times)))
 
 
-def _is_plain(path: str | os.PathLike[str], sample_rate: int) -> bool:
+def _is_plain(path: str | os.PathLike[str], sample_rate: int, known: Header | None = None) -> bool:
     if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")):
         return False
-    found = inspect(path)
+    found = known or inspect(path)
     return found.kind in PLAIN and found.sample_rate == sample_rate
 
 

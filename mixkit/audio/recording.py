@@ -17,7 +17,8 @@ from mixkit.audio.links import find_links
 from mixkit.audio.pieces import UNKNOWN, Link
 from mixkit.audio.refusal import Refused
 from mixkit.errors import printable
-from mixkit.storage.regular import NotRegular, open_regular
+from mixkit.storage.archive import open_inside
+from mixkit.storage.regular import NotRegular
 
 LOUDEST = 16.0  # lossy decoders overshoot full scale: a square wave comes back at 1.4 from MP3, at 2.8 from Opus
 BLOCK = 2**18  # samples of all channels decoded at a time
@@ -146,14 +147,14 @@ def open_recording(
     """
     with ExitStack() as resources:
         with _refusing(path):
-            file = resources.enter_context(_open_regular(path))
+            file = resources.enter_context(_open(path))
             recording = Recording(path, file.fileno(), (start, stop), longest, resources)
         yield recording
 
 
-def _open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def _open(path: str | os.PathLike[str]) -> BinaryIO:
     try:
-        return open_regular(path)
+        return open_inside(path)
     except NotRegular:
         raise Refused("is not a regular file.") from None
     except FileNotFoundError:

@@ -5,16 +5,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 
 from mixkit.audio.cache import AudioCache
 from mixkit.errors import DataError
 from mixkit.registry import Clip
 from mixkit.runs.clips import RunClip
+from mixkit.storage.archive import is_file
 from mixkit.tasks.clip import some
 
 ASKED = 200  # names by which the folder of all clips is found
 AT_ONCE = 4  # files that are read for their digests
+TOGETHER = 100  # files that a reader gets at a time
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def find_clips(kept: Sequence[RunClip], listed: Mapping[str, Sequence[Clip]]) ->
     for one in kept:
         other, clip = now.pop(one.key, (None, None))
         path = clip.path if clip else base / one.path
-        if not path.is_file():
+        if not is_file(path):
             missing += [one] if one.skipped is None else []
             continue
         there.append((one, one.at(path)))
@@ -128,9 +131,11 @@ def digests_of(paths: Iterable[Path], cache: AudioCache) -> dict[Path, str]:
         except DataError:
             return ""
 
-    files = dict.fromkeys(paths)
+    files = list(dict.fromkeys(paths))
+    parts = (files[start : start + TOGETHER] for start in range(0, len(files), TOGETHER))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(files, pool.map(digest, files), strict=True))
+        found = pool.map(lambda part: list(map(digest, part)), parts)
+        return dict(zip(files, chain.from_iterable(found), strict=True))
 
 
 def _of(split: str, clips: Iterable[RunClip]) -> tuple[RunClip, ...]:

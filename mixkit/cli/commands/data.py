@@ -1,5 +1,7 @@
-"""`mixkit data get`, `mixkit data check` and `mixkit data cache`."""
+"""`mixkit data get`, `mixkit data check`, `mixkit data pack` and `mixkit data cache`."""
 
+import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +81,34 @@ def check(
         write_png(picture, lambda: draw(report), "Name another file.")
     if not report.clean:
         raise DamagedError(_verdict(report))
+
+
+@data.command(cls=Command)
+def pack(
+    asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as esc50, or a recipe.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Where the shards shall be; not there yet.")],
+    shards: Annotated[int, typer.Option(min=1, metavar="N", help="Tar archives to write; each split has its own.")] = 3,
+    layers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LINE", help="\"task.folder.root = 'path'\". Repeatable.")
+    ] = None,
+    plugins: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")
+    ] = None,
+) -> None:
+    """Write the clips of a task as tar shards, in WebDataset's form, for sets of more files than a disk likes."""
+    from mixkit.cli.views.bar import Bar
+    from mixkit.data import pack as packing
+
+    spec = _spec(asked, layers or [], settings or [], plugins or [])
+    with Bar(stderr(), counts_bytes=False) as bar:
+        packed = packing.pack(spec, folder, shards, bar.progress)
+    counts = ", ".join(f"{count:,} {split}" for split, count in packed.clips.items())
+    say(f"{counts} clips in {packed.shards} shards, {packed.size / 1e6:,.1f} MB: {folder}")
+    lines = [f"task.shards.root = {json.dumps(str(folder), ensure_ascii=False)}", *packed.settings]
+    say(f"Next:  mixkit train asm_rh --with task/shards {' '.join(f'--set {shlex.quote(line)}' for line in lines)}")
 
 
 @data.command("cache", cls=Command)
