@@ -9,6 +9,9 @@ BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -n auto --dist worksteal
 
+# A test starts hundreds of processes; each starts sooner where what is imported was compiled once.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: train test quick docs bench gpu clean
 
 train: .venv/installed

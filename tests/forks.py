@@ -37,7 +37,7 @@ def main() -> None:
     from mixkit.registry import REGISTRIES
 
     for module in pkgutil.walk_packages(mixkit.__path__, "mixkit."):
-        if module.name not in ("mixkit.__main__", "mixkit.study.worker"):  # programs
+        if module.name not in ("mixkit.__main__", "mixkit.study.worker", "mixkit.study.forkserver"):  # programs
             importlib.import_module(module.name)
     for registry in REGISTRIES.values():
         registry.names()

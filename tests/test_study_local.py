@@ -26,7 +26,7 @@ import sys, time
 from pathlib import Path
 from mixkit.study.engine import Job
 from mixkit.study.local import Local
-engine = Local(1)
+engine = Local(1, forks={forks})
 engine.start(Job("x", ("list", "tasks", "--plugin", sys.argv[1]), Path(sys.argv[2])))
 time.sleep(600)
 """
@@ -67,7 +67,11 @@ def all_of(engine: Local, count: int) -> dict[str, int]:
     return {ended.key: ended.code for ended in found}
 
 
-def test_codes_and_what_was_said(tmp_path: Path) -> None:
+FORKS = pytest.mark.parametrize("forks", [False, True], ids=["started", "forked"])
+
+
+@FORKS
+def test_codes_and_what_was_said(tmp_path: Path, forks: bool) -> None:
     killer = tmp_path / "killer.py"
     killer.write_text("import os\nos.kill(os.getpid(), 9)\n")
     jobs = {
@@ -75,11 +79,12 @@ def test_codes_and_what_was_said(tmp_path: Path) -> None:
         "bad": ("train", "asm_rj"),
         "killed": ("list", "tasks", "--plugin", str(killer)),
     }
-    engine = Local(3)
+    engine = Local(3, forks=forks)
     for key, arguments in jobs.items():
         engine.start(Job(key, arguments, tmp_path / f"{key}.txt"))
     assert all_of(engine, 3) == {"good": 0, "bad": 2, "killed": 137}
     assert engine.ended() == []
+    engine.close()
     assert (tmp_path / "good.txt").read_text().startswith("mixkit ")
     assert reason(2, tmp_path / "bad.txt").startswith("no recipe 'asm_rj'. Did you mean 'asm_rh'?")
     assert reason(137, tmp_path / "killed.txt") == "killed (137), likely out of memory"
@@ -87,8 +92,9 @@ def test_codes_and_what_was_said(tmp_path: Path) -> None:
     assert reason(1, tmp_path / "killed.txt") == "ended with exit code 1 and said nothing"
 
 
-def test_a_job_is_killed_and_the_rest_is_ended(tmp_path: Path) -> None:
-    engine = Local(2)
+@FORKS
+def test_a_job_is_killed_and_the_rest_is_ended(tmp_path: Path, forks: bool) -> None:
+    engine = Local(2, forks=forks)
     marks = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -106,7 +112,11 @@ def test_a_job_is_killed_and_the_rest_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc")
-@pytest.mark.parametrize(("driver", "outlives"), [(DRIVER, False), (CARELESS, True)], ids=["ours", "careless"])
+@pytest.mark.parametrize(
+    ("driver", "outlives"),
+    [(DRIVER.format(forks=False), False), (DRIVER.format(forks=True), False), (CARELESS, True)],
+    ids=["started", "forked", "careless"],
+)
 def test_no_run_outlives_its_driver(tmp_path: Path, driver: str, outlives: bool) -> None:
     plugin, mark = sleeper(tmp_path)
     with subprocess.Popen([sys.executable, "-c", driver, str(plugin), str(tmp_path / "log")]) as process:
@@ -136,6 +146,38 @@ def test_a_module_in_the_working_folder_is_not_taken_for_another(
     engine = Local(1)
     engine.start(Job("x", ("list", "tasks"), tmp_path / "log"))
     assert all_of(engine, 1) == {"x": 0}
+
+
+def test_a_fork_has_the_environment_threads_and_session_of_its_job(tmp_path: Path) -> None:
+    plugin, told = tmp_path / "tell.py", tmp_path / "told"
+    plugin.write_text(
+        "import os, sys, torch\n"
+        "sys.stdin.read()\n"
+        f"open({str(told)!r}, 'a').write(f\"{{os.environ['MORE']}} {{torch.get_num_threads()}} \"\n"
+        "    f\"{os.getsid(0) == os.getpid()} {'torchmetrics' in sys.modules}\\n\")\n"
+    )
+    engine = Local(1, forks=True)
+    for number, extra in enumerate(({}, {"OMP_NUM_THREADS": "3"})):
+        job = Job(str(number), ("list", "tasks", "--plugin", str(plugin)), tmp_path / "log", {"MORE": "yes", **extra})
+        engine.start(job)
+        assert all_of(engine, 1) == {str(number): 0}
+    engine.close()
+    threads = min(int(os.environ["OMP_NUM_THREADS"]), local.cores())
+    assert told.read_text().split("\n") == [f"yes {threads} True True", "yes 3 True True", ""]
+
+
+def test_a_killed_server_ends_its_runs_and_another_takes_its_place(tmp_path: Path) -> None:
+    plugin, mark = sleeper(tmp_path)
+    engine = Local(1, forks=True)
+    engine.start(Job("lost", ("list", "tasks", "--plugin", str(plugin)), tmp_path / "log"))
+    until(lambda: mark.is_file() and mark.read_text() != "")
+    assert engine._server
+    engine._server._process.kill()
+    assert all_of(engine, 1) == {"lost": 137}
+    until(lambda: not lives(int(mark.read_text())))
+    engine.start(Job("next", ("--version",), tmp_path / "log"))
+    assert all_of(engine, 1) == {"next": 0}
+    engine.close()
 
 
 class Noted:

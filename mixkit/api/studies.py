@@ -13,7 +13,7 @@ from mixkit.report.write import compare
 from mixkit.runs.folder import expect_name
 from mixkit.study.definition import study_of
 from mixkit.study.driver import drive
-from mixkit.study.local import Local, gpus, usual_jobs
+from mixkit.study.local import engine_for
 from mixkit.study.plan import plan
 
 
@@ -60,7 +60,7 @@ def ablate(
     called = f"{found.name}-quick" if quick else found.name
     expect_name(called)
     folder = Path(runs) / called
-    planned, places = plan(found, folder, plugins, loaded, quick), gpus(device)
+    planned = plan(found, folder, plugins, loaded, quick)
     with Shown(stdout(), planned.record) as display:
-        drive(planned, Local(usual_jobs(places, device), places), display, device)
+        drive(planned, engine_for(device), display, device)
     return compare([folder], loaded)

@@ -128,10 +128,9 @@ def engine_of(kind: str, folder: Path, jobs: int | None, device: str, minutes: f
         from mixkit.study.slurm import Slurm
 
         return Slurm(folder / "slurm", jobs, device, minutes)
-    from mixkit.study.local import Local, gpus, usual_jobs
+    from mixkit.study.local import engine_for
 
-    found = gpus(device)
-    return Local(jobs or usual_jobs(found, device), found)
+    return engine_for(device, jobs)
 
 
 def folds_of(text: str) -> "Folds":

@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mixkit.study.engine import THREADS, Ended, Job, exit_code, start_worker
+from mixkit.study.forks import Forked, ForkServer
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 MOST = 4  # runs at once on a CPU, unless asked for: each takes about a gigabyte
@@ -18,12 +20,15 @@ class Local:
     Args:
         slots: how many at once.
         gpus: identifiers as `CUDA_VISIBLE_DEVICES` takes them; job by job each gets one that is free. Empty for none.
+        forks: start them from a process that has imported what they need.
     """
 
-    def __init__(self, slots: int, gpus: Sequence[str] = ()):
+    def __init__(self, slots: int, gpus: Sequence[str] = (), forks: bool = False):
         self.slots = slots
         self._gpus = list(gpus)
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._forks = forks
+        self._server: ForkServer | None = None
+        self._running: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self._on: dict[str, str] = {}
 
     def start(self, job: Job) -> None:
@@ -32,8 +37,10 @@ class Local:
         if self._gpus:
             load = {gpu: list(self._on.values()).count(gpu) for gpu in self._gpus}
             self._on[job.key] = environment[VISIBLE] = min(self._gpus, key=load.__getitem__)
-        # Ctrl-C is for the driver, which asks its runs to end
-        self._running[job.key] = start_worker(job.arguments, job.log, environment, new_session=True)
+        if self._forks:
+            self._running[job.key] = self._living(environment).start(job.arguments, job.log, environment)
+        else:  # Ctrl-C is for the driver, which asks its runs to end
+            self._running[job.key] = start_worker(job.arguments, job.log, environment, new_session=True)
 
     def ended(self) -> list[Ended]:
         """Jobs that ended since the last time this was asked."""
@@ -61,12 +68,35 @@ class Local:
                 process.wait()
         for key in list(self._running):
             self._forget(key)
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    def _living(self, environment: Mapping[str, str]) -> ForkServer:
+        if self._server and not self._server.lives():
+            self._server.close()
+            self._server = None
+        self._server = self._server or ForkServer(environment)
+        return self._server
 
     def _forget(self, key: str) -> None:
         process = self._running.pop(key)
         if process.stdin:
             process.stdin.close()
         self._on.pop(key, None)
+
+
+def engine_for(device: str, jobs: int | None = None) -> Local:
+    """What carries out runs on a device of this machine; without `jobs` as many at once as it bears.
+
+    Runs are forked on Linux without CUDA, which a fork cannot use once it was asked for; elsewhere, and on a GPU, each
+    imports what it needs.
+    """
+    import torch
+
+    found = gpus(device)
+    forks = sys.platform == "linux" and (device == "cpu" or not torch.cuda.is_available())
+    return Local(jobs or usual_jobs(found, device), found, forks)
 
 
 def cores() -> int:

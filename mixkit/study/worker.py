@@ -17,12 +17,13 @@ def main() -> None:
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
     os.close(empty)
-    threading.Thread(target=_end_with, args=(pipe,), daemon=True).start()
+    threading.Thread(target=end_with, args=(pipe,), daemon=True).start()
     sys.argv[0] = "mixkit"
     runpy.run_module("mixkit", run_name="__main__")
 
 
-def _end_with(pipe: int) -> None:
+def end_with(pipe: int) -> None:
+    """Ends this process when the other end of a pipe is closed."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 

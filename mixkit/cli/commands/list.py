@@ -93,7 +93,7 @@ def _wanted(what: str) -> dict[str, dict[str, str]]:
     from mixkit.registry import PLURALS, REGISTRIES
 
     def recipes(names: Iterable[str]) -> dict[str, str]:
-        return {name: catalog.summary(catalog.find(name)) for name in names}
+        return {name: catalog.summary(catalog.shipped() / f"{name}{catalog.SUFFIX}") for name in names}
 
     wanted = {}
     for kind, registry in REGISTRIES.items():
