@@ -8,13 +8,19 @@ ends, and its runs with it.
 import importlib
 import json
 import os
+import runpy
 import sys
 import threading
 from typing import Any
 
 from mixkit.study.engine import THREADS
 
-MODULES = ("mixkit.training.loop", "mixkit.report.run_plots", "torchmetrics.functional.classification")
+MODULES = (
+    "mixkit.cli.app",
+    "mixkit.training.loop",
+    "mixkit.report.run_plots",
+    "torchmetrics.functional.classification",
+)
 
 
 def main() -> int:
@@ -40,8 +46,9 @@ def main() -> int:
         else:
             answer = os.fork()
             if not answer:
-                for other in (requests.fileno(), answers, held):
-                    os.close(other)
+                requests.close()
+                os.close(answers)
+                os.close(held)
                 return _run(job, watched)
         os.write(answers, json.dumps(answer).encode() + b"\n")
     return 0
@@ -50,7 +57,6 @@ def main() -> int:
 def _run(job: dict[str, Any], watched: int) -> int:
     import torch
 
-    from mixkit.cli import main as mixkit
     from mixkit.study.worker import end_with
 
     os.setsid()
@@ -65,7 +71,7 @@ def _run(job: dict[str, Any], watched: int) -> int:
     os.environ.clear()
     os.environ.update(job["environment"])
     sys.argv = ["mixkit", *job["arguments"]]
-    mixkit()
+    runpy.run_module("mixkit", run_name="__main__")
     return 0
 
 
