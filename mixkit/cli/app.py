@@ -20,6 +20,8 @@ from mixkit.cli.commands.look import look
 from mixkit.cli.commands.new import new
 from mixkit.cli.commands.predict import predict
 from mixkit.cli.commands.pretrain import pretrain
+from mixkit.cli.commands.pull import pull
+from mixkit.cli.commands.push import push
 from mixkit.cli.commands.report import report
 from mixkit.cli.commands.runs import runs
 from mixkit.cli.commands.search import search
@@ -36,7 +38,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, pretrain, runs, look, bench, new, ablate, search, report, compare, evaluate),
-    *(show, check, list_, copy, predict, embed, export, doctor),
+    *(show, check, list_, copy, predict, embed, export, push, pull, doctor),
 ):
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(data, name="data")

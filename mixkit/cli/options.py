@@ -21,6 +21,7 @@ RecipeName = Annotated[
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, or its best.safetensors.", autocompletion=completion.runs)
 ]
+Repository = Annotated[str, typer.Argument(metavar="USER/NAME", help="A model repository of the Hugging Face Hub.")]
 Folders = Annotated[
     list[Path],
     typer.Argument(metavar="RUN|STUDY...", help="Folders of runs or studies.", autocompletion=completion.runs),
