@@ -56,10 +56,12 @@ def tiny(recipe: str) -> mixkit.model.classifier.Classifier:
 def shallow(recipe: Recipe) -> Recipe:
     """Each of its blocks once; of a pyramid the first two stages, and what is between them."""
     model = recipe.model
+    if model is None:
+        return recipe
     if model.stages:
         stages = tuple(replace(stage, depth=len(stage.pattern)) for stage in model.stages[:2])
         return replace(recipe, model=replace(model, stages=stages))
-    return replace(recipe, model=replace(model, depth=len(model.pattern))) if model.pattern else recipe
+    return replace(recipe, model=replace(model, depth=len(model.pattern)))
 
 
 @pytest.fixture(scope="module")

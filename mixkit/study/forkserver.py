@@ -5,7 +5,6 @@ environment, as one that is started anew, and the same bits; when the driver end
 ends, and its runs with it.
 """
 
-import importlib
 import json
 import os
 import runpy
@@ -15,25 +14,19 @@ from typing import Any
 
 from mixkit.study.engine import THREADS
 
-MODULES = (
-    "mixkit.cli.app",
-    "mixkit.training.loop",
-    "mixkit.report.run_plots",
-    "torchmetrics.functional.classification",
-)
-
 
 def main() -> int:
     """Imports, and takes requests until its input ends. A fork leaves from here as well, when its run has ended."""
-    import torch
-
-    from mixkit.registry import REGISTRIES
-
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     answers = os.dup(1)
     os.dup2(2, 1)  # nothing that is imported answers
-    for module in MODULES:
-        importlib.import_module(module)
+    import torch
+    import torchmetrics.functional.classification  # noqa: F401
+
+    import mixkit.storage.picture
+    import mixkit.training.loop  # noqa: F401
+    from mixkit.registry import REGISTRIES
+
     for registry in REGISTRIES.values():
         registry.names()
     torch.optim.AdamW([torch.zeros(1)])  # the first of all imports much
