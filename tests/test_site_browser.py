@@ -69,11 +69,6 @@ class Visitor:
         self.page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
         return self
 
-    def look(self, width: int, scheme: str) -> "Visitor":
-        self.page.set_viewport_size({"width": width, "height": 900})
-        self.page.emulate_media(color_scheme=scheme)
-        return self
-
     def ask(self, script: str) -> Any:
         return self.page.evaluate(script)
 
@@ -82,33 +77,24 @@ def addresses(site: Path, address: str) -> list[str]:
     return [address + path.relative_to(site).as_posix() for path in sorted(site.rglob("*.html"))]
 
 
-def test_every_page_fits_and_is_silent(browser: Any, site: Path, address: str) -> None:
-    """Every other page is opened on a desk and then seen on a telephone, the rest the other way round."""
-    visitor = Visitor(browser)
+@pytest.mark.parametrize(("width", "scheme"), [(DESK, "light"), (TELEPHONE, "dark")])
+def test_every_page_fits_and_is_silent(browser: Any, site: Path, address: str, width: int, scheme: str) -> None:
+    visitor = Visitor(browser, width, scheme)
     pages = addresses(site, address)
     assert len(pages) > 50
-    views = [(DESK, "light"), (TELEPHONE, "dark")]
-    for number, page in enumerate(pages):
-        first, second = views if number % 2 else reversed(views)
-        visitor.look(*first).open(page)
-        expect_fit(visitor, first[0], page)
-        visitor.look(*second).page.wait_for_function("[...document.images].every(i => !i.offsetParent || i.complete)")
-        expect_fit(visitor, second[0], page)
+    for page in pages:
+        visitor.open(page)
+        assert visitor.ask("document.documentElement.scrollWidth") <= width, page
+        shown = visitor.ask(
+            "[...document.images].filter(i => i.offsetParent).every(i => i.complete && i.naturalWidth > 20)"
+        )
+        assert shown, page
+        assert visitor.ask("[...document.images].every(image => image.alt.length > 3)"), page
+        assert visitor.ask("document.querySelectorAll('h1').length") == 1, page
+        assert visitor.ask(WIDE) == [], page
     assert visitor.said == []
     assert [url for url in visitor.asked if not url.startswith(("data:", address))] == []
     visitor.context.close()
-
-
-def expect_fit(visitor: Visitor, width: int, page: str) -> None:
-    where = f"{page} at {width}"
-    assert visitor.ask("document.documentElement.scrollWidth") <= width, where
-    shown = visitor.ask(
-        "[...document.images].filter(i => i.offsetParent).every(i => i.complete && i.naturalWidth > 20)"
-    )
-    assert shown, where
-    assert visitor.ask("[...document.images].every(image => image.alt.length > 3)"), where
-    assert visitor.ask("document.querySelectorAll('h1').length") == 1, where
-    assert visitor.ask(WIDE) == [], where
 
 
 def test_a_page_that_is_too_wide_or_noisy_is_found_out(browser: Any, tmp_path: Path) -> None:
