@@ -37,6 +37,18 @@ def test_runs_with_other_settings_are_another_arm_and_say_which(tmp_path: Path) 
     assert names(plain, deep) == [("asm_rh (model.depth = 4)", [0]), ("asm_rh (model.depth = 8)", [1])]
 
 
+def test_a_run_of_an_older_mixkit_without_a_setting_of_today_is_no_other_recipe(tmp_path: Path) -> None:
+    new = fake_run(tmp_path / "new", fake_results(0, 0.8))
+    old = fake_run(tmp_path / "old", fake_results(1, 0.8))
+    changed = fake_run(tmp_path / "changed", fake_results(2, 0.8))
+    recipe = (old / "recipe.gin").read_text()
+    assert "\ntrain.refit = False\n" in recipe
+    (old / "recipe.gin").write_text(recipe.replace("\ntrain.refit = False\n", "\n"))
+    (changed / "recipe.gin").write_text(recipe.replace("\ntrain.refit = False\n", "\ntrain.refit = True\n"))
+    assert names(new, old) == [("asm_rh", [0, 1])]
+    assert [seeds for _, seeds in names(new, old, changed)] == [[0, 1], [2]]
+
+
 def test_a_fold_is_no_other_recipe(tmp_path: Path) -> None:
     one = fake_run(tmp_path / "one", fake_results(0, 0.8, fold=1))
     two = fake_run(tmp_path / "two", fake_results(0, 0.8, fold=2))

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 import mixkit
-from mixkit.audio.facts import examine
+from mixkit.audio.facts import AudioFacts, examine
 from mixkit.audio.resample import resample
 from mixkit.audio.sketch import Sketch
 from mixkit.data import leaks
@@ -198,6 +198,19 @@ def test_a_copy_at_another_rate_has_the_same_sketch(rate: int) -> None:
         copy = resample(torch.from_numpy(original), 44_100, rate).numpy()
         rounded = (np.round(copy * 32767) / 32768).astype(np.float32)
         assert cosine(sketch(original, 44_100), sketch(rounded, rate)) > leaks.LIKELY
+
+
+def test_of_recordings_without_a_sketch_the_same_samples_are_still_found(tmp_path: Path) -> None:
+    """High tones alone, as of bats: there is too little in the band."""
+    time = np.arange(SAMPLES) / RATE
+    checked = []
+    for number, split in ((0, "train"), (1, "train"), (0, "test")):
+        path = tmp_path / f"{split}{number}.wav"
+        write(path, 0.3 * np.sin(2 * np.pi * (6000 + 500 * number) * time))
+        checked.append(CheckedClip(split, Clip(path, "a", path.stem), examine(path)))
+    assert all(isinstance(one.found, AudioFacts) and not one.found.sketch for one in checked)
+    (copy,) = find_copies(checked)
+    assert (copy.first, copy.second, copy.exact) == (checked[0], checked[2], True)
 
 
 def test_other_recordings_have_other_sketches(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def _parts(sketches: Sequence[bytes]) -> NDArray[np.int64]:
     parts = np.full((len(sketches), PARTS), -1, np.int64)
     for start in range(0, len(sketches), AT_ONCE):
         there = [number for number in range(start, min(start + AT_ONCE, len(sketches))) if sketches[number]]
+        if not there:
+            continue
         values = np.frombuffer(b"".join(sketches[number] for number in there), np.int8).reshape(len(there), -1)
         signs = np.packbits(values > 0, axis=1)[:, : BYTES * PARTS].reshape(-1, PARTS, BYTES).astype(np.int64)
         parts[there] = signs @ 256 ** np.arange(BYTES)

@@ -10,7 +10,9 @@ from typing import Literal
 
 from mixkit.errors import MixkitError, RunError
 from mixkit.recipe.figures import columns, pair
+from mixkit.recipe.gin_file import recipe_from_text
 from mixkit.recipe.identity import what
+from mixkit.recipe.writer import to_gin
 from mixkit.runs.folder import Run
 from mixkit.runs.records import Pace, read_best, read_command, read_pace, read_recipe
 from mixkit.runs.results import Results, text
@@ -234,7 +236,7 @@ def _by_recipe(entries: Iterable[RunEntry]) -> list[ComparedArm]:
         recipe = read_recipe(entry.folder)
         named = re.search(r"(?m)^recipe\.name = '(.*)'$", recipe)
         name = entry.results.recipe if entry.results else text(named[1], 80) if named else entry.folder.name
-        settings = what(KEY.sub("", recipe), where=True)
+        settings = what(KEY.sub("", _of_today(recipe)), where=True)
         groups[name, settings].append(entry)
     arms = []
     for (name, settings), found in groups.items():
@@ -243,6 +245,14 @@ def _by_recipe(entries: Iterable[RunEntry]) -> list[ComparedArm]:
         shown = f"{name} ({text(', '.join(own[:2]), 80)})" if own else name
         arms.append(ComparedArm(shown, tuple(replace(entry, arm=shown) for entry in found)))
     return arms
+
+
+def _of_today(recipe: str) -> str:
+    """A resolved recipe with the settings that came after it was written, at defaults that change nothing of it."""
+    try:
+        return to_gin(recipe_from_text(recipe, "recipe"))
+    except MixkitError:  # it needs a plugin, say
+        return recipe
 
 
 def _distinct(arms: Sequence[ComparedArm]) -> list[ComparedArm]:
