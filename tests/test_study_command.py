@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from mixkit.cli.views.study import Shown, size_of
+from mixkit.runs.records import read_epochs
 from mixkit.study.driver import Progress
 from mixkit.study.record import Arm, ArmRun, Record
+from tests.fake_runs import fake_results, fake_run
 
 MISTAKES = {
     "a seed that is no number": (
@@ -112,6 +114,18 @@ def test_a_table_where_there_is_one(tmp_path: Path) -> None:
     for part in ("x (quick)", "done", "running", "failed", "waiting", "2 of 4 runs, time left 5.6 h"):
         assert part in text
     assert "\x1b[2Jcontrol" not in text
+
+
+def test_the_table_says_how_far_each_run_is(tmp_path: Path) -> None:
+    before = " ".join(shown(tmp_path, terminal=True).split())
+    assert "base, seed 1, fold 1 │ starting │" in before
+    fake_run(tmp_path / "runs" / "c", fake_results(1, 0.8))
+    (tmp_path / "runs" / "c" / "results.json").unlink()
+    epochs = read_epochs(tmp_path / "runs" / "c", "accuracy")
+    text = " ".join(shown(tmp_path, terminal=True).split())
+    last, best = epochs[-1], max(epoch.valid for epoch in epochs)
+    row = f"base, seed 1, fold 1 │ 12 │ {last.train_loss:.3f} │ accuracy {last.valid:.1%} │ {best:.1%} │"
+    assert row in text
 
 
 def test_the_size_of_a_study(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """How a study looks in a terminal, and in a log file."""
 
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from mixkit.cli.views.terminal import say, table
 from mixkit.errors import MixkitError, printable
 from mixkit.recipe.figures import figure, leading
 from mixkit.runs.folder import Run
-from mixkit.runs.records import read_best
+from mixkit.runs.records import read_best, read_epochs
 from mixkit.study.driver import Progress, log_of
 from mixkit.study.record import ArmRun, Record, State
 
@@ -87,7 +89,24 @@ def _table(progress: Progress) -> Group:
         rows.add_row(Text(printable(arm.name)), *cells)
     left = "time left unknown yet" if progress.left is None else f"time left {span(progress.left)}"
     done = sum(trial.state in ("done", "failed") for trial in record.trials)
-    return Group(rows, Text(f"{done} of {len(record.trials)} runs, {left}"))
+    now = [trial for trial in record.trials if trial.state == "running"]
+    return Group(rows, *([_running(now)] if now else []), Text(f"{done} of {len(record.trials)} runs, {left}"))
+
+
+def _running(trials: Sequence[ArmRun]) -> Table:
+    """How far each run is that trains now."""
+    rows = table("training", "epoch", "loss", "valid", "best so far")
+    for trial in trials:
+        best = read_best(trial.folder)
+        shown, epochs = figure(best), read_epochs(trial.folder, best)
+        cells = ["starting", "", "", ""]
+        if epochs:
+            values = [epoch.valid for epoch in epochs]
+            top = (min if shown.lower_is_better else max)(values)
+            cells = [str(epochs[-1].epoch), f"{epochs[-1].train_loss:.3f}"]
+            cells += [f"{shown.title} {shown.show(values[-1])}", shown.show(top)]
+        rows.add_row(Text(printable(_called(trial))), *map(Text, cells))
+    return rows
 
 
 def _called(trial: ArmRun) -> str:
