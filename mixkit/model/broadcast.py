@@ -95,7 +95,8 @@ class Broadcast(nn.Module):
 
 @downsample("broadcast_residual", paper="arXiv:2106.04140, section 2.2")
 class BroadcastTransition(nn.Module):
-    """Describes each place in other channels, joins neighbouring frequencies, and adds to each the course of them all.
+    """Transition block of BC-ResNet: describes each place in other channels, joins neighbouring frequencies, and adds
+    to each the course of them all.
 
     BC-ResNet's transition block: a linear map with BatchNorm and ReLU, then the operator `broadcast_residual` with a
     step along frequency, then ReLU.

@@ -16,7 +16,7 @@ from mixkit.values import Positive, expect_middle
 
 @downsample("convolution", paper="arXiv:2111.11418")
 class ConvolutionDownsample(nn.Module):
-    """Describes each place of a coarser grid by the tokens around it, in one layer of filters.
+    """Strided convolution: describes each place of a coarser grid by the tokens around it, in one layer of filters.
 
     Shape: `b (f t) c -> b (f' t') w`.
 
@@ -82,7 +82,8 @@ class ConvolutionDownsample(nn.Module):
 
 @downsample("normed_convolution", paper="arXiv:2111.12294")
 class NormedConvolution(nn.Module):
-    """Describes each place of a coarser grid by the tokens around it, as a layer of the convolution stem does.
+    """Strided convolution with norm and activation: describes each place of a coarser grid by the tokens around it, as
+    a layer of the convolution stem does.
 
     A convolution, a norm, which takes the place of a bias, and an activation. Beyond the edge are zeros, half a kernel
     of them.
@@ -131,7 +132,7 @@ class NormedConvolution(nn.Module):
 
 @downsample("patches", paper="arXiv:2103.14030, section 3.1")
 class PatchMerging(nn.Module):
-    """Puts the tokens of each little patch together and describes them by one.
+    """Patch merging: puts the tokens of each little patch together and describes them by one.
 
     A rest at the edge that does not fill a patch is filled with zeros.
 
@@ -187,7 +188,7 @@ class PatchMerging(nn.Module):
 
 @downsample("max_pool")
 class MaxPool(nn.Module):
-    """Keeps the strongest value of each little patch, channel by channel.
+    """Max pooling: keeps the strongest value of each little patch, channel by channel.
 
     A rest at the edge that does not fill a patch makes a smaller one. A linear map follows where the width changes.
 

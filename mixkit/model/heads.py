@@ -8,7 +8,7 @@ from mixkit.values import Positive, Rate
 
 @head("linear")
 class LinearHead(nn.Module):
-    """One weighted sum a class.
+    """Linear classifier: one weighted sum a class.
 
     Shape: `b c -> b k`.
 
@@ -36,7 +36,7 @@ class LinearHead(nn.Module):
 
 @head("mlp")
 class MLPHead(nn.Module):
-    """A small network with one hidden layer: the other reading of ASM-RH's "MLP output layer".
+    """MLP classifier: a small network with one hidden layer: the other reading of ASM-RH's "MLP output layer".
 
     Shape: `b c -> b k`.
 

@@ -11,7 +11,7 @@ from mixkit.values import Positive
 
 @pool("mean")
 class Mean(nn.Module):
-    """The mean over the grid.
+    """Global average pooling: the mean over the grid.
 
     Shape: `b n c -> b c`; prefix tokens are left out.
 
@@ -30,7 +30,7 @@ class Mean(nn.Module):
 
 @pool("prefix", paper="arXiv:2104.01778")
 class Prefix(nn.Module):
-    """The mean over the prefix tokens, as AST reads its class and distillation token.
+    """Class tokens: the mean over the prefix tokens, as AST reads its class and distillation token.
 
     Shape: `b n c -> b c`.
 
@@ -56,7 +56,8 @@ class Prefix(nn.Module):
 
 @pool("mean_max")
 class MeanMax(nn.Module):
-    """The mean over the grid plus the greatest value, channel by channel: what lasts, and what stands out.
+    """Average and max pooling: the mean over the grid plus the greatest value, channel by channel: what lasts, and what
+    stands out.
 
     Shape: `b n c -> b c`; prefix tokens are left out.
 
@@ -76,7 +77,8 @@ class MeanMax(nn.Module):
 
 @pool("time_max", paper="arXiv:1912.10211")
 class TimeMax(nn.Module):
-    """The mean over frequency; then, over time, the mean plus the greatest value.
+    """Average pooling over frequency, average and max pooling over time (PANNs): the mean over frequency; then, over
+    time, the mean plus the greatest value.
 
     Shape: `b n c -> b c`; prefix tokens are left out.
 
@@ -98,7 +100,8 @@ class TimeMax(nn.Module):
 
 @pool("attention", paper="arXiv:1803.10963, section 3.1")
 class AttentivePool(nn.Module):
-    """The mean over frequency; then, over time, a weighted mean whose weights are learned from what is heard there.
+    """Attention pooling over time: the mean over frequency; then, over time, a weighted mean whose weights are learned
+    from what is heard there.
 
     Shape: `b n c -> b c`; prefix tokens are left out.
 

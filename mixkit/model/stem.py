@@ -19,7 +19,7 @@ Pair = tuple[Side, Side]
 
 @stem("patches", paper="arXiv:2104.01778, section 2")
 class Patches(nn.Module):
-    """Cuts a spectrogram into overlapping squares and describes each by one vector.
+    """Linear patch embedding: cuts a spectrogram into overlapping squares and describes each by one vector.
 
     A rest that does not fill a patch is left out.
 
@@ -81,7 +81,8 @@ class Patches(nn.Module):
 
 @stem("convolution", paper="arXiv:2106.14881")
 class ConvolutionStem(nn.Module):
-    """Describes each place by what lies around it, in a few layers of small filters, each coarser than the one ahead.
+    """Convolutional stem: describes each place by what lies around it, in a few layers of small filters, each coarser
+    than the one ahead.
 
     A row of layers, each a convolution over frequency and time, a norm and an activation. Beyond the edge are zeros,
     half a kernel of them.

@@ -15,7 +15,8 @@ POOLS = {"time": TimeMax, "all": MeanMax}
 
 @network("cnn")
 class CNN(nn.Module):
-    """Looks for small shapes in the spectrogram, then for shapes made of those, coarser at each step.
+    """Small convolutional network (CNN): looks for small shapes in the spectrogram, then for shapes made of those,
+    coarser at each step.
 
     A row of layers, each a convolution, BatchNorm, ReLU, and the largest of every 2 x 2 places. What is left is
     averaged over frequency, its mean and its greatest value over time are added, and one weighted sum a class is the

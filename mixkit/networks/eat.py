@@ -30,7 +30,8 @@ SIZES = {"S": Size(16, 128, 8, 4, 512), "M": Size(32, 256, 16, 6, 2048)}
 
 @network("eat", paper="arXiv:2204.11479")
 class EAT(nn.Module):
-    """Listens to the waveform itself, coarser in six steps, and lets each of the moments left hear all the others.
+    """End-to-end audio transformer on waveforms (EAT): listens to the waveform itself, coarser in six steps, and lets
+    each of the moments left hear all the others.
 
     Convolutions, each a norm, LeakyReLU and a fixed triangle ahead of the step against aliasing; between them blocks
     that add a wide filter of each channel and a mix of channels. Then a Transformer with a class token. It takes

@@ -14,7 +14,8 @@ KERNELS = {1: (3, 3), 2: (3, 3), 4: (6, 5)}
 
 @network("erann", paper="arXiv:2106.01621")
 class ERANN(nn.Module):
-    """Listens in ever wider steps through time, so that long sounds cost little, and adds to what it knew.
+    """Residual network for audio (ERANN): listens in ever wider steps through time, so that long sounds cost little,
+    and adds to what it knew.
 
     Five stages of four residual blocks, BatchNorm and LeakyReLU ahead of each of their two convolutions. A stage has
     twice the channels of the one ahead and begins with a step of two bins, and of two frames, or four in the first

@@ -14,7 +14,8 @@ from mixkit.values import Called, Rate, show
 
 @network("timm")
 class Timm(nn.Module):
-    """Looks at the spectrogram as at a photograph, with one of the many networks of the library timm.
+    """Image classifier of timm: looks at the spectrogram as at a photograph, with one of the many networks of the
+    library timm.
 
     ResNet, ViT, DeiT, Swin, EfficientNet, ConvNeXt and so on, with one input channel, at the size of the features, as
     far as the network takes it; a rest that does not fill a patch is left out. Weights are fresh: `@weights.network()`

@@ -13,7 +13,7 @@ Weight = Annotated[float, Range(above=0, most=1)]
 
 @distillation("hard", paper="arXiv:2012.12877")
 class Hard:
-    """What the teacher answers is taken for a second label.
+    """Hard-label distillation: what the teacher answers is taken for a second label.
 
     Shape: logits `b k`, the teacher's `b k -> b`.
 
@@ -42,7 +42,8 @@ class Hard:
 
 @distillation("soft", paper="arXiv:1503.02531")
 class Soft:
-    """How likely the teacher takes each class to be is learned, those that it does not answer among them.
+    """Soft-label distillation: how likely the teacher takes each class to be is learned, those that it does not answer
+    among them.
 
     Shape: logits `b k`, the teacher's `b k -> b`.
 

@@ -15,7 +15,7 @@ from mixkit.values import Rate
 
 @loss("cross_entropy")
 class CrossEntropy(nn.Module):
-    """One label a clip; mixed clips carry a share of each label.
+    """Cross-entropy: one label a clip; mixed clips carry a share of each label.
 
     Shape: logits `b k`, target `b k` (shares that sum to 1) `-> ()`.
 
@@ -41,7 +41,7 @@ class CrossEntropy(nn.Module):
 
 @loss("bce", multi_label=True)
 class BinaryCrossEntropy(nn.Module):
-    """Each class asked for by itself: is it in the clip, or not? Any number of them may be.
+    """Binary cross-entropy: each class asked for by itself: is it in the clip, or not? Any number of them may be.
 
     Shape: logits `b k`, target `b k` (each from 0 to 1) `-> ()`.
 

@@ -8,7 +8,7 @@ from mixkit.values import NotNegative, Share, Whole
 
 @schedule("cosine")
 class Cosine:
-    """Rises in a straight line, then falls along half a cosine.
+    """Linear warm-up and cosine decay: rises in a straight line, then falls along half a cosine.
 
     Args:
         steps: updates of the whole run.
@@ -44,7 +44,7 @@ class Cosine:
 
 @schedule("step_decay")
 class StepDecay:
-    """Stays, then falls by the same factor at the start of every epoch.
+    """Step decay: stays, then falls by the same factor at the start of every epoch.
 
     Args:
         steps: updates of the whole run.

@@ -22,7 +22,8 @@ COUNTER = "num_batches_tracked"
 
 @weights("network", network=True)
 def network(mixer: nn.Module, *, path: PathName | None = None, head: bool = False) -> Start:
-    """What a whole network of the same kind learned before: in a run, or from photographs for `network.timm`.
+    """Pretrained whole network: what a whole network of the same kind learned before: in a run, or from photographs for
+    `network.timm`.
 
     All of the network but its head has to be in the file. For `network.timm` that is a file of timm, such as the
     `model.safetensors` of its weights: three colours are added up, and positions interpolated to another grid.

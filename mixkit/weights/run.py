@@ -26,7 +26,8 @@ POSITIONS = ("position", "frequencies", "times")
 
 @weights("run", network=None)
 def run(mixer: nn.Module, *, path: PathName | None = None, head: bool = False) -> Start:
-    """What a network of mixkit learned before: from other recordings, shorter clips, or with other classes.
+    """Weights of an earlier run: what a network of mixkit learned before: from other recordings, shorter clips, or with
+    other classes.
 
     Taken is every part whose tensors have the same names and shapes in both, in blocks of the same operators.
     Linear patches of another size say of a resized patch what they said of the patch. Positions of another grid, and

@@ -29,7 +29,8 @@ HEAD = 64  # channels of a head of attention in timm's ViTs, whose files do not 
 def timm(
     mixer: Mixer, *, path: PathName | None = None, colour: Literal["sum", "mean", "gray"] = "sum", head: bool = False
 ) -> Start:
-    """What a network of timm learned from photographs, of a kind that is built here as well.
+    """Pretrained network of timm: what a network of timm learned from photographs, of a kind that is built here as
+    well.
 
     MLP-Mixer, gMLP, ResMLP, PoolFormer, ConvMixer, ViT and DeiT, Swin and Swin V2, each into the recipe of the same
     operators. Taken is what has the same shape in both. Linear patches of another size say of a resized patch what they

@@ -19,7 +19,8 @@ def deit(
     position: bool = False,
     channel: bool = True,
 ) -> Start:
-    """What a network learned from photographs: a ViT or DeiT of ImageNet, with the names of timm or transformers.
+    """Pretrained ViT or DeiT: what a network learned from photographs: a ViT or DeiT of ImageNet, with the names of
+    timm or transformers.
 
     The patch projection is always taken. Attention has no place in a Mixer and stays behind. A file with fewer blocks
     than the network leaves the last ones fresh; of one with more, the first are taken.
@@ -53,7 +54,7 @@ def deit(
 def ast(
     mixer: Mixer, *, path: PathName | None = None, rows: Count = 12, position: bool = False, channel: bool = True
 ) -> Start:
-    """What a network learned from AudioSet: an AST, with the names of transformers or of its authors.
+    """Pretrained AST: what a network learned from AudioSet: an AST, with the names of transformers or of its authors.
 
     The patch projection is always taken. Attention has no place in a Mixer and stays behind.
 

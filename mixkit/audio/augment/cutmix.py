@@ -15,7 +15,7 @@ EPSILON = 1e-6  # added to a variance
 
 @augmentation("cutmix", on="features", mixes=True, scales=("rate",), paper="arXiv:1905.04899")
 class CutMix(nn.Module):
-    """Put a piece of another clip's spectrogram into some clips, and ask for both names.
+    """CutMix: put a piece of another clip's spectrogram into some clips, and ask for both names.
 
     Each name counts as much as its share of the spectrogram. The other clip is any of the batch.
 
@@ -60,7 +60,7 @@ class CutMix(nn.Module):
 
 @augmentation("freq_mixstyle", on="features", mixes=True, scales=("rate",), paper="arXiv:2206.12513")
 class FreqMixStyle(nn.Module):
-    """Let some clips sound as if recorded where another one was; their names stay.
+    """Freq-MixStyle: let some clips sound as if recorded where another one was; their names stay.
 
     Each band's mean and standard deviation over time are mixed with those of another clip of the batch.
 

@@ -16,7 +16,8 @@ Stretches = Annotated[int, Range(least=1, most=1000)]
 
 @augmentation("equalizer", on="power", scales=("decibels",), paper="arXiv:2110.03282")
 class Equalizer(nn.Module):
-    """Turn the bands of each clip louder and softer along a smooth curve, as another microphone or room would.
+    """Random equaliser (FilterAugment): turn the bands of each clip louder and softer along a smooth curve, as another
+    microphone or room would.
 
     The curve goes straight, in decibels over the bands, from one drawn point to the next.
 

@@ -15,7 +15,7 @@ Decibels = Annotated[float, Range(least=-120, most=120)]
 
 @augmentation("gain", on="waveform", scales=("low_db", "high_db"))
 class Gain(nn.Module):
-    """Turn each clip louder or softer.
+    """Random gain: turn each clip louder or softer.
 
     Shape: b s -> b s
 

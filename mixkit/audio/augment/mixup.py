@@ -11,7 +11,7 @@ from mixkit.values import Share
 
 @augmentation("mixup", on="waveform", mixes=True, scales=("rate",), paper="arXiv:1710.09412")
 class Mixup(nn.Module):
-    """Play two clips at once, one louder than the other, and ask for both names.
+    """Mixup of waveforms: play two clips at once, one louder than the other, and ask for both names.
 
     The partner is any clip of the batch, so this one depends on how the batch was put together.
 
@@ -46,7 +46,7 @@ class Mixup(nn.Module):
 
 @augmentation("power_mixup", on="power", mixes=True, scales=("rate",), paper="arXiv:1710.09412")
 class PowerMixup(Mixup):
-    """Lay the power spectra of two clips over each other, and ask for both names.
+    """Mixup of power spectra: lay the power spectra of two clips over each other, and ask for both names.
 
     Powers add as those of two sources that know nothing of each other, with none of the beats of waveforms; with
     `features.log_mel.level`, clips are brought to one level first. The partner is any clip of the batch.

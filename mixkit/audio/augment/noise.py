@@ -12,7 +12,8 @@ from mixkit.values import Location, Share
 
 @augmentation("noise", on="waveform", scales=("rate",))
 class Noise(nn.Module):
-    """Put hiss, or the recordings of a folder, under some clips, softer than the clip by a drawn amount.
+    """Additive noise: put hiss, or the recordings of a folder, under some clips, softer than the clip by a drawn
+    amount.
 
     Hiss is white; its samples are evenly distributed, which a spectrogram cannot tell from Gaussian ones. Of a folder,
     any recording may be drawn and begins anywhere; one that is shorter than the clip is repeated. Recordings are read

@@ -16,7 +16,8 @@ BITS = 32  # of a place between two samples
 
 @augmentation("pitch", on="waveform", scales=("semitones",))
 class Pitch(nn.Module):
-    """Play each clip a little faster and higher, or slower and lower, as a tape would.
+    """Speed perturbation, which moves the pitch as well: play each clip a little faster and higher, or slower and
+    lower, as a tape would.
 
     A clip that has ended early is followed by silence, a slower one is cut at its end.
 

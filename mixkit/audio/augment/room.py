@@ -12,7 +12,8 @@ from mixkit.values import Location, Positive, Share
 
 @augmentation("impulse_response", on="waveform", scales=("rate",))
 class ImpulseResponse(nn.Module):
-    """Let some clips sound in the rooms, or through the devices, whose impulse responses a folder holds.
+    """Convolution with impulse responses: let some clips sound in the rooms, or through the devices, whose impulse
+    responses a folder holds.
 
     A clip is convolved with a response from its loudest sample on, which is scaled to an energy of 1, so that clips
     begin when they did, about as loud.

@@ -10,7 +10,8 @@ from mixkit.values import Share, Whole
 
 @augmentation("time_shift", on="waveform", scales=("share",))
 class TimeShift(nn.Module):
-    """Start each clip a little earlier or later; what leaves at one end comes in at the other.
+    """Cyclic shift of the waveform in time: start each clip a little earlier or later; what leaves at one end comes in
+    at the other.
 
     Shape: b s -> b s
 
@@ -32,7 +33,8 @@ class TimeShift(nn.Module):
 
 @augmentation("time_roll", on="features", scales=("frames",), paper="arXiv:2104.01778")
 class TimeRoll(nn.Module):
-    """Shift each spectrogram by a few frames; what leaves at one end comes in at the other.
+    """Cyclic shift of the spectrogram in time: shift each spectrogram by a few frames; what leaves at one end comes in
+    at the other.
 
     Shape: b m l -> b m l
 

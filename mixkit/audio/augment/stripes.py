@@ -14,7 +14,8 @@ Masks = Annotated[int, Range(least=1, most=1000)]
 
 @augmentation("spec_augment", on="features", scales=("frequency", "time"), paper="arXiv:1904.08779")
 class SpecAugment(nn.Module):
-    """Hide stripes of each spectrogram: a few neighbouring bands for all time, a few moments for all bands.
+    """SpecAugment, masks in frequency and time: hide stripes of each spectrogram: a few neighbouring bands for all
+    time, a few moments for all bands.
 
     Shape: b m l -> b m l
 

@@ -14,7 +14,8 @@ Stretch = Annotated[float, Range(least=0, most=0.5)]
 
 @augmentation("warp", on="power", scales=("frequency", "time"))
 class Warp(nn.Module):
-    """Stretch each clip's spectrogram a little, upward and in time: a smaller or larger voice, quicker or slower.
+    """Warping of frequency (VTLP) and time: stretch each clip's spectrogram a little, upward and in time: a smaller or
+    larger voice, quicker or slower.
 
     Frequency is stretched from the lowest band up, time about the middle; what is missing at an edge repeats it.
 
@@ -48,7 +49,7 @@ class Warp(nn.Module):
 
 @augmentation("frequency_shift", on="power", scales=("bins",))
 class FrequencyShift(nn.Module):
-    """Move each clip's spectrogram a few bands up or down; what is missing at an edge repeats it.
+    """Frequency shift: move each clip's spectrogram a few bands up or down; what is missing at an edge repeats it.
 
     Shape: b m l -> b m l
 

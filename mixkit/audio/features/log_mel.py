@@ -16,7 +16,7 @@ AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974  # arXiv:2104.01778, the aut
 
 @features("log_mel")
 class LogMel(MelFeatures):
-    """How loud each band of pitch is from moment to moment, on the scales of the ear.
+    """Log-mel spectrogram: how loud each band of pitch is from moment to moment, on the scales of the ear.
 
     Kaldi's filter bank with AST's arguments: windows of 25 ms every 10 ms, each freed of its mean, pre-emphasised and
     Hann-weighted, then power spectrum, mel triangles and logarithm.

@@ -15,7 +15,8 @@ from mixkit.values import Count, NotNegative, Positive
 
 @features("mfcc")
 class Mfcc(MelFeatures):
-    """The outline of each moment's spectrum as a few numbers: how loud, how dark, how uneven.
+    """Mel-frequency cepstral coefficients (MFCC): the outline of each moment's spectrum as a few numbers: how loud, how
+    dark, how uneven.
 
     Mel-frequency cepstral coefficients: the orthonormal cosine transform (DCT-II) of a log-mel frame, of which the
     first, slowest ones are kept. They are no bands, so operators that mix neighbours along frequency say less here.

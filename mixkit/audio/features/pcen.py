@@ -23,7 +23,8 @@ Exponent = Annotated[float, Range(above=0, most=2)]
 
 @features("pcen")
 class Pcen(MelFeatures):
-    """How much louder each band of pitch is than it just was: beginnings stand out, and steady noise fades.
+    """Per-channel energy normalisation of a mel spectrogram (PCEN): how much louder each band of pitch is than it just
+    was: beginnings stand out, and steady noise fades.
 
     Each band's power is divided by its own recent mean (automatic gain control) and then compressed by a root in
     place of a logarithm.

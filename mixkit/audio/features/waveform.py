@@ -12,7 +12,7 @@ FAINTEST = 1e-4  # what is fainter is raised no further: of noise below hearing 
 
 @features("waveform")
 class WaveformFeatures(nn.Module):
-    """Leaves the sound as it is, sample by sample, for a network that listens to it directly.
+    """Raw waveform: leaves the sound as it is, sample by sample, for a network that listens to it directly.
 
     One row of as many frames as there are samples: `network.eat`, or a stem whose patches are one bin high. What varies
     power spectra has none here; what masks frames masks samples.
