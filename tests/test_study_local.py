@@ -173,6 +173,7 @@ def test_a_killed_server_ends_its_runs_and_another_takes_its_place(tmp_path: Pat
     until(lambda: mark.is_file() and mark.read_text() != "")
     assert engine._server
     engine._server._process.kill()
+    engine._server._process.wait()
     assert all_of(engine, 1) == {"lost": 137}
     until(lambda: not lives(int(mark.read_text())))
     engine.start(Job("next", ("--version",), tmp_path / "log"))

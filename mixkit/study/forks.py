@@ -68,6 +68,7 @@ class ForkServer:
             [sys.executable, "-P", "-m", "mixkit.study.forkserver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # a request that could not be sent is not tried again when the pipe is closed
             env=dict(environment),
             start_new_session=True,  # Ctrl-C is for the driver, which asks its runs to end
         )
