@@ -67,7 +67,7 @@ def card(results: Results, recipe: Mapping[str, Any], gin: str, repository: str)
         f"Labels: {', '.join(f'`{label.replace(chr(96), chr(39))}`' for label in results.labels)}.",
         "## Figures",
         f"Protocol: {results.protocol}{fold}. Epoch {results.best_epoch} of {results.epochs} "
-        f"({results.chosen_by}); seed {results.seed}; the test split was opened once.{refit}",
+        f"({results.chosen_by}); seed {results.seed}; the test split was opened after that choice.{refit}",
         _table(splits),
         f"{len(results.skipped)} recordings were left out." if results.skipped else "",
         "## Limits",

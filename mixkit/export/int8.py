@@ -1,8 +1,6 @@
 """An ONNX file with its weights in 8 bits, and what that does to its answers."""
 
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,7 +13,7 @@ from torch import Tensor
 from mixkit.data.batches import ClipAudio
 from mixkit.data.run_split import run_split
 from mixkit.errors import MixkitError
-from mixkit.export.onnx import onnx_runner
+from mixkit.export.onnx import onnx_runner, quiet
 from mixkit.model.classifier import Classifier
 from mixkit.recipe.figures import Figure, columns, figure
 from mixkit.training.figures import figures
@@ -95,7 +93,7 @@ def rounded(content: bytes, batches: Iterator[Tensor]) -> tuple[bytes, int]:
 
     whole = onnx.load_from_string(content)
     facts = list(whole.metadata_props)
-    with TemporaryDirectory() as folder, _quiet():
+    with TemporaryDirectory() as folder, quiet():  # it asks for shapes, which torch's exporter has inferred
         path = Path(folder) / "model.onnx"
         features = [node.name for node in whole.graph.node if FEATURES in _scopes(node)]
         quantize_static(
@@ -129,15 +127,3 @@ def _value(content: bytes, audio: ClipAudio, model: Classifier, name: str) -> fl
 
 def _scopes(node: Any) -> str:
     return next((fact.value for fact in node.metadata_props if fact.key == SCOPES), "")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """On the root logger onnxruntime asks for shapes to be inferred first; torch's exporter has done so."""
-    log = logging.getLogger()
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)

@@ -32,7 +32,8 @@ def onnx_program(whole: nn.Module, example: Tensor, facts: dict[str, str]) -> by
 
     program = traced(whole, example)
     try:
-        with _quiet():
+        # without torchvision torch warns of it, a line for each of its operations; no mixer has one of them
+        with quiet("torch.onnx._internal.exporter._registration"):
             made = torch.onnx.export(
                 program, dynamo=True, verbose=False, input_names=["waveform"], output_names=["probabilities"]
             )
@@ -50,9 +51,9 @@ def onnx_program(whole: nn.Module, example: Tensor, facts: dict[str, str]) -> by
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torchvision torch warns of it, a line for each of its operations; no mixer has one of them."""
-    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+def quiet(name: str | None = None) -> Iterator[None]:
+    """Errors alone of a logger, or of the root logger."""
+    log = logging.getLogger(name)
     level = log.level
     log.setLevel(logging.ERROR)
     try:

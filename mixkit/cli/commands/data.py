@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, help="Fetch data sets, and look over recordings before training.")
 
+Layers = Annotated[
+    list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="LINE", help="\"task.folder.root = 'path'\". Repeatable.")
+]
+Plugins = Annotated[list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")]
+
 
 @data.command(cls=Command)
 def get(
@@ -46,15 +54,9 @@ def get(
 @data.command(cls=Command)
 def check(
     asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as ravdess, or a recipe.")],
-    layers: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="LINE", help="\"task.folder.root = 'path'\". Repeatable.")
-    ] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")
-    ] = None,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
     picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw classes and lengths.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,15 +90,9 @@ def pack(
     asked: Annotated[str, typer.Argument(metavar="TASK", help="A task, such as esc50, or a recipe.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Where the shards shall be; not there yet.")],
     shards: Annotated[int, typer.Option(min=1, metavar="N", help="Tar archives to write; each split has its own.")] = 3,
-    layers: Annotated[
-        list[str] | None, typer.Option("--with", metavar="NAME", help="Lay a fragment over the recipe. Repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="LINE", help="\"task.folder.root = 'path'\". Repeatable.")
-    ] = None,
-    plugins: Annotated[
-        list[str] | None, typer.Option("--plugin", metavar="PATH", help="Load tasks of your own.")
-    ] = None,
+    layers: Layers = None,
+    settings: Settings = None,
+    plugins: Plugins = None,
 ) -> None:
     """Write the clips of a task as tar shards, in WebDataset's form, for sets of more files than a disk likes."""
     from mixkit.cli.views.bar import Bar
