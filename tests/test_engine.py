@@ -225,6 +225,8 @@ def test_memory_that_does_not_suffice_is_explained() -> None:
         "Compute it in parts, train.accumulation = 4; keep fewer activations, train.checkpointing = True; "
         "or lower train.batch_size."
     )
+    with pytest.raises(RunError, match=r"fit into memory \(could not create a primitive\)"), explained(settings):
+        raise RuntimeError("could not create a primitive")
     with pytest.raises(RuntimeError, match="shapes differ"), explained(settings):
         raise RuntimeError("shapes differ")
 

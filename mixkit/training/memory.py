@@ -15,7 +15,14 @@ from mixkit.model.estimate import FLOAT
 from mixkit.recipe.train import Train
 from mixkit.storage.capacity import expect, memory
 
-_SIGNS = ("DefaultCPUAllocator", "can't allocate memory", "out of memory")
+_SIGNS = (
+    "DefaultCPUAllocator",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "out of memory",
+    "could not create a primitive",  # oneDNN's words for memory that it was not given
+    "could not execute a primitive",
+)
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
