@@ -50,6 +50,10 @@ class DataError(MixkitError):
         return f"{printable(self.path)}: {self.without_path}" if self.path else self.without_path
 
 
+class ReadingFailed(DataError):
+    """A clip could not be read, and it is not known that the clip is to blame: a server failed, or memory ran out."""
+
+
 class RunError(MixkitError):
     """A run folder, or a command on one, is not as it has to be."""
 

@@ -20,7 +20,7 @@ def be_quick(monkeypatch: pytest.MonkeyPatch, silence: float = 0.4) -> None:
     """Servers of this machine, and no time is lost on them."""
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr("mixkit.download.download.ATTEMPTS", 3)
-    monkeypatch.setattr("mixkit.download.download.PAUSE", 0.01)
+    monkeypatch.setattr(server, "PAUSE", 0.01)
     monkeypatch.setattr(server, "SILENCE", silence)
 
 

@@ -38,8 +38,17 @@ class Visit(http.server.BaseHTTPRequestHandler):
     @property
     def start(self) -> int:
         """The first byte that is asked for."""
-        found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        return int(found[1]) if found else 0
+        return self._range[0]
+
+    @property
+    def stop(self) -> int | None:
+        """The first byte that is not."""
+        return self._range[1]
+
+    @property
+    def _range(self) -> tuple[int, int | None]:
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        return (int(found[1]), int(found[2]) + 1 if found[2] else None) if found else (0, None)
 
     def do_GET(self) -> None:
         self.server_of.asked.append((self.path, self.headers.get("Range", "")))
@@ -61,9 +70,10 @@ def whole(body: bytes, resumes: bool = True, chunk: int = 2**16, pause: float = 
 
     def answer(visit: Visit) -> None:
         start = visit.start if resumes else 0
-        rest = body[start:]
+        rest = body[start : visit.stop if resumes else None]
         if start:
-            visit.reply(206, Content_Length=len(rest), Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}")
+            place = f"bytes {start}-{start + len(rest) - 1}/{len(body)}"
+            visit.reply(206, Content_Length=len(rest), Content_Range=place)
         else:
             visit.reply(200, Content_Length=len(rest))
         for place in range(0, len(rest), chunk):

@@ -206,7 +206,7 @@ from mixkit.errors import MixkitError
 class Quiet:
     say = progress = lambda *_: None
 
-download.ATTEMPTS, download.PAUSE, server.SILENCE = 3, 0.05, 5.0
+download.ATTEMPTS, server.PAUSE, server.SILENCE = 3, 0.05, 5.0
 address, checksum, size, folder, lock = sys.argv[1:]
 if lock == "no":
     getting.locked = lambda *_: contextlib.nullcontext()

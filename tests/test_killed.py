@@ -34,7 +34,7 @@ from mixkit.download.get import get
 from mixkit.download.sources import Archive, Checksum, Source
 
 os.sync = os.fsync = lambda *_: None
-download.ATTEMPTS, download.PAUSE, server.SILENCE = 3, 0.05, 5.0
+download.ATTEMPTS, server.PAUSE, server.SILENCE = 3, 0.05, 5.0
 
 class Quiet:
     say = progress = lambda *_: None

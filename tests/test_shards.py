@@ -17,9 +17,9 @@ from mixkit.data.batches import Batches, ClipAudio, Order
 from mixkit.data.kept_clips import compare_content, find_clips, name_clips
 from mixkit.data.pack import pack
 from mixkit.data.waveforms import Waveforms
+from mixkit.download.archive import is_file, open_inside
 from mixkit.errors import DataError, MixkitError
 from mixkit.registry import Spec, task
-from mixkit.storage.archive import is_file, open_inside
 from mixkit.tasks.clip import SPLITS
 from mixkit.tasks.leakage import check_splits
 from mixkit.training.prepare import prepare
@@ -47,7 +47,7 @@ def folder_spec(root: Path, **settings: Any) -> Spec:
     return task.spec("folder", root=str(root), table="clips.csv", sample_rate=RATE, seconds=0.5, **settings)
 
 
-def shards(root: Path, **settings: Any) -> Any:
+def shards(root: Path | str, **settings: Any) -> Any:
     return task.build(task.spec("shards", root=str(root), sample_rate=RATE, seconds=0.5, **settings))
 
 

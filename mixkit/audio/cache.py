@@ -28,8 +28,8 @@ from mixkit.audio.read import collected, inspect, read
 from mixkit.audio.recording import open_recording
 from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
+from mixkit.download.archive import archive_of, open_inside, sha256_of
 from mixkit.errors import DataError
-from mixkit.storage.archive import archive_of, open_inside
 from mixkit.storage.folders import data_folder, nearest
 from mixkit.tasks.clip import BY_FFMPEG
 
@@ -46,7 +46,7 @@ class AudioCache:
     An entry is found by the SHA-256 of the recording's bytes, the section, the sample rate, and all that decides the
     samples: our decoder and resampler, libsndfile, torch, and the processor's instructions. It holds float32, which is
     what the resampler gives: the bits are those of a new decoding. A WAV or AIFF of the wanted rate is not kept, since
-    it is read as fast as an entry.
+    it is read as fast as an entry; unless it lies on a server, where its index says its hash.
 
     The hash of a recording is kept beside, with device, inode, size and times of the file, so that its bytes are not
     read again. That is safe because the system sets a file's change time (ctime) at each write and nobody else can,
@@ -145,6 +145,8 @@ class AudioCache:
         """Stamp and SHA-256 of a file; None where it cannot be told when it changes."""
         if (stamp := _stamp(path)) is None:
             return None
+        if sha256_of(path):
+            return stamp, stamp
         place = os.path.abspath(path)  # noqa: PTH100 - a Path is slower
         known = self._digests.get(place)
         if known is None or known[0] != stamp:
@@ -212,6 +214,8 @@ def most() -> int:
 
 def _stamp(path: str | os.PathLike[str]) -> str | None:
     """What changes whenever a file, or its archive, does; None for one that has just changed, or is no regular file."""
+    if sha256 := sha256_of(path):
+        return sha256
     try:
         status = os.stat(archive_of(path) or path)  # noqa: PTH116 - a Path is slower
     except (OSError, ValueError):
@@ -224,7 +228,7 @@ def _stamp(path: str | os.PathLike[str]) -> str | None:
 
 
 def _is_plain(path: str | os.PathLike[str], sample_rate: int, known: Header | None = None) -> bool:
-    if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")):
+    if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")) or sha256_of(path):
         return False
     found = known or inspect(path)
     return found.kind in PLAIN and found.sample_rate == sample_rate

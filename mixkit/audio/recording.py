@@ -16,8 +16,8 @@ from mixkit.audio.header import SLACK, Header, header_of, joined, section_of
 from mixkit.audio.links import find_links
 from mixkit.audio.pieces import UNKNOWN, Link
 from mixkit.audio.refusal import Refused
+from mixkit.download.archive import open_inside
 from mixkit.errors import printable
-from mixkit.storage.archive import open_inside
 from mixkit.storage.regular import NotRegular
 
 LOUDEST = 16.0  # lossy decoders overshoot full scale: a square wave comes back at 1.4 from MP3, at 2.8 from Opus

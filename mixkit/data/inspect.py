@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mixkit.audio.facts import AudioFacts
-from mixkit.data.waveforms import ReadingFailed
-from mixkit.errors import DataError
+from mixkit.errors import DataError, ReadingFailed
 from mixkit.registry import Clip
 
 AT_ONCE = 1000  # clips that wait for a reader

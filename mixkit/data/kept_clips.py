@@ -9,10 +9,10 @@ from itertools import chain
 from pathlib import Path
 
 from mixkit.audio.cache import AudioCache
+from mixkit.download.archive import is_file
 from mixkit.errors import DataError
 from mixkit.registry import Clip
 from mixkit.runs.clips import RunClip
-from mixkit.storage.archive import is_file
 from mixkit.tasks.clip import some
 
 ASKED = 200  # names by which the folder of all clips is found

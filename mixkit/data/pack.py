@@ -1,5 +1,6 @@
 """Any task into tar shards, in WebDataset's form, with an index beside them: `mixkit data pack`."""
 
+import hashlib
 import io
 import json
 import os
@@ -17,13 +18,13 @@ from scipy.io import wavfile
 
 from mixkit.audio.recording import open_recording
 from mixkit.data.run_split import faults_of, list_splits
+from mixkit.download.archive import INDEX, TAR, VERSION, line_of, open_inside
 from mixkit.errors import DataError, printable
 from mixkit.registry import Clip, Spec, Task, task
-from mixkit.storage.archive import INDEX, TAR, VERSION, line_of, open_inside
 from mixkit.storage.atomic import new_folder
 from mixkit.tasks.clip import draw
+from mixkit.tasks.mirror import ABOUT, CLIPS
 from mixkit.tasks.progress import Progress
-from mixkit.tasks.shards import ABOUT, CLIPS
 
 HEADER = 512  # bytes of a tar ahead of each file
 FULL = 2**15  # of a sample in 16 bits
@@ -87,16 +88,17 @@ def _write(
         count = min(max(1, round(shards * len(clips) / total)), len(clips))
         order = sorted(range(len(clips)), key=lambda item: draw(f"{split} {item}"))
         bounds = [round(len(clips) * place / max(count, 1)) for place in range(count + 1)]
-        paths: dict[int, str] = {}
+        placed: dict[int, dict[str, Any]] = {}
         for place, (first, last) in enumerate(pairwise(bounds)):
             name = f"{split}-{place:06d}{TAR}"
             with _Archive(folder / name) as archive:
                 for item in order[first:last]:
-                    paths[item] = f"{name}/{archive.add(split, clips[item], done)}"
+                    placed[item] = archive.add(split, clips[item], done)
                     done += 1
                     progress("packing", done, total)
             size, number = size + (folder / name).stat().st_size, number + 1
-        rows += [{"split": split, "path": paths[item], **_said(clip)} for item, clip in enumerate(clips)]
+        rows += [{"split": split, **placed[item], **_said(clip)} for item, clip in enumerate(clips)]
+    index = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
     counts = {split: len(clips) for split, clips in splits.items()}
     about = {
         "labels": source.labels,
@@ -105,8 +107,9 @@ def _write(
         "packed": f"{spec.name}, fold {spec.params['fold']}" if spec.params.get("fold") else spec.name,
         "multi_label": any(clip.tags is not None for clips in splits.values() for clip in clips),
         "clips": counts,
+        "index": {"size": len(index), "sha256": hashlib.sha256(index).hexdigest()},
     }
-    (folder / CLIPS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (folder / CLIPS).write_bytes(index)
     (folder / ABOUT).write_text(json.dumps(about, indent=2))
     several = ("task.shards.multi_label = True", "train.loss = @loss.bce()") if about["multi_label"] else ()
     heard = f"task.shards.sample_rate = {source.sample_rate}", f"task.shards.seconds = {source.seconds}"
@@ -133,14 +136,17 @@ class _Archive:
         index = "".join([f"{VERSION} {len(self._lines)}\n", *self._lines])
         self._path.with_suffix(INDEX).write_text(index)
 
-    def add(self, split: str, clip: Clip, number: int) -> str:
-        """Adds a clip; gives the name of its audio."""
+    def add(self, split: str, clip: Clip, number: int) -> dict[str, Any]:
+        """Adds a clip; gives its path below the folder of the archives, and where and what its bytes are."""
         stem = re.sub(r"[^\w-]+", "_", clip.path.stem, flags=re.ASCII)[:60]
         key, (suffix, audio) = f"{number:07d}-{stem}", _audio(clip)
         about = {**_said(clip), "split": split, "file": printable(clip.path.name)}
         named = [(f"{key}{suffix}", audio), (f"{key}.json", json.dumps(about).encode())]
-        self._lines.append(line_of([(name, self._put(name, content), len(content)) for name, content in named]))
-        return named[0][0]
+        files = [(name, self._put(name, content), len(content)) for name, content in named]
+        self._lines.append(line_of(files))
+        name, start, size = files[0]
+        sha256 = hashlib.sha256(audio).hexdigest()
+        return {"path": f"{self._path.name}/{name}", "start": start, "size": size, "sha256": sha256}
 
     def _put(self, name: str, content: bytes) -> int:
         """Where the content begins. The header is the same whoever packs, and whenever."""

@@ -10,15 +10,11 @@ from torch import Tensor
 
 from mixkit.audio.cache import AudioCache
 from mixkit.audio.facts import AudioFacts
-from mixkit.errors import DataError, MixkitError, printable
+from mixkit.errors import DataError, MixkitError, ReadingFailed, printable
 from mixkit.registry import Clip
 
 MEMORY_BUDGET = 2**30
 """Bytes of decoded audio that a run keeps in memory, so that a small data set is decoded once."""
-
-
-class ReadingFailed(DataError):
-    """A clip could not be read, and it is not known that the clip is to blame: memory ran out, or code is wrong."""
 
 
 class Waveforms:

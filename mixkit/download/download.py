@@ -15,7 +15,6 @@ from mixkit.storage.regular import open_regular
 FIX = "Free the disk, or use another folder."
 HEADWAY = 2**20  # bytes that make up for the failures before them
 ATTEMPTS = 5  # failures in a row, with less headway between them, after which a server is given up
-PAUSE = 1.0  # seconds before the second attempt; twice as long before each further one, 30 at most
 
 
 class Watcher(Protocol):
@@ -140,6 +139,6 @@ class _Attempt:
                 f"{address}: {interrupted.reason}; given up after {failures} attempts. Try again later: what has come "
                 f"is kept. Or fetch the file in another way, and place it at {printable(self.part.with_suffix(''))}"
             ) from None
-        pause = max(min(PAUSE * 2 ** (failures - 1), 30.0), interrupted.pause)
+        pause = interrupted.wait(failures)
         self.watcher.say(f"{address}: {interrupted.reason}; trying again in {pause:g} s.")
         time.sleep(pause)

@@ -19,6 +19,7 @@ from mixkit.version import __version__
 REDIRECTS = 5
 CHUNK = 2**18
 SILENCE = 30.0  # seconds without a byte, or with a trickle, that count as a failure
+PAUSE = 1.0  # seconds before the second attempt
 SLOWEST = 1024  # bytes a second
 AGAIN = {408, 425, 429, 500, 502, 503, 504}  # answers that may be another one in a while
 
@@ -37,6 +38,10 @@ class Interrupted(Exception):
         self.reason = reason
         self.pause = pause
         self.afresh = afresh
+
+    def wait(self, failures: int) -> float:
+        """Seconds to leave the server alone after so many failures in a row: twice as long each time."""
+        return max(min(PAUSE * 2 ** (failures - 1), 30.0), self.pause)
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,13 @@ class Body:
 
 
 @contextmanager
-def request(address: str, start: int, etag: str | None = None) -> Iterator[Body]:
+def request(address: str, start: int, etag: str | None = None, stop: int | None = None) -> Iterator[Body]:
     """Ask for a file from some byte on.
 
     Args:
         address: http or https.
         start: the first byte wanted; the server may begin at 0 all the same.
+        stop: the first byte that is not wanted any more, which it may send all the same; None for none.
         etag: of the version that the bytes before `start` came from; of another one, all is sent.
 
     Raises:
@@ -71,8 +77,8 @@ def request(address: str, start: int, etag: str | None = None) -> Iterator[Body]
         TrustError: it leads elsewhere than to http or https.
     """
     headers = {"User-Agent": f"mixkit/{__version__}", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
+    if start or stop is not None:
+        headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         if etag:
             headers["If-Range"] = etag
     response = _follow(address, headers)

@@ -9,12 +9,12 @@ from typing import Literal
 from mixkit.errors import SettingError, printable
 from mixkit.registry import Clip, task
 from mixkit.tasks.alike import label_notes
-from mixkit.tasks.clip import expect_split, nfc
+from mixkit.tasks.clip import nfc
 from mixkit.tasks.entry import SEPARATOR, ClipEntry, fold_name
 from mixkit.tasks.left_out import LeftOut, Tally
 from mixkit.tasks.listing import Found, Skip, expect_found, find_audio
 from mixkit.tasks.pattern import compile_pattern, expect_classes, read_names
-from mixkit.tasks.progress import Patient, Progress
+from mixkit.tasks.progress import ListedOnce
 from mixkit.tasks.split import Division, folds_of, groups_as_folds
 from mixkit.tasks.table import FOLLOW, read_table
 from mixkit.tasks.unlabelled import Loose
@@ -22,7 +22,7 @@ from mixkit.values import Count, Fold, Location, PathName, Positive, Share
 
 
 @task("folder")
-class Folder:
+class Folder(ListedOnce):
     r"""Your own recordings: a folder for each class, names that say the class, or a table.
 
     Every clip has a group (speaker, source recording, device), which stays in one split; where nothing says, each file
@@ -100,7 +100,6 @@ class Folder:
         self._pattern = None if pattern is None else compile_pattern(pattern)
         self._separator = separator if multi_label else None
         self._by_group = folds == "groups"
-        self._patient = Patient()
         self._division = Division(
             None if fold is None else fold_name(str(fold)),
             tuple(map(nfc, valid_groups)),
@@ -160,28 +159,6 @@ class Folder:
         """
         return self._division.protocol(self._entries)
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, sorted by path.
-
-        Raises:
-            MixkitError: there is no such split, or the folder, the names, the table or the settings that choose a
-                split are not as they have to be.
-        """
-        expect_split(split)
-        return self._clips[split]
-
-    def list_clips(self, progress: Progress) -> None:
-        """Lists all clips now, so that the user can be told how far that is.
-
-        Raises:
-            MixkitError: as of `clips`.
-        """
-        self._patient = Patient(progress)
-        try:
-            self._clips  # noqa: B018 - kept from here on
-        finally:
-            self._patient = Patient()
-
     def without_labels(self) -> Loose | None:
         """The recordings by themselves, where one lies in no folder that could be its label; None elsewhere.
 
@@ -196,8 +173,7 @@ class Folder:
         skip.expect_used()
         return Loose(self._root, found, self._division)
 
-    @cached_property
-    def _clips(self) -> dict[str, tuple[Clip, ...]]:
+    def _divided(self) -> dict[str, tuple[Clip, ...]]:
         self._patient.begin("dividing clips", len(self._entries))
         place = lru_cache(1)(self._root.joinpath)  # sections of a recording follow each other, and share its path
         return {

@@ -11,15 +11,13 @@ from mixkit.errors import DataError, SettingError, printable
 from mixkit.registry import Clip, task
 from mixkit.storage.regular import open_regular
 from mixkit.tasks.clip import SPLITS, expect_split
-from mixkit.tasks.progress import Patient, Progress
+from mixkit.tasks.mirror import ABOUT, CLIPS, FIX, is_address, mirror
+from mixkit.tasks.progress import ListedOnce
 from mixkit.values import Count, Location, Positive
-
-ABOUT, CLIPS = "task.json", "clips.jsonl"
-FIX = "Pack them anew: mixkit data pack."
 
 
 @task("shards")
-class Shards:
+class Shards(ListedOnce):
     """A large set in few files: tar archives in WebDataset's form, which `mixkit data pack` makes of any task.
 
     An index beside the archives says what is in them: splits, labels and groups, as the task that was packed had them,
@@ -27,7 +25,8 @@ class Shards:
     shards gives what a run on the files gives, and goes on from where it stopped in the same way.
 
     Args:
-        root: the folder of the shards; `~` is your home, and a relative path begins at the working folder.
+        root: the folder of the shards; `~` is your home, and a relative path begins at the working folder. Or its
+            address on a server: `https://example.org/path/to/shards`.
         multi_label: whether clips may have several labels, or none, as those that were packed had.
         sample_rate: that the model takes, Hz.
         seconds: length of a clip that the model takes.
@@ -47,7 +46,6 @@ class Shards:
         self.multi_label = multi_label
         self.sample_rate = sample_rate
         self.seconds = seconds
-        self._patient = Patient()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -76,15 +74,6 @@ class Shards:
         """
         return (*map(str, self._about["notes"]), f"Shards of {self._about['packed']}.")
 
-    def clips(self, split: str) -> tuple[Clip, ...]:
-        """The clips of a split, in the order of the task that was packed.
-
-        Raises:
-            MixkitError: there is no such split; or as of `labels`.
-        """
-        expect_split(split)
-        return self._clips[split]
-
     def count(self, split: str) -> int:
         """How many clips a split has; they are not listed for it.
 
@@ -94,20 +83,7 @@ class Shards:
         expect_split(split)
         return int(self._about["clips"][split])
 
-    def list_clips(self, progress: Progress) -> None:
-        """Lists all clips now, so that the user can be told how far that is.
-
-        Raises:
-            MixkitError: as of `clips`.
-        """
-        self._patient = Patient(progress)
-        try:
-            self._clips  # noqa: B018 - kept from here on
-        finally:
-            self._patient = Patient()
-
-    @cached_property
-    def _clips(self) -> dict[str, tuple[Clip, ...]]:
+    def _divided(self) -> dict[str, tuple[Clip, ...]]:
         path, total = self._root / CLIPS, sum(map(self.count, SPLITS))
         found: dict[str, list[Clip]] = {split: [] for split in SPLITS}
         self._patient.begin("reading the index", total)
@@ -153,6 +129,8 @@ class Shards:
             raise SettingError(
                 "task.shards.root", "is not set. Say where the shards are: --set \"task.shards.root = 'path'\"."
             )
+        if is_address(self.root):
+            return mirror(self.root, self._patient.tell)
         return Path(os.path.expanduser(self.root)).absolute()  # noqa: PTH111 - keeps an unknown ~name as it is
 
 

@@ -3,20 +3,27 @@
 Where a file begins in `NAME.tar` says `NAME.idx` beside it, in the form of NVIDIA DALI (`wds2idx`, v1.2): a line for
 each sample, of each of its files the suffix, the place of its first byte, its size and its name. So a file is read
 without those before it, in any order.
+
+An archive may lie on a server. Then its index lies in a folder of `mirrors()`, with the SHA-256 of each file, and
+`address` there says where the archive is.
 """
 
 import errno
 import os
 import tempfile
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import BinaryIO, cast
+from urllib.parse import quote
 
+from mixkit.download.pieces import read_piece
+from mixkit.storage.folders import data_folder
 from mixkit.storage.regular import open_regular
 
 TAR = ".tar"
 INDEX = ".idx"
 VERSION = "v1.2"
+ADDRESS = "address"
 AT_ONCE = 4096  # indices that a process keeps: 100 bytes a file
 
 
@@ -24,7 +31,7 @@ def archive_of(path: str | os.PathLike[str]) -> str | None:
     """The archive in which a path lies; None of a file that lies in none."""
     before, sign, _ = os.fspath(path).rpartition(f"{TAR}/")
     archive = before + TAR
-    return archive if sign and os.path.isfile(archive) else None  # noqa: PTH113 - a Path is slower
+    return archive if sign and (os.path.isfile(archive) or _server_of(archive)) else None  # noqa: PTH113 - a Path is slower
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -49,11 +56,14 @@ def open_inside(path: str | os.PathLike[str]) -> BinaryIO:
     archive = archive_of(path)
     if archive is None:
         return open_regular(path)
-    start, size = _place(archive, path)
-    with open_regular(archive) as file:
-        if start + size > os.fstat(file.fileno()).st_size:
-            raise OSError(errno.EIO, f"the archive ends before its {size} bytes do")
-        content = os.pread(file.fileno(), size, start)
+    start, size, sha256 = _place(archive, path)
+    if server := _server_of(archive):
+        content = read_piece(f"{server}/{quote(os.path.basename(archive))}", start, size, sha256)  # noqa: PTH119
+    else:
+        with open_regular(archive) as file:
+            if start + size > os.fstat(file.fileno()).st_size:
+                raise OSError(errno.EIO, f"the archive ends before its {size} bytes do")
+            content = os.pread(file.fileno(), size, start)
     copy = _memory()
     copy.write(content)
     copy.seek(0)
@@ -71,8 +81,43 @@ def _memory() -> BinaryIO:
     return cast("BinaryIO", tempfile.TemporaryFile())
 
 
-def _place(archive: str, path: str | os.PathLike[str]) -> tuple[int, int]:
-    """First byte and size of a file in an archive."""
+def sha256_of(path: str | os.PathLike[str]) -> str | None:
+    """The SHA-256 of a file that lies in an archive on a server, as its index says; None of any other.
+
+    Whoever reads the file gets bytes that have it, or an error.
+    """
+    archive = archive_of(path)
+    try:
+        return _place(archive, path)[2] if archive and _server_of(archive) else None
+    except OSError:
+        return None
+
+
+def mirrors() -> Path:
+    """The folder of indices of archives that lie on servers.
+
+    Raises:
+        DataError: there is no home folder to have one in.
+    """
+    return data_folder() / "shards"
+
+
+def _server_of(archive: str) -> str | None:
+    """The address of the folder in which an archive is; None of one on the disk."""
+    folder = os.path.dirname(archive)  # noqa: PTH120 - a Path is slower
+    try:
+        return _address(folder) if os.path.dirname(folder) == os.fspath(mirrors()) else None  # noqa: PTH120
+    except OSError:
+        return None
+
+
+@cache
+def _address(folder: str) -> str:
+    return Path(folder, ADDRESS).read_text()
+
+
+def _place(archive: str, path: str | os.PathLike[str]) -> tuple[int, int, str]:
+    """First byte and size of a file in an archive; and what stands behind its name: in a mirror, its SHA-256."""
     index_path = archive.removesuffix(TAR) + INDEX
     index = _index(index_path, os.stat(index_path).st_mtime_ns)  # noqa: PTH116
     name = os.fspath(path)[len(archive) + 1 :]
@@ -80,7 +125,8 @@ def _place(archive: str, path: str | os.PathLike[str]) -> tuple[int, int]:
     if at < 0:
         raise FileNotFoundError(errno.ENOENT, f"no file {name} in the archive")
     start, size = index[max(0, at - 64) : at].split()[-2:]
-    return int(start), int(size)
+    behind = index[at + len(name.encode()) + 2 :][:64]
+    return int(start), int(size), behind.decode(errors="replace")
 
 
 @lru_cache(AT_ONCE)
