@@ -28,7 +28,7 @@ from mixkit.audio.read import collected, inspect, read
 from mixkit.audio.recording import open_recording
 from mixkit.audio.resample import resampled
 from mixkit.audio.store import Store
-from mixkit.download.archive import archive_of, open_inside, sha256_of
+from mixkit.download.archive import archive_of, is_fast, open_inside, sha256_of
 from mixkit.errors import DataError
 from mixkit.storage.folders import data_folder, nearest
 from mixkit.tasks.clip import BY_FFMPEG
@@ -46,7 +46,7 @@ class AudioCache:
     An entry is found by the SHA-256 of the recording's bytes, the section, the sample rate, and all that decides the
     samples: our decoder and resampler, libsndfile, torch, and the processor's instructions. It holds float32, which is
     what the resampler gives: the bits are those of a new decoding. A WAV or AIFF of the wanted rate is not kept, since
-    it is read as fast as an entry; unless it lies on a server, where its index says its hash.
+    it is read as fast as an entry; unless it lies on a server, or in a Parquet table.
 
     The hash of a recording is kept beside, with device, inode, size and times of the file, so that its bytes are not
     read again. That is safe because the system sets a file's change time (ctime) at each write and nobody else can,
@@ -228,7 +228,7 @@ def _stamp(path: str | os.PathLike[str]) -> str | None:
 
 
 def _is_plain(path: str | os.PathLike[str], sample_rate: int, known: Header | None = None) -> bool:
-    if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")) or sha256_of(path):
+    if not os.fspath(path).lower().endswith((".wav", ".aif", ".aiff")) or not is_fast(path):
         return False
     found = known or inspect(path)
     return found.kind in PLAIN and found.sample_rate == sample_rate

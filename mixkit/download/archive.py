@@ -1,4 +1,4 @@
-"""Files inside tar archives, named as if the archive were a folder: `train-000000.tar/000012-dog.flac`.
+"""Files inside tar archives, named as if the archive were a folder: `train-000000.tar/000012-dog.flac`; and in tables.
 
 Where a file begins in `NAME.tar` says `NAME.idx` beside it, in the form of NVIDIA DALI (`wds2idx`, v1.2): a line for
 each sample, of each of its files the suffix, the place of its first byte, its size and its name. So a file is read
@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from mixkit.download.pieces import read_piece
+from mixkit.storage.cells import PARQUET, has_cell, read_cell, table_of
 from mixkit.storage.folders import data_folder
 from mixkit.storage.regular import open_regular
 
@@ -28,10 +29,12 @@ AT_ONCE = 4096  # indices that a process keeps: 100 bytes a file
 
 
 def archive_of(path: str | os.PathLike[str]) -> str | None:
-    """The archive in which a path lies; None of a file that lies in none."""
+    """The archive, or table, in which a path lies; None of a file that lies in none."""
     before, sign, _ = os.fspath(path).rpartition(f"{TAR}/")
     archive = before + TAR
-    return archive if sign and (os.path.isfile(archive) or _server_of(archive)) else None  # noqa: PTH113 - a Path is slower
+    if sign and (os.path.isfile(archive) or _server_of(archive)):  # noqa: PTH113 - a Path is slower
+        return archive
+    return table_of(path)
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
@@ -40,14 +43,13 @@ def is_file(path: str | os.PathLike[str]) -> bool:
     if archive is None:
         return os.path.isfile(path)  # noqa: PTH113
     try:
-        _place(archive, path)
+        return has_cell(path) if table_of(path) else bool(_place(archive, path))
     except OSError:
         return False
-    return True
 
 
 def open_inside(path: str | os.PathLike[str]) -> BinaryIO:
-    """Opens a regular file to be read. One in an archive is copied to memory, since decoders seek.
+    """Opens a regular file to be read. One in an archive or a table is copied to memory, since decoders seek.
 
     Raises:
         NotRegular: it is no regular file.
@@ -56,14 +58,7 @@ def open_inside(path: str | os.PathLike[str]) -> BinaryIO:
     archive = archive_of(path)
     if archive is None:
         return open_regular(path)
-    start, size, sha256 = _place(archive, path)
-    if server := _server_of(archive):
-        content = read_piece(f"{server}/{quote(os.path.basename(archive))}", start, size, sha256)  # noqa: PTH119
-    else:
-        with open_regular(archive) as file:
-            if start + size > os.fstat(file.fileno()).st_size:
-                raise OSError(errno.EIO, f"the archive ends before its {size} bytes do")
-            content = os.pread(file.fileno(), size, start)
+    content = read_cell(path) if table_of(path) else _content(archive, path)
     copy = _memory()
     copy.write(content)
     copy.seek(0)
@@ -79,6 +74,11 @@ def _memory() -> BinaryIO:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("mixkit"), "w+b")
     return cast("BinaryIO", tempfile.TemporaryFile())
+
+
+def is_fast(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is read again as fast as a copy of it: it lies on no server, and in no Parquet table."""
+    return sha256_of(path) is None and not str(table_of(path)).lower().endswith(PARQUET)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str | None:
@@ -114,6 +114,16 @@ def _server_of(archive: str) -> str | None:
 @cache
 def _address(folder: str) -> str:
     return Path(folder, ADDRESS).read_text()
+
+
+def _content(archive: str, path: str | os.PathLike[str]) -> bytes:
+    start, size, sha256 = _place(archive, path)
+    if server := _server_of(archive):
+        return read_piece(f"{server}/{quote(os.path.basename(archive))}", start, size, sha256)  # noqa: PTH119
+    with open_regular(archive) as file:
+        if start + size > os.fstat(file.fileno()).st_size:
+            raise OSError(errno.EIO, f"the archive ends before its {size} bytes do")
+        return os.pread(file.fileno(), size, start)
 
 
 def _place(archive: str, path: str | os.PathLike[str]) -> tuple[int, int, str]:

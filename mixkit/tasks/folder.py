@@ -35,7 +35,8 @@ class Folder(ListedOnce):
             class; `(?P<group>...)`, `(?P<fold>...)` and `(?P<split>...)` may say more, and so may `(?P<test>...)`
             and `(?P<valid>...)`: a file where they match is in that split. None: the topmost folder is the class.
         table: CSV or Parquet file below the root, with the columns path (below the root) and label, and if need be
-            split, fold, group, start and stop (seconds). Files that it does not list are left alone.
+            split, fold, group, start and stop (seconds). Files that it does not list are left alone. Or a data set of
+            Hugging Face with its audio: a Parquet file, or a folder of them or of `save_to_disk`.
         fold: the test fold, a number or a name; the next is for validation, cyclically, and the others train.
         folds: what a fold is: as the pattern or the table names it, or each group, to leave out one speaker after the
             other.

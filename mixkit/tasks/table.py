@@ -1,4 +1,4 @@
-"""A table that lists clips: a CSV or Parquet file with a row for each."""
+"""A table that lists clips: a CSV or Parquet file with a row for each, or a data set of Hugging Face."""
 
 import math
 import os
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from mixkit.errors import DataError, printable
 from mixkit.tasks.clip import is_audio, nfc
+from mixkit.tasks.columns import is_columnar, read_columns
 from mixkit.tasks.entry import ClipEntry, make_entry
 from mixkit.tasks.left_out import why_unread
 from mixkit.tasks.listing import Skip, inside
 from mixkit.tasks.progress import Patient
-from mixkit.tasks.rows import read_rows
+from mixkit.tasks.rows import AUDIO, read_rows
 from mixkit.values import LONGEST
 
 WORDS = ("label", "split", "fold", "group")
@@ -32,7 +33,7 @@ def read_table(
 
     Args:
         root: the folder of the recordings.
-        table: CSV or Parquet file below it.
+        table: CSV or Parquet file below it, or a folder that `datasets` wrote.
         skip: which paths to leave out.
         separator: between several labels in a cell; None where a cell is one label.
         follow_links: whether links may lead out of the root.
@@ -49,10 +50,11 @@ def read_table(
     patient = patient or Patient()
     patient.begin("reading the table")
     entries = []
-    for where, row in read_rows(path):
+    for where, row in read_columns(path) if is_columnar(path) else read_rows(path):
         listed = below.name(row["path"], f"{where}: path")
         if not skip(listed):
-            entries.append(_entry(below.file(listed, where), row, where, separator))
+            place = below.cell(listed, where) if AUDIO in row else below.file(listed, where)
+            entries.append(_entry(place, row, where, separator))
             patient.one()
     if not entries:
         raise DataError("no row.", path, "Give it one for each clip.")
@@ -122,6 +124,15 @@ class _Below:
             raise DataError(f"{where}: {printable(path)} is {why_unread(path)}")
         return path
 
+    def cell(self, path: str, where: str) -> str:
+        """The path of a recording that is a cell of a table, whose file may be a link.
+
+        Raises:
+            DataError: the file leads out of the root.
+        """
+        self._folder(path.rpartition("/")[0], path, f"{where}: path")
+        return path
+
     def expect_inside(self, real: str, path: str, what: str) -> None:
         """Refuse what is found elsewhere than below the root, unless links are followed.
 
@@ -139,11 +150,7 @@ class _Below:
     def _file(self, path: str, what: str) -> str | None:
         """Where a file really is; None if there is none."""
         folder, _, name = path.rpartition("/")
-        real = self._real.get(folder)
-        if real is None:
-            real = os.path.realpath(f"{self._root}/{folder}")
-            self.expect_inside(real, path, what)
-            self._real[folder] = real
+        real = self._folder(folder, path, what)
         try:
             mode = os.lstat(f"{real}/{name}").st_mode
         except OSError:
@@ -153,6 +160,15 @@ class _Below:
             self.expect_inside(real_file, path, what)
             return real_file if os.path.isfile(real_file) else None  # noqa: PTH113
         return f"{real}/{name}" if stat.S_ISREG(mode) else None
+
+    def _folder(self, folder: str, path: str, what: str) -> str:
+        """Where a folder really is."""
+        real = self._real.get(folder)
+        if real is None:
+            real = os.path.realpath(f"{self._root}/{folder}")
+            self.expect_inside(real, path, what)
+            self._real[folder] = real
+        return real
 
     def _spelled(self, path: str) -> str | None:
         """The path on the disk that looks the same; None if there is none."""
