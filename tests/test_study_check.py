@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import mixkit
 from mixkit.recipe import catalog
 from tests.conftest import Said
 
@@ -38,6 +39,7 @@ def test_a_sound_study(mixkit_command: Command) -> None:
     assert flat.endswith(" parameters for 10 classes")
     assert left_out == "Arm 'again' comes to the same recipe as 'flat': it is left out."
     assert " updates: " in updates
+    assert mixkit.check("mine.gin", SMALL[1:4:2], [SMALL[5]]) == said.out.rstrip("\n"), "from Python, too"
     assert sorted(path.name for path in Path().iterdir()) == ["mine.gin"], "nothing is written"
 
 

@@ -1,23 +1,32 @@
 """What trackers are told, read back from what they wrote: figures, settings and pictures, and all of it stays here."""
 
 import importlib.util
+import json
 from collections.abc import Callable, Iterator, Mapping
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+import soundfile
 from rich.console import Console
 
 from mixkit.cli.views import trackers
 from mixkit.cli.views.trackers import Tracked, settings_of
+from mixkit.cli.views.training import Live
 from mixkit.errors import MixkitError
 from mixkit.report.run_plots import confusion
+from mixkit.report.worst_errors import Mistake, WorstErrors
 from mixkit.runs.folder import Run
 from mixkit.storage.picture import rendered
+from mixkit.training.display import TrainingDisplay
 from tests.conftest import Said
 from tests.fake_runs import fake_results, fake_run
 
 RATE = "train.learning_rate"
+SOUND = BytesIO()
+soundfile.write(SOUND, [0.5] * 800, 8000, format="WAV", subtype="PCM_16")
+MISTAKE = Mistake("late/siren.wav", (("siren", 0.04),), (("dog_bark", 0.9),), 0.1, False, SOUND.getvalue(), b"")
+CAPTION = "late/siren.wav: siren 4%, answered dog_bark 90%"
 
 
 @pytest.fixture
@@ -30,14 +39,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def tell(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Tracked]]:
+def tell(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], Tracked]]:
     """Tells a tracker of the whole run."""
     opened = []
 
     def told(name: str) -> Tracked:
         if name != "tensorboard":
             pytest.importorskip(name, reason=f"{name} is not installed")
-        display = Tracked(Console(file=StringIO(), width=200), [name])
+        display = Tracked(TrainingDisplay(), [name])
         opened.append(display)
         display.opened(run.folder)
         for record in run.metrics():
@@ -45,8 +56,9 @@ def tell(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
         display.stop()
         display.opened(run.folder / "refit")
         display.epoch({"epoch": 1, "train": {"loss": 7.0}, "learning_rate": 0.1, "clips_per_second": 9.0})
-        display.ended(run)
-        assert "fails" not in display.console.file.getvalue()  # type: ignore[attr-defined]
+        monkeypatch.setattr(trackers, "worst", lambda *_: WorstErrors((MISTAKE,)))
+        display.ended(run, ())
+        assert "fails" not in capsys.readouterr().err
         return display
 
     yield told
@@ -66,6 +78,9 @@ def test_tensorboard(run: Run, tell: Callable[[str], Tracked]) -> None:
     assert [point.value for point in seen.Scalars("refit/loss/train")] == [7.0]
     assert [point.value for point in seen.Scalars("accuracy/test")] == pytest.approx([0.8])
     assert seen.Images("confusion")[0].width > 100
+    (tag,) = seen.Tags()["audio"]
+    assert tag == f"worst errors/{CAPTION}"
+    assert seen.Audio(tag)[0].sample_rate == 8000
     assert b"learning_rate" in seen.summary_metadata["_hparams_/session_start_info"].plugin_data.content
 
 
@@ -81,6 +96,7 @@ def test_wandb(run: Run, tell: Callable[[str], Tracked]) -> None:
     (folder,) = (run.folder / "wandb").glob("offline-run-*")
     assert [*folder.glob("*.wandb")]
     assert [*folder.rglob("confusion*.png")]
+    assert [*folder.rglob("*.wav")]
 
 
 @pytest.mark.filterwarnings("default")
@@ -95,23 +111,28 @@ def test_mlflow(run: Run, tell: Callable[[str], Tracked]) -> None:
     history = client.get_metric_history(number, "accuracy/valid")
     assert [(point.step, point.value) for point in history] == [*enumerate(accuracies(run), 1)]
     assert found.data.metrics["accuracy/test"] == pytest.approx(0.8)
-    assert [one.path for one in client.list_artifacts(number)] == ["confusion.png"]
+    assert [one.path for one in client.list_artifacts(number)] == ["confusion.png", "worst errors"]
+    (captions,) = (run.folder / "mlflow" / "artifacts").rglob("captions.json")
+    assert json.loads(captions.read_text()) == {"1.wav": CAPTION}
+    assert (captions.parent / "1.wav").read_bytes() == MISTAKE.sound
     assert (run.folder / "mlflow" / "mlflow.db").is_file()
     assert [*(run.folder / "mlflow" / "artifacts").rglob("confusion.png")]
 
 
-def test_one_that_fails_is_named_once_and_the_run_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_is_named_once_and_the_run_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(folder: Path, settings: Mapping[str, object], first: int | None) -> trackers.Tracker:
         raise OSError("no room")
 
     monkeypatch.setitem(trackers.TRACKERS, "tensorboard", broken)
-    display = Tracked(Console(file=StringIO(), width=200), ["tensorboard"])
+    shown = Live(Console(file=StringIO(), width=200))
+    display = Tracked(shown, ["tensorboard"])
     display.opened(run.folder)
     for record in run.metrics():
         display.epoch({**record, "learning_rate": 0.1, "clips_per_second": 9.0})
-    said = display.console.file.getvalue()  # type: ignore[attr-defined]
-    assert said.count("tensorboard fails, and the run goes on without it: OSError: no room\n") == 1
-    assert said.count("\n") == 13
+    assert capsys.readouterr().err == "tensorboard fails, and the run goes on without it: OSError: no room\n"
+    assert shown.console.file.getvalue().count("\n") == 12  # type: ignore[attr-defined]
 
 
 def test_one_that_is_not_installed(mixkit_command: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +142,7 @@ def test_one_that_is_not_installed(mixkit_command: Callable[..., Said], monkeypa
     assert said.err == "error: --log wandb needs the package wandb. Install it: pip install 'mixkit[wandb]'.\n"
     assert said.code == 2
     with pytest.raises(MixkitError, match="--log wandb"):
-        Tracked(Console(), ["tensorboard", "wandb"])
+        Tracked(TrainingDisplay(), ["tensorboard", "wandb"])
     said = mixkit_command("train", "asm_rh", "--log", "paper")
     assert said.code == 2
     assert "'paper' is not one of 'tensorboard', " in said.err

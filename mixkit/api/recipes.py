@@ -1,18 +1,21 @@
-"""Look a recipe over before it is trained, and at what its operators mix."""
+"""Look a recipe or a study over before it is trained, and at what its operators mix."""
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mixkit.checkpoints.weights import load
-from mixkit.cli.commands.check import built
+from mixkit.cli.commands.check import of_recipe, of_study
 from mixkit.cli.commands.look import clips_of, looked_at
+from mixkit.errors import MixkitError
 from mixkit.markup import paragraph, picture
 from mixkit.model.classifier import Classifier, build
+from mixkit.plugins.load import load_plugins
 from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.schema import Recipe
 from mixkit.storage.picture import rendered
-from mixkit.training.budget import planned
+from mixkit.study.definition import load_study
 
 
 class Pictures(dict[str, bytes]):
@@ -34,21 +37,35 @@ class Pictures(dict[str, bytes]):
         return "".join(map(paragraph, self.said)) + "".join(picture(png, name) for name, png in self.items())
 
 
-def check(recipe: Recipe | str | Path, layers: Sequence[str | Path] = (), settings: Sequence[str] = ()) -> str:
-    """Builds a recipe without data and training, and says what it comes to: its size, and how long a run is.
+def check(
+    what: Recipe | str | Path,
+    layers: Sequence[str | Path] = (),
+    settings: Sequence[str] = (),
+    plugins: tuple[str, ...] = (),
+) -> str:
+    """Builds a recipe, or every arm of a study, without data and training, and says what it comes to.
 
     Args:
-        recipe: one that is loaded, a path, or the name of a shipped one.
+        what: a recipe that is loaded, or a recipe or study as a path or the name of a shipped one.
         layers: fragments to lay over it, where it is not loaded yet.
         settings: lines to lay over that.
+        plugins: files or modules, as for `load_plugins`.
+
+    Returns:
+        The size of each network, and how long a run is.
 
     Raises:
         RecipeError: something is wrong; the message is every fault with file and line.
-        MixkitError: the network cannot be built.
+        MixkitError: the network cannot be built, or what is loaded was given fragments or settings.
     """
-    found = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, layers, settings)
-    size, note = built(found)
-    return f"{found.name} is sound: {size}{note}\n{planned(found)}"
+    if isinstance(what, Recipe):
+        if layers or settings:
+            raise MixkitError(f"{what.name} is loaded; give layers and settings to load_recipe.")
+        return "\n".join(of_recipe(what))
+    loaded = load_plugins(plugins)
+    if study := load_study(what, loaded):
+        return "\n".join(of_study(replace(study, added_layers=tuple(map(str, layers)), added=tuple(settings)), loaded))
+    return "\n".join(of_recipe(load_recipe(what, layers, settings, loaded)))
 
 
 def look(

@@ -7,8 +7,10 @@ from typing import Literal
 
 from mixkit.checkpoints.weights import load
 from mixkit.cli.views.terminal import stdout
+from mixkit.cli.views.trackers import Tracked
 from mixkit.cli.views.training import Live
 from mixkit.data.run_split import run_split
+from mixkit.errors import MixkitError
 from mixkit.model.patches import Size
 from mixkit.recipe.schema import Recipe
 from mixkit.report.run_plots import draw
@@ -29,6 +31,7 @@ def train(
     display: TrainingDisplay | None = None,
     *,
     progress: bool | None = None,
+    log: Sequence[Literal["tensorboard", "wandb", "mlflow"]] = (),
     go_on: bool = False,
     allow_changes: bool = False,
 ) -> Run:
@@ -42,6 +45,7 @@ def train(
         display: is told how it goes; without one, what `progress` says.
         progress: print each epoch, with a bar where one can be drawn; None for yes where somebody types commands, in a
             notebook or an interpreter, and no in a program.
+        log: trackers that are told, too, as with `--log`.
         go_on: with the run of that name, or without one the latest of the same recipe, if there is one.
         allow_changes: go on although a condition is another and the last bits will be, too.
 
@@ -52,12 +56,16 @@ def train(
         MixkitError: before anything is written, if the mistake can be seen by then.
         Stopped: a signal asked for it, such as an interrupt; the state is saved, and `go_on` goes on.
     """
+    if isinstance(log, str):
+        raise MixkitError(f"log = {log!r} is one name; give a list of them: log = [{log!r}].")
     if display is None:
         display = Live(stdout()) if progress or (progress is None and interactive()) else TrainingDisplay()
+    if log:
+        display = Tracked(display, log)
     run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
     if os.environ.get("RANK", "0") == "0":  # the first of several processes draws for all
         draw(run, recipe.plugins, display.say)
-        display.ended(run)
+        display.ended(run, recipe.plugins)
     display.close()
     return run
 

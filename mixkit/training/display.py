@@ -36,8 +36,8 @@ class TrainingDisplay:
     def stop(self) -> None:
         """Training has ended, or failed."""
 
-    def ended(self, run: Run) -> None:
-        """The run is complete, and its figures are drawn."""
+    def ended(self, run: Run, plugins: tuple[str, ...]) -> None:
+        """The run is complete, and its figures are drawn; its recipe may import these plugins."""
 
     def close(self) -> None:
         """Nothing more will be told."""

@@ -52,25 +52,24 @@ def check(
 
     loaded = load_plugins(plugins or ())
     if study := load_study(recipe, loaded):
-        _check_study(replace(study, added_layers=tuple(layers or ()), added=tuple(settings or ())), loaded)
+        lines = of_study(replace(study, added_layers=tuple(layers or ()), added=tuple(settings or ())), loaded)
     else:
-        _check_recipe(load_recipe(recipe, layers or (), settings or (), loaded))
+        lines = of_recipe(load_recipe(recipe, layers or (), settings or (), loaded))
+    for line in lines:
+        say(line)
 
 
-def _check_recipe(recipe: "Recipe") -> None:
+def of_recipe(recipe: "Recipe") -> list[str]:
+    """Builds the network, and says what it comes to."""
     from mixkit.training.budget import planned
 
-    size, note = built(recipe)
-    say(f"{recipe.name} is sound: {size}{note}")
-    if recipe.note:
-        say(recipe.note)
-    if taught := _taught(recipe):
-        say(taught)
-    say(planned(recipe))
+    size, note = _built(recipe)
+    more = (recipe.note, _taught(recipe))
+    return [f"{recipe.name} is sound: {size}{note}", *(text for text in more if text), planned(recipe)]
 
 
-def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
-    """Builds the network of every arm."""
+def of_study(study: "Study", loaded: tuple[str, ...]) -> list[str]:
+    """Builds the network of every arm, and says what they come to."""
     from mixkit.cli.views.study import size_of
     from mixkit.recipe.faults import RecipeError
     from mixkit.study.plan import plan
@@ -79,7 +78,7 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     taught: list[str] = []
 
     def look(arm: str, recipe: "Recipe") -> None:
-        sizes[arm] = built(recipe)
+        sizes[arm] = _built(recipe)
         taught.extend(f"{arm}: {text}" for text in [_taught(recipe)] if text)
 
     try:
@@ -92,13 +91,10 @@ def _check_study(study: "Study", loaded: tuple[str, ...]) -> None:
     else:
         arms, size = [arm.name for arm in planned.record.arms], f"{size_of(planned.record)}."
         notes = [*planned.notes, *_lengths(planned, loaded)]
-    say(f"{study.name} is sound: {size}")
     wide = max(map(len, arms))
-    for arm in arms:
-        say(f"  {arm:<{wide}}  {sizes[arm][0]}")
+    each = [f"  {arm:<{wide}}  {sizes[arm][0]}" for arm in arms]
     assumed = {f"The number of classes is {note.removeprefix(', ')}" for _, note in sizes.values() if note}
-    for note in (*sorted(assumed), *dict.fromkeys(taught), *notes):
-        say(note)
+    return [f"{study.name} is sound: {size}", *each, *sorted(assumed), *dict.fromkeys(taught), *notes]
 
 
 def _lengths(study: "Plan", loaded: tuple[str, ...]) -> list[str]:
@@ -118,7 +114,7 @@ def _lengths(study: "Plan", loaded: tuple[str, ...]) -> list[str]:
     return [text if len(found) == 1 else f"{', '.join(arms)}: {text}" for text, arms in found.items()]
 
 
-def built(recipe: "Recipe") -> tuple[str, str]:
+def _built(recipe: "Recipe") -> tuple[str, str]:
     """The size of the network, which is built without memory for its weights, and a note on its classes."""
     from mixkit.cli.views.recipe import classes_of
     from mixkit.model.classifier import build_features

@@ -190,7 +190,7 @@ def _display(trackers: Sequence[str]) -> "TrainingDisplay":
     from mixkit.cli.views.trackers import Tracked
     from mixkit.cli.views.training import Live
 
-    return Tracked(stdout(), trackers) if trackers else Live(stdout())
+    return Tracked(Live(stdout()), trackers) if trackers else Live(stdout())
 
 
 def _wanted(
@@ -307,7 +307,7 @@ def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...], display:
         say(f"Next:  mixkit train RECIPE --with task/NAME --from {folder}{flags}")
         return
     draw(run, loaded, lambda line: say(line, console=stderr()))
-    display.ended(run)
+    display.ended(run, loaded)
     results, best = run.results(), read_best(run.folder)
     say("")
     if results.refit:

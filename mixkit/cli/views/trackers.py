@@ -3,20 +3,28 @@
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from rich.console import Console
+import soundfile
+import torch
 
-from mixkit.cli.views.training import Live
+from mixkit.cli.views.terminal import say, stderr
 from mixkit.errors import MixkitError
+from mixkit.report.worst_errors import Mistake, worst
 from mixkit.runs.folder import Run
+from mixkit.tasks.progress import Progress
+from mixkit.training.budget import Budget
+from mixkit.training.display import TrainingDisplay
 
 Settings = Mapping[str, str | float | bool]
 PICTURES = ("confusion", "classes", "curves")
+SOUNDS = 4  # of the worst errors on test
 PROJECT = "mixkit"
 
 
@@ -26,8 +34,8 @@ class Tracker(Protocol):
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         """An epoch has ended with these figures."""
 
-    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
-        """The run is complete, with these figures on test and these PNG files."""
+    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path], mistakes: Sequence[Mistake]) -> None:
+        """The run is complete, with these figures on test, these PNG files and these worst errors to listen to."""
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -46,12 +54,15 @@ class _TensorBoard:
             self.writer.add_scalar(name, value, epoch)
         self.writer.flush()
 
-    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path], mistakes: Sequence[Mistake]) -> None:
         from matplotlib.image import imread
 
         self.writer.add_hparams(dict(self.settings), dict(values), run_name=".")
         for name, path in pictures.items():
             self.writer.add_image(name, imread(path), dataformats="HWC")
+        for mistake in mistakes:
+            sound, rate = soundfile.read(BytesIO(mistake.sound), dtype="float32")
+            self.writer.add_audio(f"worst errors/{_caption(mistake)}", sound, sample_rate=rate)
 
     def close(self) -> None:
         self.writer.close()
@@ -62,7 +73,7 @@ class _Wandb:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        self.image = wandb.Image
+        self.image, self.audio = wandb.Image, wandb.Audio
         mode: Any = os.environ.get("WANDB_MODE", "offline")
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
@@ -76,9 +87,13 @@ class _Wandb:
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         self.run.log({**values, "epoch": epoch})
 
-    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path], mistakes: Sequence[Mistake]) -> None:
         self.run.summary.update(dict(values))
-        self.run.log({name: self.image(str(path)) for name, path in pictures.items()})
+        sounds = []
+        for mistake in mistakes:
+            sound, rate = soundfile.read(BytesIO(mistake.sound), dtype="float32")
+            sounds.append(self.audio(sound, sample_rate=rate, caption=_caption(mistake)))
+        self.run.log({**{name: self.image(str(path)) for name, path in pictures.items()}, "worst errors": sounds})
 
     def close(self) -> None:
         self.run.finish()
@@ -105,10 +120,18 @@ class _Mlflow:
         now = int(1000 * time.time())
         self.client.log_batch(self.run, [self.metric(name, value, now, epoch) for name, value in values.items()])
 
-    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path]) -> None:
+    def end(self, values: Mapping[str, float], pictures: Mapping[str, Path], mistakes: Sequence[Mistake]) -> None:
         self.log(0, values)
         for path in pictures.values():
             self.client.log_artifact(self.run, str(path))
+        with TemporaryDirectory() as folder:
+            for number, mistake in enumerate(mistakes, 1):
+                path = Path(folder) / f"{number}.wav"
+                path.write_bytes(mistake.sound)
+                self.client.log_artifact(self.run, str(path), "worst errors")
+            if mistakes:
+                captions = {f"{number}.wav": _caption(mistake) for number, mistake in enumerate(mistakes, 1)}
+                self.client.log_dict(self.run, captions, "worst errors/captions.json")
 
     def close(self) -> None:
         self.client.set_terminated(self.run)
@@ -121,21 +144,21 @@ TRACKERS: dict[str, Callable[[Path, Settings, int | None], Tracker]] = {
 }
 
 
-class Tracked(Live):
-    """Tells trackers, too: figures of each epoch, and at the end settings, figures on test and pictures.
+class Tracked(TrainingDisplay):
+    """Tells trackers, too: figures of each epoch, and at the end settings, figures on test, pictures and worst errors.
 
-    One that fails is left out from there on, and the run goes on.
+    One that fails is left out from there on, with a line on stderr, and the run goes on.
 
     Args:
-        console: see `Live`.
+        shown: what the user sees.
         names: of the trackers.
 
     Raises:
         MixkitError: one of them is not installed.
     """
 
-    def __init__(self, console: Console, names: Sequence[str]):
-        super().__init__(console)
+    def __init__(self, shown: TrainingDisplay, names: Sequence[str]):
+        self.shown = shown
         for name in names:
             if find_spec(name) is None:
                 raise MixkitError(f"--log {name} needs the package {name}. Install it: pip install 'mixkit[{name}]'.")
@@ -143,10 +166,32 @@ class Tracked(Live):
         self._open: dict[str, Tracker] = {}
         self._folder = Path()
 
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+        self.shown.say(text)
+
+    @contextmanager
+    def listing(self) -> Iterator[Progress]:
+        """The clips are being listed."""
+        with self.shown.listing() as progress:
+            yield progress
+
+    def start(self, budget: Budget, best: str) -> None:
+        """Training begins."""
+        self.shown.start(budget, best)
+
+    def batch(self, epoch: int, batch: int, loss: float, clips_per_second: float) -> None:
+        """A batch of an epoch is done."""
+        self.shown.batch(epoch, batch, loss, clips_per_second)
+
+    def stop(self) -> None:
+        """Training has ended, or failed."""
+        self.shown.stop()
+
     def opened(self, folder: Path) -> None:
         """A run folder is there; that of a refit is inside it, and has no recipe."""
         self._folder = folder if (folder / "recipe.json").is_file() else folder.parent
-        super().opened(folder)
+        self.shown.opened(folder)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """An epoch is done and validated, unless it is one of a refit."""
@@ -156,16 +201,20 @@ class Tracked(Live):
             found = record.get(split, {})
             values |= {f"{before}{name}/{split}": value for name, value in found.items() if value is not None}
         self._tell(first, lambda tracker: tracker.log(record["epoch"], values))
-        super().epoch(record)
+        self.shown.epoch(record)
 
-    def ended(self, run: Run) -> None:
-        """The run is complete, and its figures are drawn."""
+    def ended(self, run: Run, plugins: tuple[str, ...]) -> None:
+        """The run is complete, and its figures are drawn; its recipe may import these plugins."""
         self._folder = run.folder
         results = run.results()
         values = {f"{name}/test": value for name, value in results.test.headline().items() if value is not None}
         drawn = {name: run.folder / "figures" / f"{name}.png" for name in PICTURES}
         pictures = {name: path for name, path in drawn.items() if path.is_file()}
-        self._tell(None, lambda tracker: tracker.end(values, pictures))
+        found = worst(run.folder, SOUNDS, torch.device("cpu"), plugins)
+        if found.fault:
+            say(f"No sounds for {', '.join(self._names)}: {found.fault}", console=stderr())
+        self._tell(None, lambda tracker: tracker.end(values, pictures, found.mistakes))
+        self.shown.ended(run, plugins)
 
     def close(self) -> None:
         """Nothing more will be told."""
@@ -173,6 +222,7 @@ class Tracked(Live):
             with suppress(Exception):
                 tracker.close()
         self._open = {}
+        self.shown.close()
 
     def _tell(self, first: int | None, tell: Callable[[Tracker], None]) -> None:
         for name in [*self._names]:
@@ -182,7 +232,17 @@ class Tracked(Live):
                 tell(self._open[name])
             except Exception as error:  # a tracker is others' code, and the run is worth more
                 self._names.remove(name)
-                self.say(f"{name} fails, and the run goes on without it: {type(error).__name__}: {error}")
+                fault = f"{name} fails, and the run goes on without it: {type(error).__name__}: {error}"
+                say(fault, console=stderr())
+
+
+def _caption(mistake: Mistake) -> str:
+    """`street_3/dog.wav: dog 3%, answered rain 91%`."""
+    right, answered = (
+        ", ".join(f"{label} {score:.0%}" for label, score in scored) or "no label"
+        for scored in (mistake.right, mistake.answered)
+    )
+    return f"{mistake.name}: {right}, answered {answered}"
 
 
 def settings_of(folder: Path) -> dict[str, str | float | bool]:
