@@ -2,6 +2,7 @@
 
 import ast
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PACKAGE = Path(mixkit.__file__).parent
 FOREIGN = {
     "cli/__init__.py": "tempfile raises FileNotFoundError where no folder can be written, as for a missing file",
     "data/workers.py": "torch's loader raises RuntimeError for a wait that was too long, as for all else",
+    "training/distributed.py": "gloo raises RuntimeError where a process does not answer, as for all else",
     "training/memory.py": "torch raises RuntimeError where the system gives no memory, as for all else",
     "model/estimate.py": "torch raises RuntimeError or TypeError for a number that is too large for it",
     "recipe/limits.py": "tokenize.TokenError has a text and a place",
@@ -27,26 +29,34 @@ SEARCHES = {
     *("startswith", "endswith", "removeprefix", "removesuffix", "replace", "find", "index", "count", "partition"),
     *("match", "search", "fullmatch", "findall", "finditer", "sub", "translate", "isidentifier"),
 }
-TEXTS = {"args", "message", "msg", "fault", "reason", "without_path"}  # of an error
+OF_ANY = {"fault", "without_path"}  # texts of an error, whatever it is called
+MAY_DECIDE = re.compile(r"\bas \w+:|:.*(Error|Exception|Fault|Refused)\b|\.(fault|without_path)\b")
+"""What a file has that names an error at all; parsing all others takes most of the time."""
+TEXTS = OF_ANY | {"args", "message", "msg", "reason"}
 
 
 def decisions(source: str) -> Iterator[int]:
     """Lines that compare the text of an exception, or search in it."""
+    if not MAY_DECIDE.search(source):
+        return
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _in_function(function)
 
 
 def _in_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[int]:
-    errors = {node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
+    parts = list(ast.walk(function))
+    errors = {node.name for node in parts if isinstance(node, ast.ExceptHandler) and node.name}
     for argument in (*function.args.args, *function.args.kwonlyargs):
         if argument.annotation and _is_error(ast.unparse(argument.annotation)):
             errors.add(argument.arg)
+    if not errors and not any(isinstance(node, ast.Attribute) and node.attr in OF_ANY for node in parts):
+        return
     texts: set[str] = set()
     while True:  # what is made of a text is one
         found = {
             target.id
-            for node in ast.walk(function)
+            for node in parts
             if isinstance(node, ast.Assign | ast.NamedExpr) and _is_text(node.value, errors, texts)
             for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             if isinstance(target, ast.Name)
@@ -54,7 +64,7 @@ def _in_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[i
         if found <= texts:
             break
         texts |= found
-    for node in ast.walk(function):
+    for node in parts:
         if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):
             operands = [node.left, *node.comparators]
             if any(_is_text(operand, errors, texts) for operand in operands):
@@ -72,7 +82,7 @@ def _is_text(node: ast.expr, errors: set[str], texts: set[str]) -> bool:
     if isinstance(node, ast.Name):
         return node.id in texts
     if isinstance(node, ast.Attribute):
-        return node.attr in TEXTS and (_name(node.value) in errors or node.attr in ("fault", "without_path"))
+        return node.attr in TEXTS and (_name(node.value) in errors or node.attr in OF_ANY)
     if isinstance(node, ast.Subscript):
         return _is_text(node.value, errors, texts)
     if isinstance(node, ast.JoinedStr):

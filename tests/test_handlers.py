@@ -11,7 +11,8 @@ import mixkit.cli
 from mixkit.errors import Stopped
 from mixkit.handlers import handled
 from mixkit.study.folder import stoppable
-from mixkit.training.signals import ASKING, Signals
+from mixkit.training import signals
+from mixkit.training.signals import AGENT, ASKING, Signals
 
 
 @pytest.fixture
@@ -35,6 +36,25 @@ def test_an_ignored_signal_stays_ignored(listening: object, number: signal.Signa
     with listening(), pytest.raises(Stopped):  # type: ignore[operator]
         signal.raise_signal(number)
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("agent", [True, False])
+def test_what_an_agent_hands_on_is_no_second_signal(monkeypatch: pytest.MonkeyPatch, agent: bool) -> None:
+    """A scheduler tells every process, and the agent of torchrun tells its own once more."""
+    left: list[int] = []
+    now = [100.0]
+    monkeypatch.setattr("os._exit", left.append)
+    monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
+    if agent:
+        monkeypatch.setenv(AGENT, "x")
+    listener = Signals()
+    with listener.listening(), listener.finishing():
+        for later, leaves in ((0.0, 0), (1.0, not agent), (9.0, 1)):
+            now[0] += later
+            signal.raise_signal(signal.SIGTERM)
+            assert bool(left) == leaves
+    assert listener.asked == signal.SIGTERM
 
 
 @pytest.mark.usefixtures("restored")

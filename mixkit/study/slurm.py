@@ -43,7 +43,7 @@ class Slurm:
     ):
         self.slots = slots or MOST
         self._folder = folder
-        self._executor = _executor(folder, device, minutes, cluster)
+        self._executor = executor(folder, 0 if device == "cpu" else 1, minutes, cluster)
         self._jobs: dict[str, submitit.Job[int]] = {}
         self._cluster = cluster
         self._begun = False
@@ -99,21 +99,31 @@ def carry_out(arguments: tuple[str, ...], log: str, environment: Mapping[str, st
         return exit_code(worker.wait())
 
 
-def _executor(folder: Path, device: str, minutes: float | None, cluster: str) -> Any:
+def executor(folder: Path, gpus: int, minutes: float | None, cluster: str = "slurm") -> Any:
+    """What hands functions to a cluster, each as a task of its own.
+
+    Args:
+        folder: for scripts and outputs of jobs.
+        gpus: that a task has.
+        minutes: that a job may take; None for a day.
+        cluster: `slurm`, or `local` for jobs of this machine.
+
+    Raises:
+        MixkitError: submitit or sbatch is missing.
+    """
     try:
         import submitit
     except ImportError:
         raise MixkitError("--engine slurm needs submitit. Install it: pip install 'mixkit[slurm]'") from None
     try:
-        executor = submitit.AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_python": PYTHON})
+        made = submitit.AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_python": PYTHON})
     except RuntimeError:
         raise MixkitError(
             "--engine slurm finds no sbatch here. Log in to the cluster, or use --engine local."
         ) from None
-    gpus = 0 if device == "cpu" else 1
     limit = USUAL_MINUTES if minutes is None else max(1, math.ceil(minutes))
-    executor.update_parameters(name="mixkit", timeout_min=limit, gpus_per_node=gpus, tasks_per_node=1)
-    return executor
+    made.update_parameters(name="mixkit", timeout_min=limit, gpus_per_node=gpus, tasks_per_node=1)
+    return made
 
 
 def _ended(key: str, job: "submitit.Job[int]") -> Ended:

@@ -14,7 +14,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from mixkit.data.workers import leave_with
-from mixkit.errors import MixkitError
+from mixkit.errors import MixkitError, RunError
 
 T = TypeVar("T")
 
@@ -108,6 +108,7 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
 
     Raises:
         MixkitError: one device was asked for by number, which cannot be every process's.
+        RunError: another process has gone.
     """
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
@@ -129,5 +130,16 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
     store, rank, _ = next(iter(rendezvous("env://", timeout=PATIENCE)))
     store = PrefixStore(f"start {os.environ.get(RESTARTS, '0')}", store)
     dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=ranks, timeout=PATIENCE)
-    yield Processes(rank, ranks), f"cuda:{local}" if on_gpu else device
+    try:
+        yield Processes(rank, ranks), f"cuda:{local}" if on_gpu else device
+    except RuntimeError as error:
+        if not _is_lost(error):
+            raise
+        lost = f"another of the {ranks} processes has gone, or what lies between their machines."
+        raise RunError(f"{lost} Start all again: the run goes on from its last saved state by --resume.") from error
     dist.destroy_process_group()  # not after an error: it would wait for processes that may have gone
+
+
+def _is_lost(error: RuntimeError) -> bool:
+    """Whether an error says that another process does not answer; gloo's names its own source, and nothing else."""
+    return isinstance(error, dist.DistError) or "/gloo/" in str(error)

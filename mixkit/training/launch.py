@@ -8,10 +8,13 @@ import uuid
 from collections.abc import Sequence
 
 import torch
+from torch.distributed import DistError
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from mixkit.data.waveforms import in_words
 from mixkit.errors import MixkitError, RunError, Stopped
 from mixkit.handlers import is_ignored
 
@@ -19,8 +22,13 @@ ENDING = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 """Signals by which the agent ends all processes; one that is ignored here is ignored in all of them."""
 
 
+MEETING = "MIXKIT_MEETING"
+"""The variable that says how many machines share a run, where they meet, and what they call it: `2 node01:29500 77`."""
+
+
 def launch(command: Sequence[str], count: int, restarts: int, device: str) -> int:
-    """Runs mixkit in several processes of this machine, and waits for them.
+    """Runs mixkit in several processes of this machine, and waits for them; with others of other machines, if `MEETING`
+    says so.
 
     Args:
         command: the arguments of `mixkit`.
@@ -42,13 +50,14 @@ def launch(command: Sequence[str], count: int, restarts: int, device: str) -> in
             "Ask for as many as there are; --device cpu takes processes on the CPU instead."
         )
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    nodes, endpoint, name = os.environ.get(MEETING, f"1 localhost:0 {uuid.uuid4().hex}").split()
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        min_nodes=int(nodes),
+        max_nodes=int(nodes),
         nproc_per_node=count,
-        run_id=uuid.uuid4().hex,
+        run_id=name,
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=endpoint,
         max_restarts=restarts,
         signals_to_handle=",".join(name for name in ENDING if not is_ignored(signal.Signals[name])),
     )
@@ -58,13 +67,16 @@ def launch(command: Sequence[str], count: int, restarts: int, device: str) -> in
         elastic_launch(config, sys.executable)("-P", "-m", "mixkit", *command)
     except SignalException as stop:
         raise Stopped(int(stop.sigval), "and so were all its processes, each after its step.") from None
+    except (RendezvousError, DistError) as error:
+        said = f"The others of {nodes} machines do not meet at {endpoint}, or no longer ({in_words(error)})."
+        raise RunError(f"{said} A run that had begun goes on with --resume.") from None
     except ChildFailedError as error:
         rank, first = error.get_first_failure()
         if first.exitcode >= 0:
             return int(first.exitcode)
         name = signal.Signals(-first.exitcode).name
         raise RunError(
-            f"process {rank} of {count} was killed by {name}, and the others were stopped. "
+            f"process {rank} of {count * int(nodes)} was killed by {name}, and the others were stopped. "
             "Go on with --resume; --max-restarts N does so by itself."
         ) from None
     return 0

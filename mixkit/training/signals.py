@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,9 @@ from mixkit.errors import Stopped
 from mixkit.handlers import handled
 
 ASKING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name))
+
+AGENT = "TORCHELASTIC_RUN_ID"  # the variable by which torchrun's agent names the run to its processes
+ECHO = 5.0  # seconds
 
 
 def interactive() -> bool:
@@ -24,12 +28,14 @@ class Signals:
 
     A signal that comes while nothing is to be saved stops the run at once; within `finishing` it waits to be asked
     for. A second one leaves at once in any case; where somebody types commands, as `KeyboardInterrupt`, and what is in
-    memory stays.
+    memory stays. Below an agent of torchrun, one within `ECHO` is the first again: a scheduler tells every process, and
+    the agent hands on what it was told.
     """
 
     def __init__(self) -> None:
         self.asked: int | None = None
         self._waits = False
+        self._since = 0.0
 
     @contextmanager
     def listening(self) -> Iterator["Signals"]:
@@ -48,12 +54,14 @@ class Signals:
 
     def _take(self, number: int, frame: FrameType | None) -> Any:
         if self.asked is not None:
+            if AGENT in os.environ and time.monotonic() - self._since < ECHO:
+                return
             if interactive():  # all that somebody has in memory would go with the process
                 raise KeyboardInterrupt
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h")  # the bar has hidden the cursor
             os._exit(128 + number)
-        self.asked = number
+        self.asked, self._since = number, time.monotonic()
         if not self._waits:
             raise Stopped(number, "with nothing left to save.")
         os.write(2, b"\nFinishing the step and saving. Once more leaves at once.\n")

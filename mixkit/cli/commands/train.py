@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -51,7 +51,12 @@ From = Annotated[
         autocompletion=completion.runs,
     ),
 ]
-Gpus = Annotated[int | None, typer.Option(min=1, help="Share the work among so many GPUs of this machine.")]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus", "--gpus-per-node", min=1, help="Share the work among so many GPUs of this machine, or of each node."
+    ),
+]
 MaxRestarts = Annotated[int, typer.Option(min=0, help="With --gpus: start all again so often after one has died.")]
 Runs = Annotated[Path, typer.Option(help="Folder of run folders.")]
 Name = Annotated[str | None, typer.Option(help="Run folder; RECIPE/001 and on without.")]
@@ -103,6 +108,16 @@ def train(
     device: Device = "auto",
     gpus: Gpus = None,
     max_restarts: MaxRestarts = 0,
+    engine: Annotated[
+        Literal["local", "slurm"],
+        typer.Option(help="This machine, or a job on a cluster, which goes on by itself (needs the extra slurm)."),
+    ] = "local",
+    nodes: Annotated[
+        int, typer.Option(min=1, help="With --engine slurm: machines, each with so many --gpus-per-node.")
+    ] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0.001, help="With --engine slurm: the job's limit; a day without.")
+    ] = None,
     runs: Runs = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Run folder, or that of several; RECIPE/001 and on, or RECIPE-runs, without.")
@@ -148,6 +163,7 @@ def train(
         one: dict[str, object] = {
             "--resume": resume,
             "--gpus": gpus,
+            "--engine": engine == "slurm",
             "--dry-run": dry_run,
             "--tensorboard": tensorboard,
             "--trust": trust,
@@ -160,10 +176,18 @@ def train(
         return
     if jobs is not None:
         raise MixkitError("--jobs is for several runs. Name them by --seeds or --folds, or leave it out.")
-    if gpus is not None and "WORLD_SIZE" not in os.environ:
-        from mixkit.training.launch import launch
+    if engine == "local" and (nodes > 1 or minutes is not None):
+        raise MixkitError("--nodes and --minutes are of a job on a cluster. Add --engine slurm, or leave them out.")
+    if (gpus is not None or engine == "slurm") and "WORLD_SIZE" not in os.environ:
+        from mixkit.training.launch import MEETING, launch
 
-        if code := launch(sys.argv[1:], gpus, max_restarts, device):
+        if engine == "slurm" and MEETING not in os.environ:
+            _expect_job(longer, dry_run)
+            if going_on is None:
+                _wanted(str(recipe), layers, lines, fold, plugins)  # a misspelt key is refused here, not on a node
+            _submit(runs, nodes, gpus or 1, device, minutes, resume)
+            return
+        if code := launch(sys.argv[1:], gpus or 1, max_restarts, device):
             raise typer.Exit(code)
         return
     from mixkit.training.memory import keep_freed
@@ -270,6 +294,25 @@ def _expect_several(of_one: Mapping[str, object]) -> None:
     given = next((option for option, value in of_one.items() if value), None)
     if given:
         raise MixkitError(f"{given} is of one run, and --seeds or --folds make several. Leave one of them out.")
+
+
+def _expect_job(longer: str | None, dry_run: bool) -> None:
+    """Refuses what a job on a cluster cannot do, since it may be started again."""
+    for option, given in (("--extend", longer is not None), ("--dry-run", dry_run)):
+        if given:
+            raise MixkitError(f"{option} is no job for --engine slurm. Leave one of them out.")
+
+
+def _submit(runs: Path, nodes: int, count: int, device: str, minutes: float | None, resume: str | None) -> None:
+    """Hands this very command to a cluster, where it goes on with what it finds."""
+    from mixkit.study.nodes import submit
+
+    arguments = [*sys.argv[1:], *(["--resume", AUTO] if resume is None else [])]
+    job, log = submit(arguments, runs.absolute() / "slurm", nodes, count, device, minutes)
+    each = f"{nodes} node{'s' if nodes > 1 else ''} with {count} {'process' if device == 'cpu' else 'GPU'}"
+    say(f"Submitted as job {job}: {each}{('es' if device == 'cpu' else 's') if count > 1 else ''} each.")
+    say(f"Next:  tail -F {shlex.quote(str(log))}    what it prints")
+    say(f"       scancel {job}    to stop it; the same command goes on")
 
 
 def _dry_run(recipe: "Recipe", device: str) -> None:
