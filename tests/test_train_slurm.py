@@ -1,5 +1,6 @@
 """A training as a job on several machines: what is handed to Slurm, and what each machine then does."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError
 
 from mixkit.errors import RunError
 from mixkit.study import nodes
+from mixkit.training import distributed
 from mixkit.training import launch as launching
 from tests.conftest import Said
 
@@ -105,3 +107,28 @@ def test_an_agent_meets_those_of_other_machines(monkeypatch: pytest.MonkeyPatch,
     (config,) = configs
     found = (config.min_nodes, config.max_nodes, config.nproc_per_node, config.rdzv_endpoint, config.run_id)
     assert found == (2, 2, 4, "n7:29077", "77")
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (RuntimeError("[/src/third_party/gloo/gloo/transport/tcp/pair.cc:545] Read error [10.0.0.7]:57531"), True),
+        (DistStoreError("wait timeout after 60000ms"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_a_process_whose_neighbour_has_gone_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError, lost: bool
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "Thread", lambda **_: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(distributed, "rendezvous", lambda *_, **__: iter([({}, 0, 2)]))
+    monkeypatch.setattr(distributed, "PrefixStore", lambda _, store: store)
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(distributed.dist, "new_group", lambda **_: None)
+    said = "another of the 2 processes has gone, or what lies between their machines. Start all again: the run goes on "
+    with (
+        pytest.raises(RunError if lost else RuntimeError, match=re.escape(said if lost else str(error))),
+        distributed.joined("cpu"),
+    ):
+        raise error

@@ -219,6 +219,7 @@ def test_one_killed_ends_all_and_two_one_two_go_on(
         ended.err,
     ), ended.err
     assert "Traceback" not in ended.err
+    assert "mixkit failed" not in ended.err, "the other one says what has gone"
     one = nursery.run("train", "--resume", run, "--device", "cpu", prelude=("broken:stop_at", (2,)))
     assert one.code == 143, one.err
     assert "The last bits of the figures may differ from an undisturbed run's: processes: 2, now 1.\n" in one.out
