@@ -199,7 +199,7 @@ def test_an_option_that_is_not_there_is_noticed(mixkit_command: Callable[..., Sa
 def test_the_plugin_in_the_readme_is_the_one_that_is_shipped() -> None:
     shipped = (ROOT / "plugins" / "gated_time.py").read_text()
     (shown,) = (text for name, text in blocks("python") if "@operator" in text and name.startswith("README"))
-    body = shown[shown.index("        super()") : shown.index("    def forward")].replace("my_gated_time", "gated_time")
+    body = shown[shown.index("        super()") : shown.index("    def forward")]
     for line in body.strip().splitlines():
         assert line.split("  #")[0].strip() in shipped
 

@@ -43,7 +43,7 @@ search.space = {
 }
 search.beside = ['asm_rh']
 """
-LINES = (f"train.epochs = {EPOCHS}", "train.steps = None", "model.width = 16", "task.demo.seconds = 0.5")
+LINES = (f"train.epochs = {EPOCHS}", "train.steps = None", "model.width=16", "task.demo.seconds = 0.5")
 
 
 def value_of(recipe: str) -> float:
@@ -390,6 +390,12 @@ def test_a_key_that_no_recipe_has_is_told_before_anything_is_trained(tmp_path: P
         check_space(space, Base("small_data", (), (), 0))
 
 
+def test_one_choice_that_names_what_there_is_not_is_told(tmp_path: Path) -> None:
+    text = "search.space = {'block.branches': [[@operator.shift()], [@operator.chanel()]]}"
+    with pytest.raises(RecipeError, match=r"block\.branches.*no operator named 'chanel'. Did you mean 'channel'"):
+        check_space(load_space(space_file(tmp_path, text)), Base("small_data", (), (), 0))
+
+
 def test_a_space_is_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(
         RecipeError, match=r"belongs to a space to search, not to a recipe\. Run it: mixkit search RECIPE"
@@ -473,11 +479,17 @@ def test_the_command_searches_compares_and_answers(
     )
     small = ("train.steps = None", "train.epochs = 1", "model.width = 16", "model.depth = 1", "task.demo.clips = 4")
     lines = [part for line in small for part in ("--set", line)]
-    said = mixkit_command("search", "small_data", "--space", "space.gin", *lines, "--trials", "1")
+    plugin = str(Path(__file__).parents[1] / "plugins" / "gated_time.py")
+    said = mixkit_command("search", "small_data", "--space", "space.gin", *lines, "--trials", "1", "--plugin", plugin)
     assert said.code == 0, said
+    next_command = f"mixkit train runs/small_data-search/best.gin --plugin {plugin}"
+    assert f"Next:  {next_command}    the winner\n" in said.out
     folder = tmp_path / "runs" / "small_data-search"
     assert not list((folder / "runs").glob("*/results.json")), "a candidate has opened the test split"
     assert len(list((folder / "final" / "runs").glob("*/results.json"))) == 6
     assert (folder / "search.html").is_file()
-    assert len((folder / "best.gin").read_text().splitlines()) <= 25
+    best = (folder / "best.gin").read_text().splitlines()
+    assert len(best) <= 25
+    assert best[0].endswith(" on validation, the best of 1 that were tried.")
+    assert best[1] == f"#   {next_command}"
     assert "fresh seeds, on test: small_data" in " ".join(said.out.split())

@@ -111,6 +111,7 @@ def repeated(
 def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...]) -> None:
     """What the runs that are done come to, and what can be done with them."""
     from mixkit.cli.views.comparison import show
+    from mixkit.plugins.load import as_options
     from mixkit.report.write import compare
 
     if any((folder / "runs").glob("*/results.json")):
@@ -118,7 +119,7 @@ def _tell(folder: Path, plugins: Sequence[str], loaded: tuple[str, ...]) -> None
         show(compare([folder], loaded))
         say("")
     say(f"All of it is in {folder}: study.json, runs/, logs/.")
-    command = shlex.join(["mixkit", "report", str(folder), *(part for path in plugins for part in ("--plugin", path))])
+    command = f"mixkit report {shlex.quote(str(folder))}{as_options(plugins)}"
     say(f"Next:  {command}    a page: figures, errors to listen to, commands")
 
 

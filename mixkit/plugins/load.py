@@ -12,6 +12,7 @@ of. Only `mixkit list` imports them all, for it is asked what there is.
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -42,6 +43,11 @@ def load_plugins(named: Iterable[str] = ()) -> tuple[str, ...]:
         MixkitError: one is not there, or fails while it is imported; it is named, and nothing of it stays registered.
     """
     return load_only([*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *named])
+
+
+def as_options(named: Iterable[str]) -> str:
+    """Plugins as they are typed behind a command: ` --plugin mine.py`; nothing without."""
+    return "".join(f" --plugin {shlex.quote(name)}" for name in named)
 
 
 def load_only(named: Iterable[str]) -> tuple[str, ...]:

@@ -82,10 +82,12 @@ def _tested(found: Searched, comparison: Comparison | None) -> str:
     if not known or winner is None or winner.value is None:
         return f"{text}."
     by = figure(found.search.best)
-    better = _better_shipped(found, comparison)
+    fresh = statistics.fmean(known)
+    behind = fresh - winner.value if by.lower_is_better else winner.value - fresh
+    flattered = "On validation the choice itself had flattered it" if behind > 0 else "On validation the winner held"
     return (
-        f"{text}. On validation the choice itself had flattered it: {by.show(winner.value)} when it was chosen, "
-        f"{by.show(statistics.fmean(known))} with fresh seeds.{better}"
+        f"{text}. {flattered}: {by.show(winner.value)} when it was chosen, {by.show(fresh)} with fresh seeds."
+        f"{_better_shipped(found, comparison)}"
     )
 
 

@@ -1,9 +1,11 @@
 """What to do with what was found: the fronts of value and cost, and the winner as a recipe to go on with."""
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from mixkit.plugins.load import as_options
 from mixkit.recipe import catalog
 from mixkit.recipe.faults import RecipeError
 from mixkit.recipe.figures import figure
@@ -11,7 +13,7 @@ from mixkit.recipe.gin_file import load_recipe
 from mixkit.recipe.writer import to_gin
 from mixkit.search.candidates import Candidate, told
 from mixkit.search.costs import from_values
-from mixkit.search.definition import Searched
+from mixkit.search.definition import Searched, is_counted
 from mixkit.search.finals import candidate_of
 from mixkit.search.trial import Trial
 from mixkit.storage.atomic import write_whole, writing
@@ -64,7 +66,8 @@ def write_best(found: Searched, trial: Trial) -> Path:
 def _head(found: Searched, trial: Trial) -> str:
     value = figure(found.search.best).show(trial.value)
     what = told(trial.chosen, trial.facts["lines"])
-    return f"# {found.search.folder.name}: {what}; {value} on validation, the best of {len(found.trials)} candidates.\n"
+    tried = sum(map(is_counted, found.trials))
+    return f"# {found.search.folder.name}: {what}; {value} on validation, the best of {tried} that were tried.\n"
 
 
 def _text(found: Searched, trial: Trial, candidate: Candidate, source: Path) -> str:
@@ -73,10 +76,10 @@ def _text(found: Searched, trial: Trial, candidate: Candidate, source: Path) -> 
     include = (
         source.relative_to(catalog.shipped()).as_posix() if source.is_relative_to(catalog.shipped()) else source.name
     )
-    own = dict(
-        line.split(" = ", 1) for line in (*search.base.settings, *candidate.lines, f"train.seed = {search.base.seed}")
-    )
+    given = (*search.base.settings, *candidate.lines, f"train.seed = {search.base.seed}")
+    own = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in given)}
     lines = [f"{key} = {value}" for key, value in own.items()]
-    return f"{_head(found, trial)}#   mixkit train {search.folder / BEST}\n" + "\n".join(
+    command = f"mixkit train {shlex.quote(str(search.folder / BEST))}{as_options(search.plugins)}"
+    return f"{_head(found, trial)}#   {command}\n" + "\n".join(
         [*(f"import {plugin}" for plugin in candidate.recipe.plugins), f"include '{include}'", *layers, "", *lines, ""]
     )

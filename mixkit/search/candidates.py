@@ -84,18 +84,19 @@ class Candidate:
 def check_space(space: Space, base: Base) -> None:
     """Tries every choice by itself over the base: a key that no recipe has is told before anything is trained.
 
-    A choice that cannot be had over this base is no fault where others of its kind can: candidates with it are left
-    out one by one, with the reason.
+    A choice that only lacks a setting is no fault where others of its kind lack none, such as an operator of a plugin:
+    candidates with it are left out one by one, with the reason.
 
     Raises:
-        RecipeError: none of the choices of a dimension can be had; the message is every fault.
+        RecipeError: a choice is wrong, or none of a dimension can be had; the message is every fault.
     """
     faults = Faults()
     with faults.report():
         for name, of in space.dimensions.items():
-            wrong = [fault for lines in of.examples() if (fault := _fault(base, lines))]
-            if len(wrong) == len(of.examples()):
-                faults.add(Place(f"search.space[{name!r}]"), str(wrong[0]), wrong[0].kind)
+            found = [fault for lines in of.examples() if (fault := _fault(base, lines))]
+            wrong = [fault for fault in found if fault.kind != "missing"]
+            for fault in wrong or (found[:1] if len(found) == len(of.examples()) else ()):
+                faults.add(Place(f"search.space[{name!r}]"), str(fault), fault.kind)
 
 
 def _fault(base: Base, lines: tuple[str, ...]) -> Fault | None:
@@ -113,7 +114,7 @@ def _is_useless(fault: Fault, lines: Collection[str]) -> bool:
 
 def told(chosen: Mapping[str, str | int | float], lines: Sequence[str]) -> str:
     """What was chosen, in a line; settings that the candidate has no use for are left out."""
-    used = {line.split(" = ")[0] for line in lines}
+    used = {line.partition("=")[0].strip() for line in lines}
     parts = []
     for name, value in chosen.items():
         setting = name.rpartition(".")[2]

@@ -114,6 +114,7 @@ def _close(found: "Searched", engine: str, jobs: int | None, device: str, loaded
     from mixkit.cli.studying import engine_of
     from mixkit.cli.views.search import best_trials, not_trained
     from mixkit.cli.views.study import Shown, size_of
+    from mixkit.plugins.load import as_options
     from mixkit.report.search import sentences, write_page
     from mixkit.report.write import compare
     from mixkit.search.answer import write_best
@@ -149,9 +150,10 @@ def _close(found: "Searched", engine: str, jobs: int | None, device: str, loaded
     say(
         f"All of it is in {search.folder}: {page.name}, {best.name}, trials.jsonl (Optuna's dashboard opens it), runs/."
     )
-    say(f"Next:  mixkit train {shlex.quote(str(best))}    the winner")
+    flags = as_options(search.plugins)
+    say(f"Next:  mixkit train {shlex.quote(str(best))}{flags}    the winner")
     if comparison is not None:
-        say(f"       mixkit report {folder}/final    the final comparison, class by class")
+        say(f"       mixkit report {folder}/final{flags}    the final comparison, class by class")
 
 
 def _seconds(text: str) -> float | None:

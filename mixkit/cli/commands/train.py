@@ -190,6 +190,7 @@ def train(
         if code := launch(sys.argv[1:], gpus or 1, max_restarts, device):
             raise typer.Exit(code)
         return
+    from mixkit.plugins.load import as_options
     from mixkit.training.memory import keep_freed
 
     keep_freed()
@@ -205,7 +206,8 @@ def train(
         if done is None or os.environ.get("RANK", "0") != "0":  # the first of several processes closes for all
             return
         if not done.complete:
-            say(f"The test split stays closed. To open it:  mixkit train --resume {shlex.quote(str(done.folder))}")
+            resumed = f"mixkit train --resume {shlex.quote(str(done.folder))}{as_options(plugins or ())}"
+            say(f"The test split stays closed. To open it:  {resumed}")
         else:
             _close(done, plugins or (), loaded, display)
 
@@ -337,12 +339,13 @@ def _dry_run(recipe: "Recipe", device: str) -> None:
 def _close(run: "Run", plugins: Sequence[str], loaded: tuple[str, ...], display: "TrainingDisplay") -> None:
     """Draws the figures, and says what the run came to and what to type next."""
     from mixkit.cli.views.results import show_results
+    from mixkit.plugins.load import as_options
     from mixkit.report.run_plots import draw
     from mixkit.runs.pretrained import Pretrained
     from mixkit.runs.records import read_best
 
     ended, folder = run.ended(), shlex.quote(str(run.folder))
-    flags = "".join(f" --plugin {shlex.quote(plugin)}" for plugin in plugins)
+    flags = as_options(plugins)
     if isinstance(ended, Pretrained):
         say("")
         say(f"{ended}, {run.seconds():.0f} s.")
