@@ -20,6 +20,7 @@ OF_OTHERS = {
     "doctor.py": {"--upgrade"},  # pip
     "download/sources.py": {"--depth"},  # git
     "hear.py": {"--model"},  # hear-validator
+    "study/nodes.py": {"--kill-on-bad-exit"},  # srun
     "runs/environment.py": set(OPTION.findall((PACKAGE / "runs/environment.py").read_text())),  # git
 }
 

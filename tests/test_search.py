@@ -468,10 +468,11 @@ class Here:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plugins")
 def test_the_command_searches_compares_and_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixkit_command: Callable[..., Said]
 ) -> None:
-    monkeypatch.undo()  # costs are those of the networks here
+    monkeypatch.setattr(driver, "costs_of", costs_of)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mixkit.cli.studying.engine_of", lambda *_: Here())
     Path("space.gin").write_text(

@@ -44,7 +44,7 @@ def read_piece(address: str, start: int, size: int, sha256: str) -> bytes:
 
 
 def read_small(address: str, most: int) -> bytes:
-    """A whole file on a server.
+    """A whole file on a server, which is asked once: it is the first that a run wants of it.
 
     Args:
         address: http or https.
@@ -54,9 +54,7 @@ def read_small(address: str, most: int) -> bytes:
         ReadingFailed: the server cannot be reached, or it does not give out the file, or the file is larger.
     """
     content = bytearray()
-
-    def attempt() -> bytes:
-        content.clear()
+    try:
         with request(address, 0) as body:
             for chunk in body.chunks:
                 content.extend(chunk)
@@ -64,9 +62,11 @@ def read_small(address: str, most: int) -> bytes:
                     raise ReadingFailed(f"more than {most:,} bytes.", address)
         if body.total not in (None, len(content)):
             raise Interrupted(f"the server stopped after {len(content):,} of {body.total:,} bytes")
-        return bytes(content)
-
-    return _patiently(address, attempt, content)
+    except Interrupted as interrupted:
+        raise ReadingFailed(f"{interrupted.reason}.", address, "See that the address is right; try again.") from None
+    except (DataError, TrustError) as error:
+        raise error if isinstance(error, ReadingFailed) else ReadingFailed(str(error)) from None
+    return bytes(content)
 
 
 def _take(content: bytearray, address: str, start: int, size: int) -> None:

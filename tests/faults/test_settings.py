@@ -14,6 +14,7 @@ from tests.faults.host import Host
 
 EVIL = ("evil:go", "evil.go", "../../canary", "OUTSIDE", "https://127.0.0.1:9/evil", "x" * 2**20)
 ROOTS = ("root", "folder")  # of data and of noise: where the recipe says that recordings are, and may be anywhere
+ON_SERVERS = "task.shards.root"  # it may say that they are on a server, and nothing else may
 KINDS = (*SECTIONS, *REGISTRIES)
 
 
@@ -99,16 +100,26 @@ def test_no_text_is_followed(host: Host, tmp_path: Path, kind: str, measured: li
     variables["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / "data" / "torch")  # made when timm is imported
     before = sorted(tmp_path.rglob("*"))
     tried = 0
+    asked: list[str] = []
     for owner, setting in texts(kind):
         evil = [text.replace("OUTSIDE", str(outside)) for text in EVIL]
         said = host.call(f"{__name__}:fill", owner, setting, evil, folder=work, environment=variables, watched=True)
         assert said.code == 0, f"{owner}.{setting}: {said.code} {said.err[-1500:]}"
         assert not canary.exists(), f"{owner}.{setting}"
-        assert not odd(said.events, tmp_path, setting), f"{owner}.{setting}: {odd(said.events, tmp_path, setting)}"
+        events = [event for event in said.events if f"{owner}.{setting}" != ON_SERVERS or not asks(event)]
+        assert not odd(events, tmp_path, setting), f"{owner}.{setting}: {odd(events, tmp_path, setting)}"
+        if any(map(asks, said.events)):
+            asked.append(f"{owner}.{setting}")
         tried += len(evil)
     made = {path for path in tmp_path.rglob("*") if path not in before} - {tmp_path / "data", work / "runs"}
     assert not [path for path in made if tmp_path / "data" not in path.parents], made
+    assert asked == ([ON_SERVERS] if kind == "task" else [])
     measured.append(f"G4: {kind}: {tried} settings filled, nothing followed")
+
+
+def asks(event: list[str]) -> bool:
+    """Whether it is a connection."""
+    return event[0].startswith("socket.")
 
 
 def odd(events: list[list[str]], folder: Path, setting: str) -> list[list[str]]:
