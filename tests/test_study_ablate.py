@@ -158,7 +158,7 @@ def test_what_fails_is_told_and_the_rest_is_done(nursery: Nursery, tmp_path: Pat
     (tmp_path / "many.gin").write_text(STUDY.format(settings=list(SMALL)))
     runs = tmp_path / "runs"
     command = ["ablate", tmp_path / "many.gin", "--plugin", tmp_path / "failing.py"]
-    command += ["--jobs", 2, "--runs", runs, "--device", "cpu", "--minutes", 0.5]
+    command += ["--jobs", 2, "--runs", runs, "--device", "cpu", "--minutes", 0.3]
     ended = nursery.run(*command)
     record = read_study(runs / "many")
     states = {trial.arm: (trial.state, trial.error) for trial in record.trials}
@@ -171,7 +171,7 @@ def test_what_fails_is_told_and_the_rest_is_done(nursery: Nursery, tmp_path: Pat
     assert "ValueError: no such sound" in errors.pop("raises")
     assert errors.pop("is killed") == "killed (137), likely out of memory"
     assert errors.pop("is ended") == "ended by SIGTERM (143)"
-    assert errors.pop("hangs") == "took longer than 0.5 min and was ended"
+    assert errors.pop("hangs") == "took longer than 0.3 min and was ended"
     assert "nan" in errors.pop("is no number").lower()
     assert errors.pop("cannot be built").startswith("operator.roll_time.bands is 1000")
     assert errors == {}

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
+import mixkit
 from mixkit.cli.views import trackers
 from mixkit.cli.views.trackers import Tracked, settings_of
 from mixkit.cli.views.training import Live
@@ -143,6 +144,8 @@ def test_one_that_is_not_installed(mixkit_command: Callable[..., Said], monkeypa
     assert said.code == 2
     with pytest.raises(MixkitError, match="--log wandb"):
         Tracked(TrainingDisplay(), ["tensorboard", "wandb"])
+    with pytest.raises(MixkitError, match=r"no tracker 'paper'\. Known: tensorboard, wandb, mlflow\."):
+        mixkit.train(mixkit.load_recipe("asm_rh"), log=["paper"])  # type: ignore[list-item]
     said = mixkit_command("train", "asm_rh", "--log", "paper")
     assert said.code == 2
     assert "'paper' is not one of 'tensorboard', " in said.err

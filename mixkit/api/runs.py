@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -62,11 +63,11 @@ def train(
         display = Live(stdout()) if progress or (progress is None and interactive()) else TrainingDisplay()
     if log:
         display = Tracked(display, log)
-    run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
-    if os.environ.get("RANK", "0") == "0":  # the first of several processes draws for all
-        draw(run, recipe.plugins, display.say)
-        display.ended(run, recipe.plugins)
-    display.close()
+    with closing(display):
+        run = loop.train(recipe, runs, name, device, display, go_on=go_on, allow_changes=allow_changes)
+        if os.environ.get("RANK", "0") == "0":  # the first of several processes draws for all
+            draw(run, recipe.plugins, display.say)
+            display.ended(run, recipe.plugins)
     return run
 
 

@@ -154,12 +154,14 @@ class Tracked(TrainingDisplay):
         names: of the trackers.
 
     Raises:
-        MixkitError: one of them is not installed.
+        MixkitError: there is none of that name, or it is not installed.
     """
 
     def __init__(self, shown: TrainingDisplay, names: Sequence[str]):
         self.shown = shown
         for name in names:
+            if name not in TRACKERS:
+                raise MixkitError(f"no tracker {name!r}. Known: {', '.join(TRACKERS)}.")
             if find_spec(name) is None:
                 raise MixkitError(f"--log {name} needs the package {name}. Install it: pip install 'mixkit[{name}]'.")
         self._names = list(dict.fromkeys(names))
