@@ -134,6 +134,9 @@ def test_one_that_fails_is_named_once_and_the_run_goes_on(
         display.epoch({**record, "learning_rate": 0.1, "clips_per_second": 9.0})
     assert capsys.readouterr().err == "tensorboard fails, and the run goes on without it: OSError: no room\n"
     assert shown.console.file.getvalue().count("\n") == 12  # type: ignore[attr-defined]
+    monkeypatch.delattr(trackers, "worst")  # sounds that nobody wants are not looked for
+    display.ended(run, ())
+    assert capsys.readouterr().err == ""
 
 
 def test_one_that_is_not_installed(mixkit_command: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:

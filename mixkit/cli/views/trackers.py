@@ -16,7 +16,7 @@ import torch
 
 from mixkit.cli.views.terminal import say, stderr
 from mixkit.errors import MixkitError
-from mixkit.report.worst_errors import Mistake, worst
+from mixkit.report.worst_errors import Mistake, WorstErrors, worst
 from mixkit.runs.folder import Run
 from mixkit.tasks.progress import Progress
 from mixkit.training.budget import Budget
@@ -212,7 +212,7 @@ class Tracked(TrainingDisplay):
         values = {f"{name}/test": value for name, value in results.test.headline().items() if value is not None}
         drawn = {name: run.folder / "figures" / f"{name}.png" for name in PICTURES}
         pictures = {name: path for name, path in drawn.items() if path.is_file()}
-        found = worst(run.folder, SOUNDS, torch.device("cpu"), plugins)
+        found = worst(run.folder, SOUNDS, torch.device("cpu"), plugins) if self._names else WorstErrors()
         if found.fault:
             say(f"No sounds for {', '.join(self._names)}: {found.fault}", console=stderr())
         self._tell(None, lambda tracker: tracker.end(values, pictures, found.mistakes))
